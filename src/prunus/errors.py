@@ -1,0 +1,68 @@
+"""The errors a user can meet. A message says what happened, why, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PrunusError(Exception):
+    """Base of every error that prunus raises on purpose.
+
+    `what` names the user's own thing (file, line, layer, key), `why` the reason, `do` the way out.
+    `exit_code` is what the command line ends with; the list is in docs/cli.md.
+
+    >>> str(PrunusError("There is no model 'vgg12'", "no model of that name is registered", "try 'vgg11'"))
+    "There is no model 'vgg12'. No model of that name is registered. Try 'vgg11'."
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, why: str = "", do: str = "") -> None:
+        super().__init__(what, why, do)  # all arguments in args, so that the error pickles between processes
+        self.what, self.why, self.do = what, why, do
+
+    def __str__(self) -> str:
+        return " ".join(_sentence(part) for part in (self.what, self.why, self.do) if part.strip())
+
+
+class InputError(PrunusError):
+    """What the user wrote cannot be used: an unknown name or key, a value out of range, a wrong shape."""
+
+    exit_code = 2
+
+
+class TrialsFailedError(PrunusError):
+    """The study ended, but trials in it failed; everything else is stored."""
+
+    exit_code = 3
+
+
+class StoreError(PrunusError):
+    """A study's folder cannot be used: in use, changed, damaged, or of a newer version."""
+
+    exit_code = 4
+
+
+class MissingError(PrunusError):
+    """The machine lacks something: a package, a compiler, space on the disk, a device."""
+
+    exit_code = 5
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?", ":")) else text + "."
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known names are nearest to a name that is unknown.
+
+    >>> nearest("magnitud", ["magnitude", "random"])
+    "did you mean 'magnitude'? Known: magnitude, random"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
+    hint = f"did you mean {' or '.join(repr(n) for n in close)}? " if close else ""
+    return f"{hint}Known: {', '.join(names) or 'none'}"

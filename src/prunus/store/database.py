@@ -1,0 +1,149 @@
+"""The SQLite file: opening, migrating, writing and reading rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from prunus.errors import MissingError, StoreError
+from prunus.store.schema import APPLICATION_ID, BY_ROW, MIGRATIONS, TABLES, VERSION
+
+Row = TypeVar("Row")
+
+
+class Store:
+    """A study's rows. An acknowledged write survives a power cut: rollback journal, `synchronous=FULL`.
+
+    Errors: `StoreError` for a file that is damaged, of another program or of a newer version; `MissingError` when the
+    disk is full. Whatever was written before stays.
+    """
+
+    FILE_NAME = "study.sqlite"
+
+    def __init__(self, folder: Path, *, create: bool = False) -> None:
+        self.path = folder / self.FILE_NAME
+        if not create and not self.path.is_file():
+            raise StoreError(f"There is no study in {folder}", f"{self.path} does not exist", "check the folder")
+        self._connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+        try:
+            with self._translated():
+                self._connection.execute("PRAGMA journal_mode=DELETE")
+                self._connection.execute("PRAGMA synchronous=FULL")
+                self._open(create)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file; nothing is written by it."""
+        self._connection.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes inside become durable together, or none does."""
+        with self._translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All reads inside see one moment, whatever is written meanwhile."""
+        with self._translated():
+            self._connection.execute("BEGIN DEFERRED")
+            try:
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
+
+    def put(self, rows: Iterable[Any]) -> None:
+        """Insert rows, replacing those of equal key. Call it inside `transaction`."""
+        for row in rows:
+            table = BY_ROW[type(row)]
+            places = ", ".join("?" * len(table.columns))
+            self._connection.execute(f"INSERT OR REPLACE INTO {table.name} VALUES ({places})", astuple(row))  # noqa: S608
+
+    def delete(self, kind: type[Any], **where: object) -> None:
+        """Remove the rows of a table whose columns have these values. Call it inside `transaction`."""
+        condition, values = _condition(where)
+        self._connection.execute(f"DELETE FROM {BY_ROW[kind].name}{condition}", values)  # noqa: S608
+
+    def rows(self, kind: type[Row], **where: object) -> list[Row]:
+        """The rows of a table whose columns have these values, in the order of its key."""
+        table = BY_ROW[kind]
+        condition, values = _condition(where)
+        order = f" ORDER BY {', '.join(table.key)}" if table.key else ""
+        query = f"SELECT {', '.join(table.columns)} FROM {table.name}{condition}{order}"  # noqa: S608
+        booleans = [i for i, name in enumerate(table.columns) if get_type_hints(kind)[name] is bool]
+        with self._translated(), closing(self._connection.execute(query, values)) as cursor:
+            return [kind(*_with_booleans(values, booleans)) for values in cursor]
+
+    def _open(self, create: bool) -> None:
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        application = self._connection.execute("PRAGMA application_id").fetchone()[0]
+        empty = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        if empty and create:
+            with self.transaction():
+                for table in TABLES:
+                    self._connection.execute(table.create())
+                self._connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+                self._connection.execute(f"PRAGMA user_version={VERSION}")
+            return
+        if application != APPLICATION_ID:
+            raise StoreError(f"{self.path} is not a study's store", "it was written by another program", "move it away")
+        if version > VERSION:
+            raise StoreError(
+                f"{self.path} was written by a newer prunus",
+                f"its store has version {version}, this prunus knows up to {VERSION}",
+                "install the newer prunus; nothing was changed",
+            )
+        for step in range(version, VERSION):
+            with self.transaction():
+                MIGRATIONS[step](self._connection)
+                self._connection.execute(f"PRAGMA user_version={step + 1}")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn SQLite's errors into one clear sentence."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "full" in str(error):
+                raise MissingError(
+                    f"The disk that holds {self.path} is full",
+                    "the last results could not be written; all earlier ones are safe",
+                    "free some space and run the same command again to continue",
+                ) from None
+            raise StoreError(f"{self.path} cannot be used", str(error), "check the disk and its permissions") from None
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{self.path} is damaged", str(error), "restore it from a copy") from None
+
+
+def _condition(where: dict[str, object]) -> tuple[str, list[object]]:
+    condition = " AND ".join(f'"{column}" IS ?' for column in where)
+    return (f" WHERE {condition}" if where else ""), list(where.values())
+
+
+def _with_booleans(values: tuple[Any, ...], booleans: list[int]) -> tuple[Any, ...]:
+    """SQLite has no booleans; give the columns that are declared so their type back."""
+    if not booleans:
+        return values
+    changed = list(values)
+    for index in booleans:
+        changed[index] = bool(changed[index])
+    return tuple(changed)

@@ -1,0 +1,65 @@
+"""The tables, made from the row classes, and the steps from each earlier version to the newest."""
+
+from __future__ import annotations
+
+import sqlite3
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from prunus.store import rows
+
+APPLICATION_ID = 0x5052554E  # "PRUN"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its rows' class and what is unique in it."""
+
+    name: str
+    row: type[Any]
+    key: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Column names, in order."""
+        return tuple(field.name for field in fields(self.row))
+
+    def create(self) -> str:
+        """The SQL statement that makes the table."""
+        hints = typing.get_type_hints(self.row)
+        columns = ", ".join(f'"{name}" {_sql_type(hints[name])}' for name in self.columns)
+        key = f", PRIMARY KEY ({', '.join(self.key)})" if self.key else ""
+        return f"CREATE TABLE {self.name} ({columns}{key}) STRICT{', WITHOUT ROWID' if self.key else ''}"
+
+
+TABLES = (
+    Table("trials", rows.TrialRow, ("trial",)),
+    Table("epochs", rows.EpochRow, ("trial", "epoch")),
+    Table("costs", rows.CostRow, ("trial",)),
+    Table("layers", rows.LayerRow, ("trial", "position")),
+    Table("classes", rows.ClassRow, ("trial", "class_index")),
+    Table("files", rows.FileRow, ("trial", "format")),
+    Table("latencies", rows.LatencyRow, ("runtime", "batch_size", "threads", "trial", "round")),
+    Table("memories", rows.MemoryRow, ("trial", "runtime", "batch_size")),
+    Table("problems", rows.ProblemRow, ()),
+    Table("sessions", rows.SessionRow, ("session",)),
+)
+BY_ROW = {table.row: table for table in TABLES}
+
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+"""From version n to n + 1, each run in one transaction."""
+
+
+def _sql_type(hint: Any) -> str:
+    """SQLite's type for a field's; fields that may be None are nullable."""
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    nullable = type(None) in options
+    kind = next(option for option in options if option is not type(None))
+    if typing.get_origin(kind) is typing.Literal:
+        kind = str
+    name = {str: "TEXT", int: "INTEGER", bool: "INTEGER", float: "REAL"}[kind]
+    return name if nullable else f"{name} NOT NULL"
