@@ -1,0 +1,125 @@
+"""Functions that a user names in a specification: `path/to/file.py:function`."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from prunus.errors import InputError, PrunusError, nearest
+
+
+@dataclass(frozen=True)
+class UserFunction:
+    """A function from a user's file; `file_digest` is the SHA-256 of the file it was read from."""
+
+    reference: str
+    file: Path
+    function: Callable[..., Any]
+    signature: inspect.Signature
+    file_digest: str
+
+    def accepts(self, key: str) -> bool:
+        """Whether the function can be given this keyword."""
+        return key in self.keywords or any(each.kind is each.VAR_KEYWORD for each in self.signature.parameters.values())
+
+    def default(self, key: str) -> Any:
+        """The default that the function gives this keyword, or None."""
+        parameter = self.signature.parameters.get(key)
+        return None if parameter is None or parameter.default is parameter.empty else parameter.default
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """The keywords that the function names."""
+        return tuple(
+            name
+            for name, each in self.signature.parameters.items()
+            if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+        )
+
+    def __call__(self, **settings: Any) -> Any:
+        """Call it. Raises `InputError` that names the setting that does not fit, or the line that failed."""
+        for key in settings:
+            if not self.accepts(key):
+                raise InputError(f"{self.reference} has no setting {key!r}", "", nearest(key, self.keywords))
+        try:
+            self.signature.bind(**settings)
+        except TypeError as error:
+            raise InputError(f"{self.reference} cannot be called", str(error), "give it as a setting") from None
+        try:
+            return self.function(**settings)
+        except PrunusError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise InputError(f"{self.reference} failed", _describe(error, self.file), "correct the function") from error
+
+
+def is_reference(name: str) -> bool:
+    """Whether a name stands for a function in a file rather than for a built-in part."""
+    return ".py:" in name or name.endswith(".py")
+
+
+def load_function(reference: str) -> UserFunction:
+    """Run the file of `path/to/file.py:function` and return the function.
+
+    A file is run once in a process, again only when its content has changed. Its folder is added at the end of
+    Python's search path, so that it can import its neighbours. Raises `InputError` that names file and line.
+    """
+    path, _, name = reference.rpartition(":")
+    if not name or not path.endswith(".py"):
+        raise InputError(f"{reference!r} names no function", "", "write path/to/file.py:function")
+    file = Path(path).expanduser().resolve()
+    try:
+        source = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read", error.strerror or str(error), "check the path") from None
+    module = _run(file, source)
+    functions = {key for key, value in vars(module).items() if inspect.isroutine(value) or inspect.isclass(value)}
+    if not hasattr(module, name):
+        raise InputError(f"{file} has no function {name!r}", "", nearest(name, functions))
+    function = getattr(module, name)
+    if not callable(function):
+        raise InputError(f"{name!r} in {file} cannot be called", f"it is {type(function).__name__}", "name a function")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{reference} cannot be called", str(error), "wrap it in a function") from None
+    return UserFunction(reference, file, function, signature, hashlib.sha256(source).hexdigest())
+
+
+def _run(file: Path, source: bytes) -> ModuleType:
+    """The module of a file's content; it stays in `sys.modules`, where classes and pickles look for it."""
+    name = "prunus_user_" + hashlib.sha256(bytes(file) + b"\0" + source).hexdigest()[:16]
+    if name in sys.modules:
+        return sys.modules[name]
+    module = ModuleType(name)
+    module.__file__ = str(file)
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))
+    sys.modules[name] = module
+    try:
+        exec(compile(source, str(file), "exec"), vars(module))  # noqa: S102  # the user asked to run this file
+    except BaseException as error:
+        del sys.modules[name]
+        if not isinstance(error, (Exception, SystemExit)) or isinstance(error, PrunusError):
+            raise
+        raise InputError(f"{file} cannot be imported", _describe(error, file), "correct the file") from error
+    return module
+
+
+def _describe(error: BaseException, file: Path) -> str:
+    """`line 3 in load: KeyError: 'x'`, by the innermost line of the user's own file."""
+    what = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        return f"line {error.lineno}: {what}"
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    if not own:
+        return what
+    place = f"line {own[-1].lineno}" + ("" if own[-1].name == "<module>" else f" in {own[-1].name}")
+    return f"{place}: {what}"
