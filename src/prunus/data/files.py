@@ -1,0 +1,111 @@
+"""Where the files of a data set lie: in a folder the user names, in a usual place, or on a server."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from prunus.errors import MissingError
+from prunus.spec.part import Frozen
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file on a server; an archive is unpacked beside itself."""
+
+    url: str
+    md5: str
+    archive: bool = False
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a data set.
+
+    names: each may have `.gz` behind it; layouts: sub-folders in which they may lie together; usual: folders that are
+    looked in when the user names none; elsewhere: one more way to get them, as the end of an error message.
+    """
+
+    dataset: str
+    names: tuple[str, ...]
+    downloads: tuple[Download, ...]
+    layouts: tuple[str, ...] = ("",)
+    usual: tuple[str, ...] = ()
+    elsewhere: str = ""
+
+    def find(self, folder: str | None, download: bool) -> tuple[Path, ...]:
+        """The paths of all files, in order; absent ones are downloaded only if asked.
+
+        Raises `MissingError` that says which file is absent and every way to get it.
+        """
+        named = Path(folder).expanduser() if folder else None
+        places = (named,) if named else (*(Path(place) for place in self.usual), cache_folder(self.dataset))
+        for place in places:
+            if found := self._complete(place):
+                return found
+        if download:
+            for each in self.downloads:
+                fetch(each, places[-1], self.dataset)
+            if found := self._complete(places[-1]):
+                return found
+        raise self._missing(places)
+
+    def _complete(self, place: Path) -> tuple[Path, ...]:
+        """The files of the first layout in which all are there."""
+        for layout in self.layouts:
+            paths = tuple(_plain_or_gzipped(place / layout / name) for name in self.names)
+            if all(path.is_file() for path in paths):
+                return paths
+        return ()
+
+    def _missing(self, places: tuple[Path, ...]) -> MissingError:
+        absent = min((self._absent(place, layout) for place in places for layout in self.layouts), key=len)
+        ways = ("name their folder with the setting 'folder'", "set download = true", self.elsewhere)
+        return MissingError(
+            f"The files of the data set {self.dataset!r} are not there",
+            f"{absent[0]} is not in {' nor in '.join(str(place) for place in places)}",
+            ", or ".join(way for way in ways if way),
+        )
+
+    def _absent(self, place: Path, layout: str) -> list[str]:
+        return [name for name in self.names if not _plain_or_gzipped(place / layout / name).is_file()]
+
+
+class FromFiles(Frozen):
+    """Settings of a data set that is read from files.
+
+    folder: where they are; without it the usual places are looked in. download: fetch them if they are not there.
+    """
+
+    folder: str | None = None
+    download: bool = False
+
+
+def cache_folder(dataset: str) -> Path:
+    """Where downloads go when the user names no folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "prunus" / dataset
+
+
+def fetch(download: Download, folder: Path, dataset: str) -> None:
+    """Download one file and check its MD5. Raises `MissingError` that names the address."""
+    from torchvision.datasets.utils import download_and_extract_archive, download_url
+
+    act = download_and_extract_archive if download.archive else download_url
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            act(download.url, str(folder), md5=download.md5)
+    except (OSError, RuntimeError) as error:  # no network, a full disk, a wrong checksum
+        raise MissingError(
+            f"The data set {dataset!r} cannot be downloaded",
+            f"{download.url}: {error}",
+            f"check the network, or put the files into {folder} by hand",
+        ) from None
+
+
+def _plain_or_gzipped(path: Path) -> Path:
+    gzipped = path.with_name(path.name + ".gz")
+    return gzipped if gzipped.is_file() and not path.is_file() else path

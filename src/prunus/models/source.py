@@ -1,0 +1,65 @@
+"""What plugs in as a source of networks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from pydantic import Field, JsonValue
+
+from prunus.errors import InputError
+from prunus.registry import Registry
+from prunus.spec.part import Frozen
+
+if TYPE_CHECKING:  # only for types, so that networks can be listed without importing torch
+    from torch import nn
+
+
+class ModelSource(Frozen, ABC):
+    """A source of networks; the fields of a subclass are its settings."""
+
+    @property
+    @abstractmethod
+    def default_input_shape(self) -> tuple[int, ...]:
+        """The shape, without the batch, that the network is made for when there are no data."""
+
+    @property
+    @abstractmethod
+    def default_classes(self) -> int:
+        """The number of classes that the network is made for when there are no data."""
+
+    @abstractmethod
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """A network from (n, *input_shape) to (n, classes), in training mode, with fresh weights.
+
+        Its randomness is drawn from torch's global generator alone; nothing is downloaded. Raises `InputError` if there
+        is no such network for that shape.
+        """
+
+
+class NamedModel(ModelSource):
+    """A network of another library, named `family:architecture`; the settings are passed on to its builder."""
+
+    architecture: str
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @classmethod
+    @abstractmethod
+    def architectures(cls) -> tuple[str, ...]:
+        """All names in the family. Imports the library; raises `MissingError` if it is not installed."""
+
+
+MODELS: Registry[type[ModelSource]] = Registry("model")
+FAMILIES: Registry[type[NamedModel]] = Registry("model family")
+
+
+def image_shape(model: str, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """(channels, height, width). Raises `InputError` for inputs that are no images."""
+    if len(input_shape) != 3:
+        raise InputError(
+            f"The model {model!r} cannot be built for inputs of {'x'.join(map(str, input_shape))}",
+            "it takes images, channels x height x width",
+            "choose other data, or the model 'mlp'",
+        )
+    channels, height, width = input_shape
+    return channels, height, width

@@ -1,0 +1,131 @@
+"""VGG networks: 3x3 convolutions and 2x2 max-pooling, then linear layers; ReLU, no normalisation, no dropout."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from prunus.errors import InputError
+from prunus.models.source import ModelSource, image_shape
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Width = Annotated[int, Field(ge=1)]
+Plan = tuple[Width | Literal["M"], ...]
+
+
+class Vgg(ModelSource):
+    """A VGG (Simonyan and Zisserman, 2015) of your own plan.
+
+    plan: output channels of each convolution, in order, and "M" for a max-pooling; linear: widths between the
+    convolutions and the output.
+    """
+
+    plan: Plan = (32, "M", 64, "M")
+    linear: tuple[Width, ...] = (128,)
+
+    @property
+    def default_input_shape(self) -> tuple[int, ...]:
+        """Small colour images."""
+        return (3, 32, 32)
+
+    @property
+    def default_classes(self) -> int:
+        """Ten, as most small data sets have."""
+        return 10
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """Build the network for these images."""
+        return vgg("vgg", self.plan, self.linear, input_shape, classes)
+
+
+class Vgg11(ModelSource):
+    """VGG11 for 32x32 images with 28,133,056 weights: linear layers 512-4096-4096-10, no dropout."""
+
+    @property
+    def default_input_shape(self) -> tuple[int, ...]:
+        """Images of CIFAR and SVHN."""
+        return (3, 32, 32)
+
+    @property
+    def default_classes(self) -> int:
+        """Classes of CIFAR-10 and SVHN."""
+        return 10
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """Build the network for these images."""
+        plan: Plan = (64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M")
+        return vgg("vgg11", plan, (4096, 4096), input_shape, classes)
+
+
+class VggDigits(ModelSource):
+    """A VGG of 8x8 images, small enough to train in seconds; width: channels of the first convolution."""
+
+    width: Width = 32
+
+    @property
+    def default_input_shape(self) -> tuple[int, ...]:
+        """Images of `digits`."""
+        return (1, 8, 8)
+
+    @property
+    def default_classes(self) -> int:
+        """Classes of `digits`."""
+        return 10
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """Build the network for these images."""
+        w = self.width
+        return vgg("vgg-digits", (w, "M", w, "M", 2 * w), (2 * w,), input_shape, classes)
+
+
+class VggFashion(ModelSource):
+    """A VGG of 28x28 images, small enough to train in minutes; width: channels of the first convolution."""
+
+    width: Width = 16
+
+    @property
+    def default_input_shape(self) -> tuple[int, ...]:
+        """Images of `fashion-mnist`."""
+        return (1, 28, 28)
+
+    @property
+    def default_classes(self) -> int:
+        """Classes of `fashion-mnist`."""
+        return 10
+
+    def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        """Build the network for these images."""
+        w = self.width
+        return vgg("vgg-fashion", (w, "M", 2 * w, "M", 4 * w, "M"), (8 * w,), input_shape, classes)
+
+
+def vgg(name: str, plan: Plan, linear: tuple[int, ...], input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Lay the plan out for images of that shape, with the weights that torch's layers start from."""
+    from torch import nn
+
+    channels, height, width = image_shape(name, input_shape)
+    shrink = 2 ** plan.count("M")
+    if height < shrink or width < shrink:
+        raise InputError(
+            f"The model {name!r} cannot be built for images of {channels}x{height}x{width}",
+            f"its {plan.count('M')} poolings of 2 need at least {shrink}x{shrink} pixels",
+            "choose larger images or a smaller model",
+        )
+    features = nn.Sequential()
+    for step in plan:
+        if step == "M":
+            features.append(nn.MaxPool2d(2))
+        else:
+            features.extend((nn.Conv2d(channels, step, 3, padding=1), nn.ReLU()))
+            channels = step
+    widths = (channels * (height // shrink) * (width // shrink), *linear)
+    classifier = nn.Sequential()
+    for inside, outside in pairwise(widths):
+        classifier.extend((nn.Linear(inside, outside), nn.ReLU()))
+    classifier.append(nn.Linear(widths[-1], classes))
+    return nn.Sequential(OrderedDict(features=features, flatten=nn.Flatten(), classifier=classifier))
