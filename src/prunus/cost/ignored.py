@@ -25,8 +25,8 @@ scatter scatter_add scatter_reduce slice_scatter select_scatter index_add index_
 masked_scatter constant_pad_nd reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d replication_pad3d
 pad flip roll rot90 repeat repeat_interleave tile im2col col2im embedding _embedding_bag one_hot tril triu sort topk
 unique _unique2 nonzero searchsorted bucketize pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle
-_local_scalar_dense is_same_size equal _reshape_copy _unsafe_view view_copy expand_copy split_with_sizes_copy unsafe_split
-unsafe_split_with_sizes resize_
+_local_scalar_dense is_same_size equal _reshape_copy _unsafe_view view_copy expand_copy split_with_sizes_copy
+unsafe_split unsafe_split_with_sizes resize_
 set_ lift_fresh lift_fresh_copy detach unfold _assert_async _assert_tensor_metadata sym_size histc bincount isin
 take put _nested_tensor_from_mask_left_aligned to_padded_tensor set_data
 """
