@@ -45,19 +45,20 @@ class UserFunction:
 
     def __call__(self, **settings: Any) -> Any:
         """Call it. Raises `InputError` that names the setting that does not fit, or the line that failed."""
+        name = f"The function {self.reference}"
         for key in settings:
             if not self.accepts(key):
-                raise InputError(f"{self.reference} has no setting {key!r}", "", nearest(key, self.keywords))
+                raise InputError(f"{name} has no setting {key!r}", "", nearest(key, self.keywords))
         try:
             self.signature.bind(**settings)
         except TypeError as error:
-            raise InputError(f"{self.reference} cannot be called", str(error), "give it as a setting") from None
+            raise InputError(f"{name} cannot be called", str(error), "give it as a setting") from None
         try:
             return self.function(**settings)
         except PrunusError:
             raise
         except (Exception, SystemExit) as error:
-            raise InputError(f"{self.reference} failed", _describe(error, self.file), "correct the function") from error
+            raise InputError(f"{name} failed", _describe(error, self.file), "correct it") from error
 
 
 def is_reference(name: str) -> bool:
@@ -73,23 +74,25 @@ def load_function(reference: str) -> UserFunction:
     """
     path, _, name = reference.rpartition(":")
     if not name or not path.endswith(".py"):
-        raise InputError(f"{reference!r} names no function", "", "write path/to/file.py:function")
+        raise InputError(f"The name {reference!r} names no function", "", "write path/to/file.py:function")
     file = Path(path).expanduser().resolve()
     try:
         source = file.read_bytes()
     except OSError as error:
-        raise InputError(f"{file} cannot be read", error.strerror or str(error), "check the path") from None
+        raise InputError(f"The file {file} cannot be read", error.strerror or str(error), "check the path") from None
     module = _run(file, source)
     functions = {key for key, value in vars(module).items() if inspect.isroutine(value) or inspect.isclass(value)}
     if not hasattr(module, name):
-        raise InputError(f"{file} has no function {name!r}", "", nearest(name, functions))
+        raise InputError(f"The file {file} has no function {name!r}", "", nearest(name, functions))
     function = getattr(module, name)
     if not callable(function):
-        raise InputError(f"{name!r} in {file} cannot be called", f"it is {type(function).__name__}", "name a function")
+        raise InputError(
+            f"The name {name!r} in {file} cannot be called", f"it is {type(function).__name__}", "name a function"
+        )
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{reference} cannot be called", str(error), "wrap it in a function") from None
+        raise InputError(f"The function {reference} cannot be called", str(error), "wrap it in a function") from None
     return UserFunction(reference, file, function, signature, hashlib.sha256(source).hexdigest())
 
 
@@ -109,7 +112,7 @@ def _run(file: Path, source: bytes) -> ModuleType:
         del sys.modules[name]
         if not isinstance(error, (Exception, SystemExit)) or isinstance(error, PrunusError):
             raise
-        raise InputError(f"{file} cannot be imported", _describe(error, file), "correct the file") from error
+        raise InputError(f"The file {file} cannot be imported", _describe(error, file), "correct the file") from error
     return module
 
 

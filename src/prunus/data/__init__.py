@@ -3,14 +3,23 @@
 To add one: a frozen class with `load` in a file of its own, and one line here.
 """
 
+from prunus.data.cifar import Cifar10, Cifar100
 from prunus.data.dataset import Dataset, Split
 from prunus.data.digits import Digits
+from prunus.data.image_folder import ImageFolder
 from prunus.data.load import data_names, data_source, load_data
 from prunus.data.mnist import FashionMnist, Mnist
+from prunus.data.npz import Npz
 from prunus.data.source import DATA, DataSource
+from prunus.data.svhn import Svhn
 
 DATA.register("digits", Digits)
 DATA.register("fashion-mnist", FashionMnist)
 DATA.register("mnist", Mnist)
+DATA.register("svhn", Svhn)
+DATA.register("cifar10", Cifar10)
+DATA.register("cifar100", Cifar100)
+DATA.register("image-folder", ImageFolder)
+DATA.register("npz", Npz)
 
 __all__ = ["DATA", "DataSource", "Dataset", "Split", "data_names", "data_source", "load_data"]

@@ -18,8 +18,8 @@ def dataset_of(name: str, arrays: tuple[Any, Any, Any, Any], classes: tuple[str,
     are called by their numbers. Raises `InputError` that names the array.
     """
     x_train, y_train, x_test, y_test = arrays
-    train = Split(_inputs(x_train, f"{name}: x_train"), _targets(y_train, f"{name}: y_train"))
-    test = Split(_inputs(x_test, f"{name}: x_test"), _targets(y_test, f"{name}: y_test"))
+    train = Split(_inputs(x_train, f"The array x_train of {name}"), _targets(y_train, f"The array y_train of {name}"))
+    test = Split(_inputs(x_test, f"The array x_test of {name}"), _targets(y_test, f"The array y_test of {name}"))
     if classes is None:
         highest = max((int(split.targets.max()) for split in (train, test) if split.targets.numel()), default=0)
         classes = tuple(str(index) for index in range(highest + 1))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from prunus.errors import MissingError
@@ -26,7 +29,8 @@ class Files:
     """The files of a data set.
 
     names: each may have `.gz` behind it; layouts: sub-folders in which they may lie together; usual: folders that are
-    looked in when the user names none; elsewhere: one more way to get them, as the end of an error message.
+    looked in when the user names none; elsewhere: one more way to get them, as the end of an error message; unusable:
+    sub-folders with another version of the same data, and why it is not read.
     """
 
     dataset: str
@@ -35,6 +39,7 @@ class Files:
     layouts: tuple[str, ...] = ("",)
     usual: tuple[str, ...] = ()
     elsewhere: str = ""
+    unusable: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, folder: str | None, download: bool) -> tuple[Path, ...]:
         """The paths of all files, in order; absent ones are downloaded only if asked.
@@ -64,9 +69,11 @@ class Files:
     def _missing(self, places: tuple[Path, ...]) -> MissingError:
         absent = min((self._absent(place, layout) for place in places for layout in self.layouts), key=len)
         ways = ("name their folder with the setting 'folder'", "set download = true", self.elsewhere)
+        why = f"there is no {absent[0]} in {' and none in '.join(str(place) for place in places)}"
+        others = [place / name for place in places for name in self.unusable if (place / name).exists()]
         return MissingError(
             f"The files of the data set {self.dataset!r} are not there",
-            f"{absent[0]} is not in {' nor in '.join(str(place) for place in places)}",
+            "; ".join((why, *(f"{other} {self.unusable[other.name]}" for other in others))),
             ", or ".join(way for way in ways if way),
         )
 
@@ -91,17 +98,25 @@ def cache_folder(dataset: str) -> Path:
 
 
 def fetch(download: Download, folder: Path, dataset: str) -> None:
-    """Download one file and check its MD5. Raises `MissingError` that names the address."""
+    """Download one file, check its MD5, and only then put it, or what is in it, into the folder.
+
+    Raises `MissingError` that names the address.
+    """
     from torchvision.datasets.utils import download_and_extract_archive, download_url
 
     act = download_and_extract_archive if download.archive else download_url
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            act(download.url, str(folder), md5=download.md5)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
+            with contextlib.redirect_stdout(sys.stderr):
+                act(download.url, temporary, md5=download.md5)
+            if download.archive:
+                (Path(temporary) / Path(download.url).name).unlink()
+            shutil.copytree(temporary, folder, dirs_exist_ok=True)
     except (OSError, RuntimeError) as error:  # no network, a full disk, a wrong checksum
         raise MissingError(
             f"The data set {dataset!r} cannot be downloaded",
-            f"{download.url}: {error}",
+            f"fetching {download.url} failed: {error}",
             f"check the network, or put the files into {folder} by hand",
         ) from None
 

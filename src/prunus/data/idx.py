@@ -45,11 +45,11 @@ def _content(path: Path) -> bytes:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _damaged(path, f"{error} ({path.stat().st_size} bytes on disk)") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read", error.strerror or str(error), "check its permissions") from None
+        raise InputError(f"The file {path} cannot be read", str(error.strerror), "check its permissions") from None
 
 
 def _damaged(path: Path, why: str) -> InputError:
-    return InputError(f"{path} is damaged or no IDX file", why, "fetch it again")
+    return InputError(f"The file {path} is damaged or no IDX file", why, "fetch it again")
 
 
 def _product(shape: tuple[int, ...]) -> int:

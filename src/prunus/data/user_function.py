@@ -30,7 +30,7 @@ class UserData(DataSource):
             return dataset_of(self.function, result, classes=None)
         found = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
         raise InputError(
-            f"{self.function} returned {found}",
+            f"The function {self.function} returned {found}",
             "a data function returns a Dataset or (x_train, y_train, x_test, y_test)",
             "correct what it returns",
         )

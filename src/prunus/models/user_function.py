@@ -50,7 +50,7 @@ class UserModel(ModelSource):
         model = function(**{key: value for key, value in known.items() if function.accepts(key)}, **self.settings)
         if not isinstance(model, nn.Module):
             raise InputError(
-                f"{self.function} returned {type(model).__name__}",
+                f"The function {self.function} returned {type(model).__name__}",
                 "a model function returns a torch.nn.Module",
                 "correct what it returns",
             )
