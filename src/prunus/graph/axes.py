@@ -1,0 +1,83 @@
+"""What is known of a tensor: for each dimension, the label of every position."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from prunus.graph.labels import KEPT, Ids
+from prunus.graph.node import Shape
+
+Origins = frozenset[tuple[str, int]]  # (tensor of the model, its dimension)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One dimension of a tensor.
+
+    labels: one per position.
+    vanishes: the tensor is zero wherever a removed channel's parameters are zero.
+    origins: dimensions of parameters that this one is made of, as long as no activation took part.
+    """
+
+    labels: Ids
+    vanishes: bool = True
+    origins: Origins = frozenset()
+
+    @property
+    def size(self) -> int:
+        """Number of positions."""
+        return len(self.labels)
+
+    def take(self, positions: Ids) -> Axis:
+        """The axis of a selection of positions, in their order."""
+        return replace(self, labels=self.labels[positions])
+
+    def fills(self) -> bool:
+        """Whether zeros at removed positions can be relied on: none can be removed, or all vanish."""
+        return self.vanishes or not self.labels.any()
+
+
+@dataclass(frozen=True)
+class Axes:
+    """All dimensions of one tensor."""
+
+    axes: tuple[Axis, ...]
+
+    @property
+    def shape(self) -> Shape:
+        """Size of each dimension."""
+        return tuple(axis.size for axis in self.axes)
+
+    @property
+    def rank(self) -> int:
+        """Number of dimensions."""
+        return len(self.axes)
+
+    def __getitem__(self, dimension: int) -> Axis:
+        return self.axes[dimension]
+
+    def with_axis(self, dimension: int, axis: Axis) -> Axes:
+        """The same with one dimension exchanged."""
+        axes = list(self.axes)
+        axes[dimension] = axis
+        return Axes(tuple(axes))
+
+    def untied_zero(self) -> Axes:
+        """The same, but no longer zero at removed positions."""
+        return Axes(tuple(replace(axis, vanishes=False) for axis in self.axes))
+
+    def activation(self) -> Axes:
+        """The same, but no longer made of parameters alone."""
+        return Axes(tuple(replace(axis, origins=frozenset()) for axis in self.axes))
+
+
+def kept_axis(size: int) -> Axis:
+    """A dimension of which nothing can be removed."""
+    return Axis(np.full(size, KEPT, dtype=np.int64))
+
+
+def kept(shape: Shape) -> Axes:
+    """A tensor of which nothing can be removed."""
+    return Axes(tuple(kept_axis(size) for size in shape))

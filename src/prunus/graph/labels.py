@@ -1,0 +1,170 @@
+"""Labels: which channel a position of a tensor belongs to, and which channels must go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids: TypeAlias = NDArray[np.int64]
+Atoms: TypeAlias = frozenset[int]
+
+KEPT = 0  # the label of every position that can't be removed by itself: pixels, tokens, batch, the model's inputs
+
+
+class Labels:
+    """A union-find over labels in which a label may also stand for several others at once.
+
+    A position of a tensor exists exactly as long as all atoms of its label do. A channel is one atom; the row of a
+    projection that belongs to head 2 and dimension 5 has two. Joining two labels makes them the same.
+
+    >>> labels = Labels()
+    >>> a, b, c = labels.fresh(3)
+    >>> labels.join(a, b, "an addition")
+    >>> labels.atoms(a) == labels.atoms(b) != labels.atoms(c)
+    True
+    >>> labels.join(b, KEPT, "joined with the model's input")
+    >>> labels.pinned(a)
+    "joined with the model's input"
+    """
+
+    def __init__(self) -> None:
+        self._parent = np.zeros(1024, dtype=np.int64)
+        self._size = 1
+        self._parts: dict[int, Atoms] = {}  # label -> the labels it stands for
+        self._interned: dict[Atoms, int] = {}
+        self._pinned: dict[int, str] = {}  # atom -> reason
+        self.axis: dict[int, tuple[int, int]] = {}  # atom made by splitting a dimension -> (which split, which axis)
+
+    def fresh(self, count: int) -> Ids:
+        """New atoms."""
+        start, self._size = self._size, self._size + count
+        if self._size > len(self._parent):
+            self._parent = np.resize(self._parent, max(self._size, 2 * len(self._parent)))
+        ids = np.arange(start, self._size, dtype=np.int64)
+        self._parent[start : self._size] = ids
+        return ids
+
+    def roots(self, ids: Ids) -> Ids:
+        """The label that each label was last joined to."""
+        found = self._parent[ids]
+        while not np.array_equal(found, above := self._parent[found]):
+            found = above
+        self._parent[ids] = found
+        return found
+
+    def root(self, label: int) -> int:
+        """`roots` of one label."""
+        parent = self._parent
+        while (above := int(parent[label])) != label:
+            parent[label] = parent[above]
+            label = above
+        return label
+
+    def atoms(self, label: int) -> Atoms:
+        """The atoms that a position needs to exist; empty for `KEPT`."""
+        root = self.root(label)
+        if root == KEPT:
+            return frozenset()
+        parts = self._parts.get(root)
+        if parts is None:
+            return frozenset((root,))
+        atoms: Atoms = frozenset().union(*(self.atoms(part) for part in parts))
+        self._parts[root] = atoms
+        return atoms
+
+    def all_of(self, labels: Iterable[int]) -> int:
+        """The label that needs all atoms of these labels."""
+        atoms: Atoms = frozenset().union(*(self.atoms(label) for label in labels))
+        if not atoms:
+            return KEPT
+        if len(atoms) == 1:
+            return next(iter(atoms))
+        if atoms not in self._interned:
+            label = int(self.fresh(1)[0])
+            self._parts[label] = atoms
+            self._interned[atoms] = label
+        return self._interned[atoms]
+
+    def pinned(self, label: int) -> str | None:
+        """Why a position can't be removed, or None."""
+        return next((self._pinned[atom] for atom in self.atoms(label) if atom in self._pinned), None)
+
+    def pin(self, labels: Iterable[int], reason: str) -> None:
+        """Forbid that any of these positions is removed."""
+        for label in labels:
+            for atom in self.atoms(label):
+                self._pinned.setdefault(atom, reason)
+
+    def products(self) -> set[Atoms]:
+        """All sets of several atoms that some position needs."""
+        return {atoms for label in list(self._parts) if len(atoms := self.atoms(label)) > 1}
+
+    def is_free(self, ids: Ids) -> bool:
+        """Whether any of these positions could be removed."""
+        if not ids.any():
+            return False
+        return any(not self._pinned.keys() >= self.atoms(int(label)) for label in np.unique(self.roots(ids)))
+
+    def join_all(self, left: Ids, right: Ids, reason: str) -> None:
+        """Make labels equal position by position; `reason` says why, should one of two be `KEPT`."""
+        if left is right or np.array_equal(left, right):
+            return
+        left, right = self.roots(left), self.roots(right)
+        if np.array_equal(left, right):
+            return
+        if self._untouched(left, right):
+            self._parent[left] = right
+        elif self._untouched(right, left):
+            self._parent[right] = left
+        else:
+            pairs = np.unique(np.stack([left, right], axis=-1).reshape(-1, 2), axis=0)
+            for one, other in pairs.tolist():
+                self.join(one, other, reason)
+
+    def _untouched(self, new: Ids, old: Ids) -> bool:
+        """Whether the labels are distinct free atoms, so that they can simply take over the others."""
+        flat = np.unique(new)
+        return (
+            len(flat) == new.size
+            and flat[0] != KEPT
+            and not np.isin(flat, old).any()
+            and (old != KEPT).all()
+            and not any(label in self._parts or label in self._pinned for label in flat.tolist())
+            and not self._used_in(flat, old)
+        )
+
+    def _used_in(self, flat: Ids, old: Ids) -> bool:
+        return bool(self._parts) and any(
+            not self.atoms(label).isdisjoint(flat.tolist()) for label in np.unique(old).tolist() if label in self._parts
+        )
+
+    def join(self, left: int, right: int, reason: str) -> None:
+        """Make two labels equal.
+
+        Where both stand for several atoms that can't be matched, all of them are pinned: a plan may then remove less
+        than it could, but never anything wrong.
+        """
+        one, other = self.atoms(left), self.atoms(right)
+        one, other = one - other, other - one
+        if not one and not other:
+            return
+        if not one or not other:
+            self.pin(one | other, self._reason(left) or self._reason(right) or reason)
+        elif len(one) == 1:
+            self._bind(next(iter(one)), other)
+        elif len(other) == 1:
+            self._bind(next(iter(other)), one)
+        else:
+            self.pin(one | other, f"two different ways to split the same dimension meet: {reason}")
+
+    def _reason(self, label: int) -> str | None:
+        return self.pinned(label)
+
+    def _bind(self, atom: int, atoms: Atoms) -> None:
+        reason = self._pinned.pop(atom, None)
+        self._parent[atom] = self.all_of(atoms)
+        if reason is not None:
+            self.pin(atoms, reason)

@@ -1,0 +1,129 @@
+"""A traced network as plain data: what is executed, in which order, on which tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import torch
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Ref:
+    """The value of another node, by name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """What is known of a tensor without its values."""
+
+    shape: Shape
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True)
+class Node:
+    """One ATen operation.
+
+    op: its full name, such as `aten.conv2d.default`, or `getitem`.
+    args, kwargs: numbers, strings, `Ref`s and sequences of them.
+    module: path of the module whose `forward` called it, and the class of that module.
+    output: type of its tensor, or of each of its tensors; None for what is not a tensor.
+    """
+
+    name: str
+    op: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    module: str
+    module_class: str
+    output: Any
+
+    @property
+    def kind(self) -> str:
+        """The operation without overload and in-place mark: `aten.add_.Tensor` becomes `add`."""
+        packet = self.op.split(".")[1] if "." in self.op else self.op
+        return packet if packet.startswith("_") or packet.endswith("__") else packet.rstrip("_")
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the operation writes into its first argument."""
+        return "." in self.op and self.op.split(".")[1].endswith("_")
+
+    def __str__(self) -> str:
+        place = f"layer '{self.module}'" if self.module else "the model's own forward"
+        return f"operation {self.op.removeprefix('aten.').split('.')[0]} in {place} (node {self.name})"
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The tensors that a network holds, by the name of the node that reads them.
+
+    parameters, buffers: node name -> name in the model; a tensor that several names share has one of them.
+    constants: node name -> tensor that is neither, such as a plain attribute.
+    """
+
+    parameters: dict[str, str]
+    buffers: dict[str, str]
+    constants: dict[str, torch.Tensor]
+
+    @property
+    def without_gradient(self) -> frozenset[str]:
+        """Names of buffers and constants."""
+        return frozenset((*self.buffers.values(), *self.constants))
+
+    def name_of(self, node: str) -> str:
+        """Name in the model, or of the constant."""
+        return self.parameters.get(node) or self.buffers.get(node) or node
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network as it was executed on example inputs.
+
+    types: node name -> type, for inputs and tensors of the model.
+    outputs: the results in the order of the flattened output; `assemble` gives them the user's own structure.
+    """
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[str, ...]
+    tensors: Tensors
+    types: dict[str, TensorType]
+    outputs: tuple[Any, ...]
+    assemble: Callable[[list[Any]], Any] = field(compare=False)
+    flatten_inputs: Callable[..., list[Any]] = field(compare=False)
+
+
+def refs(value: Any) -> Iterator[Ref]:
+    """All references in nested arguments.
+
+    >>> [r.name for r in refs((Ref("a"), [1, Ref("b")]))]
+    ['a', 'b']
+    """
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, dict):
+        yield from refs(tuple(value.values()))
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from refs(item)
+
+
+def replace_refs(value: Any, by: Callable[[Ref], Any]) -> Any:
+    """The same nested arguments with each reference replaced.
+
+    >>> replace_refs((1, [Ref("a")]), lambda ref: ref.name)
+    (1, ['a'])
+    """
+    if isinstance(value, Ref):
+        return by(value)
+    if isinstance(value, dict):
+        return {key: replace_refs(item, by) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return type(value)(replace_refs(item, by) for item in value)
+    return value

@@ -1,0 +1,110 @@
+"""The table of operations: what each one does to channels. What is not in it is never pruned through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from prunus.graph.axes import Axes
+from prunus.graph.operation import Operation
+from prunus.graph.rules import (
+    contraction,
+    convolution,
+    creating,
+    joining,
+    normalisation,
+    rearranging,
+    reduction,
+    spatial,
+)
+from prunus.graph.rules.pointwise import pointwise
+
+Rule: TypeAlias = Callable[[Operation], Axes | tuple[Axes, ...]]
+
+_KINDS: tuple[tuple[Rule, str], ...] = (
+    (
+        pointwise,
+        "abs add addcdiv addcmul atan2 bitwise_and bitwise_not bitwise_or celu ceil clamp clamp_max clamp_min clip cos "
+        "div elu eq erf exp expm1 floor floor_divide fmod ge gelu gt hardshrink hardsigmoid hardswish hardtanh isinf "
+        "isnan le leaky_relu lerp log log10 log1p log2 log_sigmoid logical_and logical_not logical_or logical_xor lt "
+        "masked_fill maximum minimum mish mul nan_to_num ne neg pow prelu _prelu_kernel reciprocal relu relu6 "
+        "remainder round rsqrt rsub selu sgn sigmoid sign silu sin softplus softshrink softsign sqrt square sub tan "
+        "tanh tanhshrink threshold true_divide trunc where xlogy special_expm1 rrelu erfinv exp2 multiply subtract "
+        "divide",
+    ),
+    (
+        rearranging.same,
+        "alias clone contiguous detach dropout alpha_dropout feature_dropout lift_fresh lift_fresh_copy to _to_copy "
+        "type_as float half double bfloat16 positive resolve_conj resolve_neg requires_grad",
+    ),
+    (
+        rearranging.reshaped,
+        "view reshape _unsafe_view view_as reshape_as flatten unflatten squeeze unsqueeze ravel atleast_1d",
+    ),
+    (rearranging.permuted, "permute"),
+    (rearranging.transposed, "transpose swapaxes swapdims t mT adjoint"),
+    (rearranging.reversed_dimensions, "numpy_T"),
+    (rearranging.moved, "movedim moveaxis"),
+    (rearranging.expanded, "expand expand_as broadcast_to"),
+    (rearranging.tiled, "repeat tile"),
+    (rearranging.repeated, "repeat_interleave"),
+    (rearranging.flipped, "flip"),
+    (rearranging.rolled, "roll"),
+    (rearranging.pixel_shuffled, "pixel_shuffle"),
+    (rearranging.pixel_unshuffled, "pixel_unshuffle"),
+    (rearranging.channels_shuffled, "channel_shuffle native_channel_shuffle"),
+    (rearranging.unfolded, "im2col"),
+    (rearranging.folded, "col2im"),
+    (rearranging.windows, "unfold"),
+    (joining.concatenated, "cat concat concatenate"),
+    (joining.stacked, "stack"),
+    (joining.chunked, "chunk"),
+    (joining.parted, "split split_with_sizes tensor_split unsafe_split"),
+    (joining.unbound, "unbind"),
+    (joining.selected, "select"),
+    (joining.sliced, "slice"),
+    (joining.narrowed, "narrow"),
+    (joining.indexed, "index"),
+    (joining.index_selected, "index_select"),
+    (joining.embedded, "embedding"),
+    (joining.padded, "constant_pad_nd pad"),
+    (spatial.glu, "glu"),
+    (contraction.linear, "linear"),
+    (contraction.matmul, "matmul mm bmm mv dot"),
+    (contraction.addmm, "addmm baddbmm addbmm"),
+    (contraction.einsum, "einsum"),
+    (contraction.attention, "scaled_dot_product_attention"),
+    (convolution.convolution, "conv1d conv2d conv3d"),
+    (convolution.transposed, "conv_transpose1d conv_transpose2d conv_transpose3d"),
+    (normalisation.per_channel, "batch_norm instance_norm"),
+    (normalisation.over_last, "layer_norm rms_norm"),
+    (normalisation.over_groups, "group_norm"),
+    (normalisation.weight_norm, "_weight_norm"),
+    (reduction.sums, "sum linalg_vector_norm norm"),
+    (reduction.averages, "mean var std"),
+    (reduction.extremes, "amax amin argmax argmin prod all any logsumexp count_nonzero"),
+    (reduction.two_results, "max min topk sort"),
+    (reduction.along, "softmax _softmax log_softmax cumsum cumprod softmin"),
+    (
+        spatial.pooled,
+        "max_pool1d max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices avg_pool1d avg_pool2d "
+        "avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d "
+        "adaptive_max_pool2d adaptive_max_pool3d lp_pool2d upsample_nearest1d upsample_nearest2d upsample_nearest3d "
+        "upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d upsample_linear1d _upsample_bilinear2d_aa "
+        "_upsample_bicubic2d_aa upsample_nearest_exact2d reflection_pad1d reflection_pad2d replication_pad1d "
+        "replication_pad2d",
+    ),
+    (
+        creating.created,
+        "zeros ones full empty arange linspace eye rand randn tensor scalar_tensor tril_indices hann_window",
+    ),
+    (creating.like, "zeros_like ones_like full_like empty_like rand_like randn_like"),
+    (creating.shapeless, "_assert_tensor_metadata sym_size _assert_scalar sym_constrain_range_for_size item"),
+)
+RULES: dict[str, Rule] = {name: rule for rule, names in _KINDS for name in names.split()}
+REFUSED = creating.unknown
+
+
+def rule_of(kind: str) -> Rule:
+    """The rule of an operation; without one, whatever reaches it is protected."""
+    return RULES.get(kind, REFUSED)

@@ -1,0 +1,67 @@
+"""Convolutions, plain, grouped, depthwise and transposed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prunus.graph.axes import Axes, Axis, kept_axis
+from prunus.graph.operation import Operation
+from prunus.graph.reshape import merge, split
+from prunus.graph.rules.contraction import with_bias
+
+
+def convolution(op: Operation) -> Axes:
+    """Input (N, C, ...) with a weight (O, C / groups, ...).
+
+    With groups, whole groups can go, or the same places of every group: the groups stay equal in size.
+    """
+    x, weight, groups = op.args[0], op.args[1], int(op.get(6, 1, "groups"))
+    channels = x.rank - (weight.rank - 1)
+    group, inner = _grouped(op, x[channels], groups)
+    own_group, _ = _grouped(op, weight[0], groups)
+    if groups > 1:
+        op.join(group, own_group)
+        op.count("groups", group)
+    op.contract([inner, weight[1]])
+    _fix_kernel(op, weight)
+    return _result(op, x, channels, weight[0], op.get(2))
+
+
+def transposed(op: Operation) -> Axes:
+    """Input (N, C, ...) with a weight (C, O / groups, ...)."""
+    x, weight, groups = op.args[0], op.args[1], int(op.get(6, 1, "groups"))
+    channels = x.rank - (weight.rank - 1)
+    op.contract([x[channels], weight[0]])
+    group, _ = _grouped(op, weight[0], groups)
+    if groups > 1:
+        op.count("groups", group)
+    _fix_kernel(op, weight)
+    out = merge(op.labels, [axis for axis in (group, weight[1]) if axis.size != 1] or [kept_axis(1)])
+    return _result(op, x, channels, out, op.get(2))
+
+
+def _grouped(op: Operation, axis: Axis, groups: int) -> tuple[Axis, Axis]:
+    """A channel dimension as (groups, channels of one group)."""
+    shape = (groups, axis.size // groups)
+    if groups == 1:
+        return kept_axis(1), axis
+    if shape[1] == 1:
+        return axis, kept_axis(1)
+    group, inner = split(op.labels, axis, shape, f"the groups of {op.node}")
+    return group, inner
+
+
+def _fix_kernel(op: Operation, weight: Axes) -> None:
+    op.pin(weight.axes[2:], "the window of a convolution")
+    for axis in weight.axes[2:]:
+        op.findings.consumed |= axis.origins
+
+
+def _result(op: Operation, x: Axes, channels: int, out: Axis, bias: Axes | None) -> Axes:
+    op.pin(x.axes[channels + 1 :], "a convolution moves along channels")
+    spatial = tuple(kept_axis(size) for size in op.shape[channels + 1 :])
+    result = Axes((*x.axes[:channels], replace(out, origins=frozenset()), *spatial)).activation()
+    if bias is None:
+        return result
+    op.join(out, bias[0])
+    return with_bias(result, channels, bias[0])

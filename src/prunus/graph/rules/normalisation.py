@@ -1,0 +1,66 @@
+"""Normalisations: per channel, over channels, over groups of channels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prunus.graph.axes import Axes
+from prunus.graph.operation import Operation
+from prunus.graph.reshape import split
+
+
+def per_channel(op: Operation) -> Axes:
+    """Batch and instance normalisation: each channel by itself, over all other dimensions."""
+    x: Axes = op.args[0]
+    weight, bias, mean, variance = op.args[1:5]
+    place = 1 if x.rank > 1 else 0
+    for tensor in (weight, bias, mean, variance):
+        if tensor is not None:
+            op.join(x[place], tensor[0])
+    if variance is not None:
+        op.findings.divisors |= {name for name, _ in variance[0].origins}
+    op.normalise(axis for i, axis in enumerate(x.axes) if i != place)
+    zero = (bias is None or bias[0].vanishes) and (weight is not None or x[place].vanishes)
+    return x.untied_zero().with_axis(place, replace(x[place], vanishes=zero))
+
+
+def over_last(op: Operation) -> Axes:
+    """Layer normalisation and its relatives: over the last dimensions."""
+    x, shape = op.args[0], op.args[1]
+    weight, bias = op.get(2), op.get(3) if op.node.kind == "layer_norm" else None
+    first = x.rank - len(shape)
+    for tensor in (weight, bias):
+        if tensor is not None:
+            for axis, other in zip(x.axes[first:], tensor.axes, strict=True):
+                op.join(axis, other)
+    op.normalise(x.axes[first:])
+    leading = tuple(replace(axis, vanishes=axis.vanishes and bias is None) for axis in x.axes[:first])
+    return Axes((*leading, *(replace(axis, vanishes=True) for axis in x.axes[first:])))
+
+
+def over_groups(op: Operation) -> Axes:
+    """Group normalisation: whole groups can go, or the same places of every group."""
+    x: Axes = op.args[0]
+    groups = int(op.args[1])
+    weight, bias = op.get(2), op.get(3)
+    size = x[1].size // groups
+    if 1 < groups < x[1].size:
+        group, inner = split(op.labels, x[1], (groups, size), f"the groups of {op.node}")
+        op.count("num_groups", group)
+        op.normalise([inner])
+    elif groups == 1:
+        op.normalise([x[1]])
+    else:
+        op.count("num_groups", x[1])
+    for tensor in (weight, bias):
+        if tensor is not None:
+            op.join(x[1], tensor[0])
+    zero = bias is None or bias[0].vanishes
+    return x.untied_zero().with_axis(1, replace(x[1], vanishes=zero))
+
+
+def weight_norm(op: Operation) -> Axes:
+    """A weight as direction times length; zeros add nothing to its length."""
+    direction, length, place = op.args[0], op.args[1], int(op.get(2, 0))
+    op.join(direction[place], length[place])
+    return Axes(direction.axes)

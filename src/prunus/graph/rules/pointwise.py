@@ -1,0 +1,98 @@
+"""Operations that work on each position by itself, with broadcasting."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+
+from prunus.graph.axes import Axes, Axis, kept_axis
+from prunus.graph.node import TensorType
+from prunus.graph.operation import Operation, combined_origins
+
+PROBES = (1.7, -2.3)  # any value that isn't zero
+
+
+def pointwise(op: Operation) -> Axes:
+    """Dimensions that meet by broadcasting have the same channels.
+
+    Whether the result is zero where channels are removed is found by running the operation on zeros.
+    """
+    operands = op.tensors()
+    return Axes(tuple(_broadcast(op, operands, dim) for dim in range(-len(op.shape), 0)))
+
+
+def _broadcast(op: Operation, operands: list[Axes], dim: int) -> Axis:
+    size = op.shape[dim]
+    meeting = [operand[dim] for operand in operands if operand.rank >= -dim and operand[dim].size == size != 1]
+    if not meeting:
+        return kept_axis(size)
+    for other in meeting[1:]:
+        op.join(meeting[0], other)
+    if not any(axis.labels.any() for axis in meeting):
+        return kept_axis(size)
+    zero = tuple(_zero_there(operand, dim, size) for operand in operands)
+    return Axis(meeting[0].labels, _stays_zero(op, zero), combined_origins(meeting, operands))
+
+
+def _zero_there(operand: Axes, dim: int, size: int) -> bool:
+    return operand.rank >= -dim and operand[dim].size == size and operand[dim].vanishes
+
+
+def _stays_zero(op: Operation, zero: tuple[bool, ...]) -> bool:
+    if not any(zero):
+        return False
+    output = op.node.output
+    if not isinstance(output, TensorType) or not output.dtype.is_floating_point:
+        return False
+    try:
+        return _probe(op.node.op, _Frozen(op.args), _Frozen(op.kwargs), zero)
+    except (RuntimeError, TypeError, NotImplementedError):
+        return False
+
+
+class _Frozen:
+    """Arguments as a key: tensors are told apart only by their place."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.key = repr(_marked(value))
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Frozen) and other.key == self.key
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, Axes):
+        return torch.Tensor
+    if isinstance(value, dict):
+        return {key: _marked(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_marked(item) for item in value]
+    return value
+
+
+@cache
+def _probe(name: str, args: _Frozen, kwargs: _Frozen, zero: tuple[bool, ...]) -> bool:
+    _, packet, overload = name.split(".")
+    function = getattr(getattr(torch.ops.aten, packet), overload)
+    for value in PROBES:
+        places = iter(zero)
+        filled = _filled(args.value, places, value)
+        if function(*filled, **_filled(kwargs.value, places, value)).count_nonzero().item():
+            return False
+    return True
+
+
+def _filled(value: Any, places: Any, other: float) -> Any:
+    if isinstance(value, Axes):
+        return torch.full((1,), 0.0 if next(places) else other)
+    if isinstance(value, dict):
+        return {key: _filled(item, places, other) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return type(value)(_filled(item, places, other) for item in value)
+    return value

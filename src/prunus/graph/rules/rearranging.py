@@ -1,0 +1,162 @@
+"""Operations that put the same elements into another shape or order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from prunus.graph.axes import Axes, kept_axis
+from prunus.graph.operation import Operation
+from prunus.graph.reshape import merge, reshape, split
+
+
+def same(op: Operation) -> Axes:
+    """The tensor itself: copies, casts, dropout."""
+    axes: Axes = op.args[0]
+    return axes
+
+
+def reshaped(op: Operation) -> Axes:
+    """View, flatten, unflatten, squeeze, unsqueeze: all that keeps the order of elements."""
+    return reshape(op.labels, op.args[0], op.shape, f"reshaped at {op.node}")
+
+
+def permuted(op: Operation) -> Axes:
+    """Dimensions in another order."""
+    x: Axes = op.args[0]
+    order = op.args[1] if isinstance(op.args[1], (list, tuple)) else op.args[1:]
+    return Axes(tuple(x[int(d) % x.rank] for d in order))
+
+
+def transposed(op: Operation) -> Axes:
+    """Two dimensions exchanged; without saying which, the last two."""
+    x: Axes = op.args[0]
+    if x.rank < 2:
+        return x
+    one, other = (int(op.get(place, default)) % x.rank for place, default in ((1, -2), (2, -1)))
+    return x.with_axis(one, x[other]).with_axis(other, x[one])
+
+
+def reversed_dimensions(op: Operation) -> Axes:
+    """All dimensions in reverse order."""
+    return Axes(op.args[0].axes[::-1])
+
+
+def moved(op: Operation) -> Axes:
+    """Some dimensions moved to other places."""
+    x: Axes = op.args[0]
+    source, target = (value if isinstance(value, (list, tuple)) else [value] for value in op.args[1:3])
+    order = [d for d in range(x.rank) if d not in [int(s) % x.rank for s in source]]
+    for place, d in sorted((int(t) % x.rank, int(s) % x.rank) for s, t in zip(source, target, strict=True)):
+        order.insert(place, d)
+    return Axes(tuple(x[d] for d in order))
+
+
+def expanded(op: Operation) -> Axes:
+    """Single dimensions repeated; the copies are never removed by themselves."""
+    x: Axes = op.args[0]
+    shape = op.shape
+    leading = len(shape) - x.rank
+    return Axes(
+        tuple(
+            kept_axis(size) if d < leading or x[d - leading].size != size else x[d - leading]
+            for d, size in enumerate(shape)
+        )
+    )
+
+
+def tiled(op: Operation) -> Axes:
+    """The whole tensor repeated along its dimensions."""
+    x: Axes = op.args[0]
+    leading = len(op.shape) - x.rank
+    return Axes(
+        tuple(
+            kept_axis(size)
+            if d < leading
+            else replace(x[d - leading], labels=np.tile(x[d - leading].labels, size // x[d - leading].size))
+            for d, size in enumerate(op.shape)
+        )
+    )
+
+
+def repeated(op: Operation) -> Axes:
+    """Each position repeated a fixed number of times."""
+    x: Axes = op.args[0]
+    if not isinstance(op.args[1], int) or op.get(2, None, "dim") is None:
+        op.pin(x.axes, "a repetition that can't be followed")
+        return Axes(tuple(kept_axis(size) for size in op.shape))
+    d = op.dimension(2, 0, x.rank)
+    return x.with_axis(d, replace(x[d], labels=x[d].labels.repeat(op.args[1])))
+
+
+def flipped(op: Operation) -> Axes:
+    """The order of positions reversed."""
+    x: Axes = op.args[0]
+    for d in op.args[1]:
+        x = x.with_axis(int(d) % x.rank, x[d].take(np.arange(x[d].size)[::-1]))
+    return x
+
+
+def rolled(op: Operation) -> Axes:
+    """Positions shifted around; exact only for dimensions that lose nothing."""
+    x: Axes = op.args[0]
+    dims = op.get(2, (), "dims")
+    op.pin([x[int(d)] for d in dims] if dims else x.axes, "channels shifted by a fixed number")
+    return x
+
+
+def pixel_shuffled(op: Operation) -> Axes:
+    """Blocks of channels become pixels: whole blocks go together."""
+    x, factor = op.args[0], int(op.args[1])
+    channel, *fine = split(op.labels, x[x.rank - 3], (x[x.rank - 3].size // factor**2, factor, factor), str(op.node))
+    op.pin(fine, "channels that become pixels")
+    op.pin(x.axes[-2:], "channels that become pixels")
+    return Axes((*x.axes[:-3], channel, *(kept_axis(size) for size in op.shape[-2:])))
+
+
+def pixel_unshuffled(op: Operation) -> Axes:
+    """Pixels become blocks of channels."""
+    x, factor = op.args[0], int(op.args[1])
+    op.pin(x.axes[-2:], "pixels that become channels")
+    channel = merge(op.labels, [x[x.rank - 3], kept_axis(factor * factor)])
+    return Axes((*x.axes[:-3], channel, *(kept_axis(size) for size in op.shape[-2:])))
+
+
+def channels_shuffled(op: Operation) -> Axes:
+    """Channels dealt out anew among groups."""
+    x: Axes = op.args[0]
+    groups = int(op.args[1])
+    group, inner = split(op.labels, x[1], (groups, x[1].size // groups), f"shuffled at {op.node}")
+    op.count("groups", group)
+    return x.with_axis(1, merge(op.labels, [inner, group]))
+
+
+def unfolded(op: Operation) -> Axes:
+    """Patches as columns: each channel becomes one row per place in the patch."""
+    x: Axes = op.args[0]
+    op.pin(x.axes[-2:], "patches cut along channels")
+    places = op.shape[-2] // x[x.rank - 3].size
+    rows = merge(op.labels, [axis for axis in (x[x.rank - 3], kept_axis(places)) if axis.size != 1] or [kept_axis(1)])
+    return Axes((*x.axes[:-3], rows, kept_axis(op.shape[-1])))
+
+
+def folded(op: Operation) -> Axes:
+    """Columns back into an image."""
+    x: Axes = op.args[0]
+    channels = op.shape[-3]
+    rows = x[x.rank - 2]
+    channel, places = rows, kept_axis(1)
+    if rows.size != channels and channels > 1:
+        channel, places = split(op.labels, rows, (channels, rows.size // channels), f"folded at {op.node}")
+    op.pin([places, x[x.rank - 1]] + ([rows] if channels == 1 else []), "patches laid along channels")
+    image = kept_axis(1) if channels == 1 else channel
+    return Axes((*x.axes[:-2], image, *(kept_axis(size) for size in op.shape[-2:])))
+
+
+def windows(op: Operation) -> Axes:
+    """Sliding windows over one dimension, as a new last dimension."""
+    x: Axes = op.args[0]
+    d = op.dimension(1, 0, x.rank)
+    op.pin([x[d]], "windows cut along channels")
+    return Axes((*x.with_axis(d, kept_axis(op.shape[d])).axes, kept_axis(op.shape[-1])))

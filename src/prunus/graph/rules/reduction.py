@@ -1,0 +1,79 @@
+"""Operations that take one or several dimensions together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prunus.graph.axes import Axes, Axis, kept_axis
+from prunus.graph.operation import Operation
+
+
+def _dimensions(op: Operation, place: int, rank: int, name: str = "dim") -> list[int]:
+    found = op.get(place, None, name)
+    if found is None or found == []:
+        return list(range(rank))
+    return [int(d) % max(rank, 1) for d in (found if isinstance(found, (list, tuple)) else [found])]
+
+
+def _reduced(op: Operation, x: Axes, dims: list[int]) -> Axes:
+    """What is left of the dimensions; those that were taken together are single or gone."""
+    left = [axis for i, axis in enumerate(x.axes) if i not in dims]
+    if len(op.shape) == x.rank:
+        return Axes(tuple(kept_axis(1) if i in dims else axis for i, axis in enumerate(x.axes)))
+    return Axes(tuple(left))
+
+
+def _taken(op: Operation, place: int) -> tuple[Axes, list[int], list[Axis]]:
+    x: Axes = op.args[0]
+    if not isinstance(op.get(place, None, "dim"), (int, list, tuple, type(None))):
+        place += 100  # an overload without dimensions takes all together
+    dims = _dimensions(op, place, x.rank)
+    return x, dims, [x[d] for d in dims]
+
+
+def sums(op: Operation) -> Axes:
+    """Sums and lengths: a removed channel must be zero."""
+    place = 2 if op.node.kind == "linalg_vector_norm" or op.node.kind == "norm" else 1
+    x, dims, axes = _taken(op, place)
+    for axis in axes:
+        op.contract([axis])
+    return _reduced(op, x, dims)
+
+
+def averages(op: Operation) -> Axes:
+    """Mean and variance: over the channels that are kept, which is another function of the weights."""
+    x, dims, axes = _taken(op, 1)
+    op.normalise(axes)
+    return _reduced(op, x, dims)
+
+
+def extremes(op: Operation) -> Axes:
+    """Maximum and the like: can't be followed over channels."""
+    x, dims, axes = _taken(op, 1)
+    op.pin(axes, "an extreme over channels")
+    return _reduced(op, x, dims)
+
+
+def along(op: Operation) -> Axes:
+    """Softmax, cumulative sums, sorting: the dimension stays, but nothing of it can be removed."""
+    x: Axes = op.args[0]
+    place = op.dimension(1, -1, x.rank)
+    op.pin([x[place]], "an operation along channels")
+    return x.untied_zero()
+
+
+def two_results(op: Operation) -> tuple[Axes, ...]:
+    """Operations with values and places, such as `max` over a dimension, `topk` and `sort`."""
+    x = op.args[0]
+    if not isinstance(op.node.output, tuple):
+        return (extremes(op),)
+    place = 2 if op.node.kind == "topk" else 1
+    dim = op.dimension(place, -1, x.rank)
+    op.pin([x[dim]], "an extreme over channels")
+    axes = [replace(axis, vanishes=False) for axis in x.axes]
+    shape = op.shape
+    if len(shape) < x.rank:
+        del axes[dim]
+    else:
+        axes[dim] = kept_axis(shape[dim])
+    return (Axes(tuple(axes)), Axes(tuple(axes)))

@@ -1,0 +1,184 @@
+"""From a model and example inputs to a graph of ATen operations, by torch.export."""
+
+from __future__ import annotations
+
+import copy
+import operator
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind, OutputKind
+from torch.fx import GraphModule
+from torch.fx import Node as FxNode
+from torch.utils import _pytree as pytree
+
+from prunus.errors import InputError
+from prunus.graph.node import Graph, Node, Ref, Tensors, TensorType
+
+INLINED = {"wrap_with_set_grad_enabled": 1, "wrap_with_autocast": 4}  # operation -> place of the body in its arguments
+
+
+def as_tuple(example_inputs: Any) -> tuple[Any, ...]:
+    """Example inputs as positional arguments: a lone tensor is the only one."""
+    return tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
+
+
+def trace(model: nn.Module, example_inputs: Any, train: bool = False) -> Graph:
+    """Execute the model symbolically and record what it does; the model is left as it was.
+
+    example_inputs: a tensor, or a tuple of positional arguments.
+    Raises `InputError` if the model does not run on them or can't be traced.
+    """
+    arguments = as_tuple(example_inputs)
+    twin = copy.deepcopy(model).train(train)
+    if not train:
+        _run(twin, arguments)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.export(twin, arguments, strict=False)
+    except Exception as error:  # torch.export raises many kinds
+        raise InputError(
+            f"{type(model).__name__} can't be traced",
+            _first_line(error),
+            "a forward that decides by the values of tensors can't be pruned by channels; rewrite that part",
+        ) from error
+    return _graph(program, twin)
+
+
+def _run(model: nn.Module, arguments: tuple[Any, ...]) -> None:
+    try:
+        with torch.no_grad():
+            model(*copy.deepcopy(arguments))
+    except Exception as error:
+        raise InputError(
+            f"{type(model).__name__} does not run on the example inputs",
+            _first_line(error),
+            f"give inputs of the right shapes; these are {_shapes(arguments)}",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _shapes(arguments: tuple[Any, ...]) -> str:
+    leaves = pytree.tree_leaves(arguments)
+    return ", ".join(str(tuple(a.shape)) if isinstance(a, torch.Tensor) else repr(a) for a in leaves) or "none"
+
+
+def _graph(program: ExportedProgram, model: nn.Module) -> Graph:
+    types, inputs = {}, []
+    parameters, buffers, constants = {}, {}, {}
+    canonical = _first_names(model)
+    for node, spec in zip(_placeholders(program), program.graph_signature.input_specs, strict=True):
+        value = node.meta.get("val")
+        if isinstance(value, torch.Tensor):
+            types[node.name] = TensorType(tuple(int(size) for size in value.shape), value.dtype)
+        match spec.kind:
+            case InputKind.PARAMETER:
+                parameters[node.name] = canonical[str(spec.target)]
+            case InputKind.BUFFER:
+                buffers[node.name] = canonical[str(spec.target)]
+            case InputKind.CONSTANT_TENSOR:
+                constants[node.name] = program.constants[str(spec.target)]
+            case _:
+                inputs.append(node.name)
+    renamed: dict[str, Any] = {}
+    nodes = tuple(_nodes(program.graph_module, renamed, ""))
+    count = sum(spec.kind is OutputKind.USER_OUTPUT for spec in program.graph_signature.output_specs)
+    output = next(node for node in program.graph.nodes if node.op == "output")
+    outputs = tuple(_argument(value, renamed) for value in output.args[0])[-count:] if count else ()
+    return Graph(
+        nodes=nodes,
+        inputs=tuple(inputs),
+        tensors=Tensors(parameters, buffers, constants),
+        types=types,
+        outputs=outputs,
+        assemble=lambda values, spec=program.call_spec.out_spec: pytree.tree_unflatten(values, spec),  # type: ignore[misc]
+        flatten_inputs=lambda *arguments: pytree.tree_leaves(arguments),
+    )
+
+
+def _placeholders(program: ExportedProgram) -> Iterator[FxNode]:
+    return (node for node in program.graph.nodes if node.op == "placeholder")
+
+
+def _first_names(model: nn.Module) -> dict[str, str]:
+    """Every name of a parameter or buffer -> the first name of the same tensor."""
+    first: dict[int, str] = {}
+    names: dict[str, str] = {}
+    for name, tensor in [
+        *model.named_parameters(remove_duplicate=False),
+        *model.named_buffers(remove_duplicate=False),
+    ]:
+        names[name] = first.setdefault(id(tensor), name)
+    return names
+
+
+def _nodes(module: GraphModule, renamed: dict[str, Any], prefix: str) -> Iterator[Node]:
+    """Nodes in order; a region with its own gradient mode is written out in place, for it changes no value."""
+    for node in module.graph.nodes:
+        if node.op != "call_function":
+            continue
+        operation = getattr(node.target, "__name__", str(node.target))
+        if operation in INLINED:
+            yield from _inlined(module, node, INLINED[operation], renamed, prefix)
+        elif node.target is operator.getitem and isinstance(parts := renamed.get(prefix + node.args[0].name), tuple):
+            renamed[prefix + node.name] = parts[node.args[1]]
+        else:
+            yield _node(node, renamed, prefix)
+
+
+def _inlined(module: GraphModule, node: FxNode, place: int, renamed: dict[str, Any], prefix: str) -> Iterator[Node]:
+    body = getattr(module, str(node.args[place].target))  # type: ignore[union-attr]
+    inner = f"{prefix}{node.name}."
+    values = [_argument(value, renamed, prefix) for value in node.args[place + 1 :]]
+    for placeholder, value in zip((n for n in body.graph.nodes if n.op == "placeholder"), values, strict=True):
+        renamed[inner + placeholder.name] = value
+    yield from _nodes(body, renamed, inner)
+    output = next(n for n in body.graph.nodes if n.op == "output")
+    result = _argument(output.args[0], renamed, inner)
+    renamed[prefix + node.name] = tuple(result) if isinstance(result, (tuple, list)) else result
+
+
+def _argument(value: Any, renamed: dict[str, Any], prefix: str = "") -> Any:
+    if isinstance(value, FxNode):
+        return renamed.get(prefix + value.name, Ref(prefix + value.name))
+    if isinstance(value, (tuple, list)):
+        return (
+            type(value)(_argument(item, renamed, prefix) for item in value)
+            if type(value) in (tuple, list)
+            else [_argument(item, renamed, prefix) for item in value]
+        )
+    if isinstance(value, dict):
+        return {key: _argument(item, renamed, prefix) for key, item in value.items()}
+    return value
+
+
+def _node(node: FxNode, renamed: dict[str, Any], prefix: str) -> Node:
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    path, kind = stack[-1] if stack else ("", "")
+    target = "getitem" if node.target is operator.getitem else str(node.target)
+    return Node(
+        name=prefix + node.name,
+        op=target,
+        args=tuple(_argument(value, renamed, prefix) for value in node.args),
+        kwargs={key: _argument(value, renamed, prefix) for key, value in node.kwargs.items()},
+        module=str(path).split("@")[0],
+        module_class=kind if isinstance(kind, str) else kind.__name__,
+        output=_type(node.meta.get("val")),
+    )
+
+
+def _type(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return TensorType(tuple(int(size) for size in value.shape), value.dtype)
+    if isinstance(value, (tuple, list)):
+        return tuple(_type(item) for item in value)
+    return None

@@ -1,0 +1,139 @@
+"""How a network is wired: labels carried through the graph, operation by operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from prunus.graph.axes import Axes, Axis, kept
+from prunus.graph.labels import Labels
+from prunus.graph.node import Graph, Node, Ref, TensorType, refs, replace_refs
+from prunus.graph.operation import Findings, Operation
+from prunus.graph.rules import rule_of
+from prunus.graph.trace import trace
+
+Value = Any  # Axes, a tuple of them, or nothing
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """The labels of every tensor of a network.
+
+    tensors: name in the model -> axes, for parameters, buffers and constants that are used, in order of their use.
+    values: one per graph: node -> axes of its result.
+    modules: node -> path of the module that calls it.
+    """
+
+    graphs: tuple[Graph, ...]
+    labels: Labels
+    tensors: dict[str, Axes]
+    values: tuple[dict[str, Value], ...]
+    findings: Findings
+    buffers: frozenset[str]
+    modules: dict[str, str]
+
+
+def wire_model(model: nn.Module, example_inputs: Any) -> Wiring:
+    """Trace a model and carry labels through it.
+
+    What only training uses, such as auxiliary heads, is traced in training mode as well.
+    """
+    graph = trace(model, example_inputs)
+    used = {graph.tensors.name_of(ref.name) for node in graph.nodes for ref in refs((node.args, node.kwargs))}
+    if set(graph.tensors.parameters.values()) <= used:
+        return wire((graph,))
+    return wire((graph, trace(model, example_inputs, train=True)))
+
+
+def wire(graphs: tuple[Graph, ...]) -> Wiring:
+    """Carry labels through one or several graphs of the same model."""
+    wiring = Wiring(
+        graphs=graphs,
+        labels=Labels(),
+        tensors={},
+        values=tuple({} for _ in graphs),
+        findings=Findings(),
+        buffers=frozenset(
+            name for graph in graphs for name in (*graph.tensors.buffers.values(), *graph.tensors.constants)
+        ),
+        modules={node.name: node.module for graph in graphs for node in graph.nodes},
+    )
+    for graph, values in zip(graphs, wiring.values, strict=True):
+        _propagate(graph, wiring, values)
+    return wiring
+
+
+def _propagate(graph: Graph, wiring: Wiring, values: dict[str, Value]) -> None:
+    for name in graph.inputs:
+        values[name] = kept(graph.types[name].shape) if name in graph.types else None
+    by_name = {node.name: node for node in graph.nodes}
+    for node in graph.nodes:
+        arguments = replace_refs((node.args, node.kwargs), lambda ref: _read(graph, wiring, values, ref))
+        operation = Operation(node, arguments[0], arguments[1], wiring.labels, wiring.findings)
+        values[node.name] = _result(operation)
+        if node.in_place:
+            _written(operation, values, by_name)
+    _pin_outputs(graph, wiring, values)
+
+
+def _read(graph: Graph, wiring: Wiring, values: dict[str, Value], ref: Ref) -> Value:
+    if ref.name not in values:
+        name = graph.tensors.name_of(ref.name)
+        if name not in wiring.tensors:
+            wiring.tensors[name] = _new_tensor(wiring.labels, name, graph.types[ref.name])
+        values[ref.name] = wiring.tensors[name]
+    return values[ref.name]
+
+
+def _new_tensor(labels: Labels, name: str, kind: TensorType) -> Axes:
+    """Every position of a floating-point tensor may be removed until something speaks against it."""
+    if not kind.dtype.is_floating_point:
+        return kept(kind.shape)
+    return Axes(
+        tuple(
+            Axis(labels.fresh(size) if size > 1 else np.zeros(size, dtype=np.int64), True, frozenset({(name, d)}))
+            for d, size in enumerate(kind.shape)
+        )
+    )
+
+
+def _result(operation: Operation) -> Value:
+    node = operation.node
+    if node.kind == "getitem":
+        return operation.args[0][operation.args[1]]
+    if not operation.shapes and not isinstance(node.output, tuple):
+        return None
+    result = rule_of(node.kind)(operation)
+    for axes, shape in zip(result if isinstance(result, tuple) else (result,), operation.shapes, strict=False):
+        if axes.shape != shape:
+            raise AssertionError(f"the rule of {node} gives {axes.shape} instead of {shape}")
+    return result
+
+
+VIEWS = frozenset(
+    {"slice", "select", "view", "transpose", "permute", "getitem", "chunk", "split", "narrow", "unbind", "squeeze"}
+    | {"unsqueeze", "reshape", "flatten", "unflatten", "expand", "alias", "detach"}
+)
+
+
+def _written(operation: Operation, values: dict[str, Value], nodes: dict[str, Node]) -> None:
+    """A result written into the first argument: later readers of that one see it too."""
+    target = operation.node.args[0]
+    if not isinstance(target, Ref):
+        return
+    before, after = values[target.name], values[operation.node.name]
+    through_view = target.name in nodes and nodes[target.name].kind in VIEWS
+    if through_view and any(a.vanishes and not b.vanishes for a, b in zip(before.axes, after.axes, strict=True)):
+        operation.pin(before.axes, "written in place through a view")
+    values[target.name] = after
+
+
+def _pin_outputs(graph: Graph, wiring: Wiring, values: dict[str, Value]) -> None:
+    for output in graph.outputs:
+        if isinstance(output, Ref) and isinstance(axes := values.get(output.name), Axes):
+            for axis in axes.axes:
+                if axis.labels.any():
+                    wiring.labels.pin(set(axis.labels.tolist()), "model output")

@@ -1,0 +1,73 @@
+"""Numbers that modules keep beside their weights: one row per class says which follow from what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from torch import nn
+
+Attributes: TypeAlias = dict[str, object]
+Row: TypeAlias = Callable[[Any], Attributes]
+
+
+def _linear(module: Any) -> Attributes:
+    out, features = module.weight.shape
+    return {"in_features": features, "out_features": out}
+
+
+def _bilinear(module: Any) -> Attributes:
+    out, one, other = module.weight.shape
+    return {"in1_features": one, "in2_features": other, "out_features": out}
+
+
+def _convolution(module: Any) -> Attributes:
+    out, inner = module.weight.shape[:2]
+    return {"in_channels": inner * module.groups, "out_channels": out}
+
+
+def _transposed(module: Any) -> Attributes:
+    channels, inner = module.weight.shape[:2]
+    return {"in_channels": channels, "out_channels": inner * module.groups}
+
+
+def _norm(module: Any) -> Attributes:
+    tensor = module.weight if module.weight is not None else module.running_mean
+    return {} if tensor is None else {"num_features": tensor.shape[0]}
+
+
+def _group_norm(module: Any) -> Attributes:
+    return {} if module.weight is None else {"num_channels": module.weight.shape[0]}
+
+
+def _layer_norm(module: Any) -> Attributes:
+    return {} if module.weight is None else {"normalized_shape": tuple(module.weight.shape)}
+
+
+def _embedding(module: Any) -> Attributes:
+    return {"embedding_dim": module.weight.shape[1]}
+
+
+def _prelu(module: Any) -> Attributes:
+    return {"num_parameters": module.weight.shape[0]}
+
+
+TABLE: dict[type[nn.Module], Row] = {
+    nn.Linear: _linear,
+    nn.Bilinear: _bilinear,
+    nn.modules.conv._ConvTransposeNd: _transposed,
+    nn.modules.conv._ConvNd: _convolution,
+    nn.modules.batchnorm._NormBase: _norm,
+    nn.GroupNorm: _group_norm,
+    nn.LayerNorm: _layer_norm,
+    nn.RMSNorm: _layer_norm,
+    nn.Embedding: _embedding,
+    nn.PReLU: _prelu,
+}
+
+
+def update_attributes(module: nn.Module) -> None:
+    """Make the module's numbers agree with its tensors."""
+    row = next((TABLE[kind] for kind in type(module).__mro__ if kind in TABLE), None)
+    for name, value in (row(module) if row else {}).items():
+        setattr(module, name, value)

@@ -1,0 +1,43 @@
+"""Zeroing instead of removing: boolean masks for a group, and a masked copy of a model."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunus.graph import ChannelGroup
+from prunus.surgery.plan import Plan, kept_units
+from prunus.surgery.tensors import tensor_of
+
+
+def unit_masks(
+    group: ChannelGroup, keep: Any, shapes: dict[str, torch.Size], consumers: bool = True
+) -> dict[str, Tensor]:
+    """Boolean masks over the parameters of a group: False where a unit that is not kept has entries.
+
+    keep: units to keep, or one boolean per unit. shapes: parameter -> its shape.
+    consumers: also the input slices of the layers that follow; they read zeros, so that their values don't matter as
+    long as zero stays zero through what lies between.
+    Masks of several groups are combined with `&`.
+    """
+    gone = sorted(set(range(group.units)) - kept_units(group, keep))
+    masks: dict[str, Tensor] = {}
+    for member in group.producers + (group.consumers if consumers else ()):
+        mask = masks.setdefault(member.parameter, torch.ones(shapes[member.parameter], dtype=torch.bool))
+        positions = [position for unit in gone for position in member.indices[unit]]
+        mask.index_fill_(member.dim, torch.tensor(positions, dtype=torch.long), False)
+    return masks
+
+
+def masked(model: nn.Module, plan: Plan) -> nn.Module:
+    """A copy in which every entry that the plan removes is zero; variances of norms, which divide, are left."""
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        for cut in plan.cuts:
+            if not cut.tensor.endswith("running_var"):
+                tensor = tensor_of(twin, cut.tensor)
+                tensor.index_fill_(cut.dim, torch.tensor(cut.removed, device=tensor.device), 0)
+    return twin

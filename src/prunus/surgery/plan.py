@@ -1,0 +1,98 @@
+"""What is removed where, as data: printable, JSON, applicable to another copy of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from prunus.errors import InputError, nearest
+from prunus.graph import ChannelGroup
+from prunus.spec.part import Frozen
+
+
+class Cut(Frozen):
+    """Positions of one dimension of one tensor that go."""
+
+    tensor: str
+    dim: int
+    removed: tuple[int, ...]
+
+
+class Change(Frozen):
+    """A number written into a module, such as `groups` of a convolution, that becomes smaller by so much."""
+
+    module: str
+    argument: str
+    less: int
+
+
+class Plan(Frozen):
+    """A cut, before it is made.
+
+    removed: group -> its units that go.
+    cuts: all positions of all tensors that follow from it.
+    changes: numbers in modules that follow from it.
+    """
+
+    removed: dict[str, tuple[int, ...]]
+    cuts: tuple[Cut, ...]
+    changes: tuple[Change, ...] = ()
+
+    def positions(self, tensor: str) -> dict[int, tuple[int, ...]]:
+        """Dimension -> positions that go, of one tensor."""
+        return {cut.dim: cut.removed for cut in self.cuts if cut.tensor == tensor}
+
+
+def plan(groups: Sequence[ChannelGroup], keep: Mapping[str, Sequence[int] | Sequence[bool] | Any]) -> Plan:
+    """Spell out what follows when only these units are kept.
+
+    keep: group name -> units to keep, or one boolean per unit (a list, an array or a tensor); other groups stay whole.
+    Raises `InputError` for an unknown or protected group, a unit that does not exist, or a group left empty.
+    """
+    known = {group.name: group for group in groups}
+    removed: dict[str, tuple[int, ...]] = {}
+    for name, wanted in keep.items():
+        if name not in known:
+            raise InputError(f"There is no channel group {name!r}", "", nearest(name, known))
+        gone = tuple(sorted(set(range(known[name].units)) - kept_units(known[name], wanted)))
+        if gone and (reason := known[name].protected):
+            raise InputError(f"The channels of {name!r} can't be removed", reason, "leave the group out")
+        if gone:
+            removed[name] = gone
+    chosen = [(known[name], units) for name, units in removed.items()]
+    return Plan(removed=removed, cuts=_cuts(chosen), changes=_changes(chosen))
+
+
+def kept_units(group: ChannelGroup, wanted: Any) -> set[int]:
+    """Units to keep as a set of numbers, from numbers or booleans."""
+    values = wanted.tolist() if hasattr(wanted, "tolist") else list(wanted)
+    if values and all(isinstance(value, bool) for value in values):
+        if len(values) != group.units:
+            raise InputError(f"{group.name!r} has {group.units} units, not {len(values)}", "", "give one boolean each")
+        values = [unit for unit, kept in enumerate(values) if kept]
+    units = {int(value) for value in values}
+    if not units:
+        raise InputError(f"Nothing would be left of {group.name!r}", "", "keep at least one unit")
+    if beyond := units - set(range(group.units)):
+        raise InputError(f"{group.name!r} has no unit {min(beyond)}", f"it has {group.units}", "check the numbers")
+    return units
+
+
+def _positions(indices: Sequence[Iterable[int]], units: Iterable[int]) -> set[int]:
+    return {position for unit in units for position in indices[unit]}
+
+
+def _cuts(chosen: Sequence[tuple[ChannelGroup, tuple[int, ...]]]) -> tuple[Cut, ...]:
+    gone: dict[tuple[str, int], set[int]] = {}
+    for group, units in chosen:
+        for member in group.members:
+            gone.setdefault((member.parameter, member.dim), set()).update(_positions(member.indices, units))
+    return tuple(Cut(tensor=t, dim=d, removed=tuple(sorted(at))) for (t, d), at in gone.items() if at)
+
+
+def _changes(chosen: Sequence[tuple[ChannelGroup, tuple[int, ...]]]) -> tuple[Change, ...]:
+    gone: dict[tuple[str, str], set[int]] = {}
+    for group, units in chosen:
+        for extent in group.extents:
+            gone.setdefault((extent.module, extent.argument), set()).update(_positions(extent.indices, units))
+    return tuple(Change(module=m, argument=a, less=len(at)) for (m, a), at in gone.items() if at)

@@ -1,0 +1,116 @@
+"""Proof by execution: the shrunk model computes what the masked one computes."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from prunus.errors import PrunusError
+from prunus.graph.trace import as_tuple
+
+LIMIT = 1e-5
+
+
+class DifferenceError(PrunusError):
+    """Masked and shrunk model do not agree: the cut is refused."""
+
+
+def verify(masked_model: nn.Module, shrunk_model: nn.Module, example_inputs: Any, limit: float = LIMIT) -> float:
+    """Largest difference of the outputs over the largest output, on random inputs of the same shapes.
+
+    Computed in float64 where both models can. Raises `DifferenceError`, which names the layer, above `limit`.
+    """
+    arguments = random_like(as_tuple(example_inputs))
+    expected, found = _both(masked_model, shrunk_model, arguments)
+    deviation = relative_difference(expected, found)
+    if not deviation <= limit:
+        raise DifferenceError(
+            f"The shrunk model differs from the masked one by {deviation:.1e} of its largest output",
+            f"they part at {_first_difference(masked_model, shrunk_model, arguments)}",
+            "protect that layer, and report this: it is a fault of prunus",
+        )
+    return deviation
+
+
+def random_like(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments with normally distributed values in place of real ones; integers and masks stay."""
+    generator = torch.Generator().manual_seed(0)
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, Tensor) and value.is_floating_point():
+            return torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value)
+        return value
+
+    return tuple(pytree.tree_map(fill, argument) for argument in arguments)
+
+
+def _both(one: nn.Module, other: nn.Module, arguments: tuple[Any, ...]) -> tuple[list[Tensor], list[Tensor]]:
+    try:
+        precise = pytree.tree_map(_double, arguments)
+        return tuple(_outputs(copy.deepcopy(model).double(), precise) for model in (one, other))  # type: ignore[return-value]
+    except (RuntimeError, TypeError, NotImplementedError):
+        return _outputs(one, arguments), _outputs(other, arguments)
+
+
+def _double(value: Any) -> Any:
+    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
+
+
+def _outputs(model: nn.Module, arguments: tuple[Any, ...]) -> list[Tensor]:
+    modes = {module: module.training for module in model.modules()}
+    try:
+        with torch.no_grad():
+            result = model.eval()(*copy.deepcopy(arguments))
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
+
+
+def relative_difference(expected: list[Tensor], found: list[Tensor]) -> float:
+    """Largest difference over the largest absolute value; infinite where shapes differ or values are not finite.
+
+    >>> relative_difference([torch.tensor([1.0, -4.0])], [torch.tensor([1.0, -3.0])])
+    0.25
+    """
+    if [a.shape for a in expected] != [b.shape for b in found]:
+        return float("inf")
+    pairs = [(a.double(), b.double()) for a, b in zip(expected, found, strict=True) if a.numel()]
+    difference = max((float((a - b).abs().max()) for a, b in pairs), default=0.0)
+    largest = max((float(a.abs().max()) for a, _ in pairs), default=0.0)
+    if largest == 0.0:
+        return 0.0 if difference == 0.0 else float("inf")
+    return difference / largest if difference == difference else float("inf")
+
+
+def _first_difference(one: nn.Module, other: nn.Module, arguments: tuple[Any, ...]) -> str:
+    """The first leaf module whose output differs in size-independent terms: its largest absolute value."""
+    for (name, a), (_, b) in zip(_recorded(one, arguments), _recorded(other, arguments), strict=False):
+        if abs(a - b) > 1e-3 * max(a, b, 1e-12):
+            return f"layer {name!r}"
+    return "the model's own forward"
+
+
+def _recorded(model: nn.Module, arguments: tuple[Any, ...]) -> list[tuple[str, float]]:
+    """Name and largest absolute output of each leaf module, in order of execution."""
+    seen: list[tuple[str, float]] = []
+
+    def record(name: str, output: Any) -> None:
+        if isinstance(output, Tensor) and output.numel():
+            seen.append((name, float(output.abs().max())))
+
+    handles = [
+        module.register_forward_hook(lambda _module, _input, output, name=name: record(name, output))
+        for name, module in model.named_modules()
+        if not list(module.children())
+    ]
+    try:
+        _outputs(model, arguments)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
