@@ -1,0 +1,44 @@
+"""Example inputs: as a tuple, at any batch size, filled at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from prunus.errors import InputError
+
+
+def as_tuple(example_inputs: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """One or several positional inputs. Raises `InputError` where there is none."""
+    inputs = (example_inputs,) if isinstance(example_inputs, Tensor) else tuple(example_inputs)
+    if not inputs or not all(isinstance(tensor, Tensor) and tensor.dim() > 0 for tensor in inputs):
+        raise InputError(
+            "The example inputs are not tensors with a batch dimension", "an export needs them", "give them"
+        )
+    return inputs
+
+
+def batched(inputs: Sequence[Tensor]) -> tuple[bool, ...]:
+    """Which inputs have the batch as dimension 0: those as long there as the first one."""
+    return tuple(tensor.shape[0] == inputs[0].shape[0] for tensor in inputs)
+
+
+def at_batch(inputs: Sequence[Tensor], batch: int, seed: int) -> tuple[Tensor, ...]:
+    """Random inputs of the same kinds with another batch size.
+
+    Floating ones are standard normal; integer ones are drawn from the values that the example has.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(
+        _random(tensor, (batch, *tensor.shape[1:]) if has_batch else tuple(tensor.shape), generator)
+        for tensor, has_batch in zip(inputs, batched(inputs), strict=True)
+    )
+
+
+def _random(example: Tensor, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    if example.is_floating_point():
+        return torch.randn(shape, generator=generator).to(example.dtype)
+    values = example.detach().cpu().flatten()
+    return values[torch.randint(values.numel(), shape, generator=generator)]

@@ -1,0 +1,112 @@
+"""A network's ONNX graph without its weights, so that networks of one architecture are exported once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from prunus.errors import InputError, PrunusError
+from prunus.export.example import at_batch, batched
+from prunus.export.quiet import quiet
+
+if TYPE_CHECKING:
+    import onnx
+
+LARGEST_BYTES = 2**31 - 2**20
+"""A single protobuf file ends at 2 GB."""
+
+
+@dataclass(frozen=True)
+class OnnxTemplate:
+    """A graph whose initialisers are empty. `complete`: every one of them is named like a tensor of the model.
+
+    One that is not complete holds values of the very model that it was made from, and fits no other.
+    """
+
+    graph: bytes
+    weight_names: tuple[str, ...]
+    complete: bool
+
+    @classmethod
+    def from_model(cls, model: nn.Module, inputs: Sequence[Tensor]) -> OnnxTemplate:
+        """Export a model in evaluation mode, its batch size left open. Raises `InputError` where torch cannot."""
+        proto = _export(model, at_batch(inputs, 2, seed=2), batched(inputs))
+        del proto.graph.value_info[:]  # shapes between the layers, which differ once channels are gone
+        known = tensors_by_name(model)
+        names = tuple(tensor.name for tensor in proto.graph.initializer if tensor.name in known)
+        for tensor in proto.graph.initializer:
+            if tensor.name in known:
+                tensor.ClearField("raw_data")
+        return cls(proto.SerializeToString(), names, len(names) == len(proto.graph.initializer))
+
+    def fits(self, model: nn.Module) -> bool:
+        """Whether the graph's weights all have their namesake of the same type in the model."""
+        known = tensors_by_name(model)
+        return self.complete and all(name in known for name in self.weight_names)
+
+    def fill(self, model: nn.Module) -> bytes:
+        """The ONNX file with the model's weights, optimised: constants and batch normalisation are folded."""
+        import onnx
+        from onnxscript import optimizer
+
+        known = tensors_by_name(model)
+        proto = onnx.load_from_string(self.graph)
+        if sum(known[name].nbytes for name in self.weight_names) > LARGEST_BYTES:
+            raise InputError(
+                "The network does not fit one ONNX file", "its weights take more than 2 GB", "use safetensors"
+            )
+        for tensor in proto.graph.initializer:
+            if tensor.name in self.weight_names:
+                _put(tensor, known[tensor.name])
+        with quiet():
+            proto = optimizer.optimize(proto)
+        del proto.graph.value_info[:]
+        content: bytes = proto.SerializeToString()
+        onnx.checker.check_model(content, full_check=True)
+        return content
+
+
+def tensors_by_name(model: nn.Module) -> Mapping[str, Tensor]:
+    """Parameters and buffers under every name they go by."""
+    return dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)])
+
+
+def _put(place: onnx.TensorProto, tensor: Tensor) -> None:
+    del place.dims[:]
+    place.dims.extend(tensor.shape)
+    place.raw_data = tensor.detach().contiguous().numpy().tobytes()
+
+
+def _export(model: nn.Module, inputs: Sequence[Tensor], has_batch: Sequence[bool]) -> onnx.ModelProto:
+    batch = torch.export.Dim("batch")
+    shapes = tuple({0: batch} if here else {} for here in has_batch)
+    names = ["input"] if len(inputs) == 1 else [f"input_{place}" for place in range(len(inputs))]
+    try:
+        with quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                model,
+                tuple(inputs),
+                dynamo=True,
+                dynamic_shapes=shapes,
+                input_names=names,
+                optimize=False,
+                verbose=False,
+            )
+    except Exception as error:
+        raise InputError(
+            f"{type(model).__name__} cannot be exported to ONNX", _innermost(error), "export it as safetensors"
+        ) from error
+    if program is None:
+        raise PrunusError(f"{type(model).__name__} was not exported to ONNX", "torch returned nothing")
+    return program.model_proto
+
+
+def _innermost(error: BaseException) -> str:
+    """The first line of the error that began it all."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

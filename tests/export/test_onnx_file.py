@@ -1,0 +1,238 @@
+import logging
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from prunus.errors import InputError, PrunusError
+from prunus.export import OnnxTemplates, write_onnx
+
+
+class Net(nn.Module):
+    def __init__(self, width=4):
+        super().__init__()
+        self.conv = nn.Conv2d(1, width, 3, padding=1)
+        self.norm = nn.BatchNorm2d(width)
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.norm(self.conv(x))).mean((2, 3)))
+
+
+class Flat(nn.Module):
+    """The size of the flattened image goes into the graph."""
+
+    def __init__(self, width=4):
+        super().__init__()
+        self.conv = nn.Conv2d(1, width, 3)
+        self.head = nn.Linear(width * 36, 3)
+
+    def forward(self, x):
+        return self.head(torch.flatten(self.conv(x), 1))
+
+
+IMAGE = torch.zeros(1, 1, 8, 8)
+
+
+def session(path):
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def assert_same(path, model, inputs):
+    given = [inputs] if isinstance(inputs, torch.Tensor) else inputs
+    names = [node.name for node in session(path).get_inputs()]
+    found = session(path).run(None, dict(zip(names, (x.numpy() for x in given), strict=True)))[0]
+    with torch.no_grad():
+        np.testing.assert_allclose(found, model.eval()(*given).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_file_that_computes_the_same_at_any_batch(tmp_path, capfd, caplog):
+    torch.manual_seed(0)
+    model = Net().train()
+    model.norm.running_mean.normal_()
+    written = write_onnx(model, IMAGE, tmp_path / "deep" / "net.onnx")
+    assert model.training
+    assert model.norm.training
+    assert capfd.readouterr() == ("", "")
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+    assert logging.root.manager.disable == 0
+    assert written.deviation < 1e-5
+    assert written.size_bytes == written.path.stat().st_size
+    assert [entry.name for entry in written.path.parent.iterdir()] == ["net.onnx"], "one file, no data beside it"
+    for batch in (1, 2, 7):
+        assert_same(written.path, model, torch.randn(batch, 1, 8, 8))
+    graph = onnx.load(written.path).graph
+    assert "BatchNormalization" not in {node.op_type for node in graph.node}
+    assert [node.name for node in graph.input] == ["input"]
+
+
+def test_other_weights_take_the_same_graph(tmp_path):
+    templates = OnnxTemplates()
+    for seed in range(3):
+        torch.manual_seed(seed)
+        model = Net()
+        assert_same(write_onnx(model, IMAGE, tmp_path / "net", templates).path, model, torch.randn(2, 1, 8, 8))
+    assert templates.exports == 1
+
+
+def test_fewer_channels_take_the_same_graph_where_it_holds_no_sizes(tmp_path):
+    templates = OnnxTemplates()
+    for width in (8, 3, 1):
+        model = Net(width)
+        assert_same(write_onnx(model, IMAGE, tmp_path / "net", templates).path, model, torch.randn(2, 1, 8, 8))
+    assert templates.exports == 1
+
+
+def test_fewer_channels_are_exported_afresh_where_it_does(tmp_path):
+    templates = OnnxTemplates()
+    for width in (4, 2, 2):
+        model = Flat(width)
+        assert_same(write_onnx(model, IMAGE, tmp_path / "net", templates).path, model, torch.randn(2, 1, 8, 8))
+    assert templates.exports == 2
+
+
+def test_a_network_that_only_looks_the_same_is_exported_afresh(tmp_path):
+    class Other(Net):
+        def forward(self, x):
+            return self.head(torch.tanh(self.norm(self.conv(x))).mean((2, 3)))
+
+    templates = OnnxTemplates()
+    write_onnx(Net(), IMAGE, tmp_path / "net", templates)
+    model = Other()
+    assert_same(write_onnx(model, IMAGE, tmp_path / "other", templates).path, model, torch.randn(2, 1, 8, 8))
+    assert templates.exports == 2
+
+
+def test_names_that_do_not_match_are_refused(tmp_path):
+    class Renamed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = Net()
+
+        def forward(self, x):
+            return self.inner(x)
+
+    templates = OnnxTemplates()
+    write_onnx(Net(), IMAGE, tmp_path / "net", templates)
+    write_onnx(Renamed(), IMAGE, tmp_path / "net", templates)
+    assert templates.exports == 2
+
+
+def test_a_graph_with_values_of_its_own_is_no_template(tmp_path):
+    class Scaled(nn.Module):
+        def __init__(self, scale):
+            super().__init__()
+            self.linear = nn.Linear(4, 3)
+            self.scale = scale  # a plain tensor: not a parameter, not a buffer
+
+        def forward(self, x):
+            return self.linear(x) * self.scale
+
+    templates = OnnxTemplates()
+    for _ in range(2):
+        model = Scaled(torch.randn(3))
+        assert_same(write_onnx(model, torch.zeros(1, 4), tmp_path / "net", templates).path, model, torch.randn(2, 4))
+    assert templates.exports == 2
+
+
+def test_two_inputs_one_of_them_tokens(tmp_path):
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.head = nn.Embedding(11, 4), nn.Linear(4, 3)
+
+        def forward(self, tokens, scale):
+            return self.head(self.embedding(tokens).mean(1) * scale)
+
+    model = Two()
+    example = torch.arange(10).reshape(2, 5), torch.randn(2, 4)
+    path = write_onnx(model, example, tmp_path / "two").path
+    assert [node.name for node in session(path).get_inputs()] == ["input_0", "input_1"]
+    assert_same(path, model, (torch.tensor([[1, 2, 3, 4, 5]]), torch.randn(1, 4)))
+
+
+def test_several_outputs(tmp_path):
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return {"logits": self.head(x), "features": x * 2}
+
+    path = write_onnx(Both(), torch.zeros(1, 4), tmp_path / "both").path
+    assert [tuple(array.shape) for array in session(path).run(None, {"input": np.zeros((5, 4), np.float32)})] == [
+        (5, 3),
+        (5, 4),
+    ]
+
+
+@pytest.mark.parametrize("prepare", [lambda m: m.to(memory_format=torch.channels_last), lambda m: m.to(torch.bfloat16)])
+def test_weights_are_written_as_plain_fp32(tmp_path, prepare):
+    model = prepare(Net())
+    kinds = {tensor.dtype for tensor in model.parameters()}
+    written = write_onnx(model, IMAGE, tmp_path / "net")
+    initializers = onnx.load(written.path).graph.initializer
+    assert {tensor.data_type for tensor in initializers if tensor.name.startswith("conv")} == {onnx.TensorProto.FLOAT}
+    assert {tensor.dtype for tensor in model.parameters()} == kinds
+
+
+def test_zeros_stay_zeros(tmp_path):
+    model = Net()
+    with torch.no_grad():
+        model.conv.weight[1:] = 0
+    weights = {
+        t.name: onnx.numpy_helper.to_array(t)
+        for t in onnx.load(write_onnx(model, IMAGE, tmp_path / "n").path).graph.initializer
+    }
+    assert np.count_nonzero(weights["conv.weight"]) == 9
+
+
+def test_a_network_that_never_computes_the_same_twice_is_refused(tmp_path):
+    class Noisy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.linear(x) + torch.rand_like(x)[:, :3]
+
+    with pytest.raises(PrunusError, match=r"outputs differ by .* of the largest one, and 1e-04 is the limit"):
+        write_onnx(Noisy(), torch.zeros(1, 4), tmp_path / "noisy")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_that_diverged_is_refused(tmp_path):
+    model = nn.Linear(4, 3)
+    model.weight.data.fill_(float("nan"))
+    with pytest.raises(PrunusError, match="not finite"):
+        write_onnx(model, torch.zeros(1, 4), tmp_path / "nan")
+
+
+def test_a_network_of_zeros_is_written(tmp_path):
+    model = nn.Linear(4, 3)
+    nn.init.zeros_(model.weight)
+    nn.init.zeros_(model.bias)
+    assert write_onnx(model, torch.zeros(1, 4), tmp_path / "zero").deviation == 0
+
+
+def test_what_cannot_be_exported_says_so(tmp_path):
+    class Branching(nn.Module):
+        def forward(self, x):
+            return x if x.sum() > 0 else -x
+
+    with pytest.raises(InputError, match="Branching cannot be exported to ONNX"):
+        write_onnx(Branching(), torch.zeros(1, 4), tmp_path / "no")
+    with pytest.raises(InputError, match="not tensors with a batch dimension"):
+        write_onnx(nn.ReLU(), (), tmp_path / "no")
+
+
+def test_a_failed_export_leaves_the_earlier_file(tmp_path):
+    write_onnx(nn.Linear(4, 3), torch.zeros(1, 4), tmp_path / "net")
+    before = (tmp_path / "net").read_bytes()
+    with pytest.raises(InputError):
+        write_onnx(nn.Linear(4, 3), torch.zeros(1, 5), tmp_path / "net")
+    assert (tmp_path / "net").read_bytes() == before

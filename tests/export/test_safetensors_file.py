@@ -1,0 +1,161 @@
+import json
+import struct
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from prunus.errors import InputError
+from prunus.export import read_safetensors, write_safetensors
+
+
+class Net(nn.Module):
+    def __init__(self, width=3):
+        super().__init__()
+        self.conv = nn.Conv2d(1, width, 3)
+        self.norm = nn.BatchNorm2d(width)
+        self.head = nn.Linear(width, 2)
+
+    def forward(self, x):
+        return self.head(self.norm(self.conv(x)).mean((2, 3)))
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(5, 4)
+        self.head = nn.Linear(4, 5, bias=False)
+        self.head.weight = self.embedding.weight
+        self.register_buffer("first_rows", self.embedding.weight.detach()[:2])
+
+
+def test_there_and_back(tmp_path):
+    model, other = Net(), Net()
+    model.norm.num_batches_tracked.fill_(7)
+    model.head.weight.data[0, 0] = float("nan")
+    written = write_safetensors(model, tmp_path / "deep" / "net.safetensors")
+    assert (written.format, written.deviation, written.size_bytes) == ("safetensors", 0.0, written.path.stat().st_size)
+    read_safetensors(written.path, other)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor.nan_to_num(9.0), other.state_dict()[name].nan_to_num(9.0))
+    assert set(load_file(written.path)) == set(model.state_dict()), "names are kept for any other reader"
+
+
+def test_same_weights_same_bytes(tmp_path):
+    model = Tied()
+    first, second = (write_safetensors(model, tmp_path / name) for name in "ab")
+    assert first.sha256 == second.sha256
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_shared_tensors_are_stored_once_and_stay_shared(tmp_path):
+    model, other = Tied(), Tied()
+    path = write_safetensors(model, tmp_path / "tied").path
+    with safe_open(path, framework="pt") as file:
+        assert set(file.keys()) == {"embedding.weight", "first_rows"}
+        assert json.loads(file.metadata()["prunus"]) == {"version": 1, "shared": {"head.weight": "embedding.weight"}}
+    read_safetensors(path, other)
+    assert torch.equal(other.head.weight, model.embedding.weight)
+    assert other.head.weight is other.embedding.weight
+    assert torch.equal(other.first_rows, model.embedding.weight[:2])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_other_types(tmp_path, dtype):
+    model, other = Net().to(dtype), Net().to(dtype)
+    read_safetensors(write_safetensors(model, tmp_path / "net").path, other)
+    assert torch.equal(model.conv.weight, other.conv.weight)
+
+
+def test_channels_last_weights_come_back(tmp_path):
+    model, other = Net().to(memory_format=torch.channels_last), Net()
+    read_safetensors(write_safetensors(model, tmp_path / "net").path, other)
+    assert torch.equal(model.conv.weight, other.conv.weight)
+
+
+def unchanged_after(model, path, message="."):
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(InputError, match=f"(?i){message}") as raised:
+        read_safetensors(path, model)
+    assert str(path) in str(raised.value)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("head.bias"), r"no tensor 'head.bias'"),
+        (lambda t: t.update(extra=torch.zeros(1)), "the model has no 'extra'"),
+        (lambda t: t.update({"conv.weight": torch.zeros(4, 1, 3, 3)}), "is 4x1x3x3 float32 in the file and 3x1x3x3"),
+        (lambda t: t.update({"conv.bias": torch.zeros(3, dtype=torch.float64)}), "3 float64 in the file and 3 float32"),
+        (lambda t: t.update({"norm.num_batches_tracked": torch.zeros(())}), "is a number float32"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path, change, message):
+    tensors = {name: tensor.clone() for name, tensor in Net().state_dict().items()}
+    change(tensors)
+    save_file(tensors, tmp_path / "other")
+    unchanged_after(Net(), tmp_path / "other", message)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ["[]", "{", '{"shared": []}', '{"version": 2}', '{"shared": {"head.bias": "nowhere"}, "version": 1}'],
+)
+def test_metadata_of_others_is_not_trusted(tmp_path, metadata):
+    tensors = {name: tensor for name, tensor in Net().state_dict().items() if name != "head.bias"}
+    save_file(tensors, tmp_path / "other", {"prunus": metadata})
+    unchanged_after(Net(), tmp_path / "other")
+
+
+def test_a_newer_version_is_said_so(tmp_path):
+    save_file(Net().state_dict(), tmp_path / "newer", {"prunus": '{"version": 2}'})
+    unchanged_after(Net(), tmp_path / "newer", "it has version 2 of the format, this prunus reads 1")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00" * 8,
+        b"PK\x03\x04" + bytes(100),
+        b"\x80\x04\x95cos\nsystem\n",
+        struct.pack("<Q", 2**63) + b"{}",
+        struct.pack("<Q", 2) + b"[]",
+        struct.pack("<Q", 2) + b"\xff\xfe",
+    ],
+    ids=["empty", "zeros", "zip", "pickle", "huge", "list", "no text"],
+)
+def test_hostile_files_are_one_clear_error(tmp_path, content):
+    (tmp_path / "bad").write_bytes(content)
+    unchanged_after(Net(), tmp_path / "bad")
+
+
+def test_a_missing_file(tmp_path):
+    unchanged_after(Net(), tmp_path / "none", "check that the file is there")
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.data())
+def test_a_cut_or_flipped_file_never_loads_wrong_shapes(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("cut")
+    content = write_safetensors(Net(), folder / "net").path.read_bytes()
+    if data.draw(st.booleans()):
+        damaged = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        place = data.draw(st.integers(0, 200))
+        damaged = content[:place] + bytes([content[place] ^ data.draw(st.integers(1, 255))]) + content[place + 1 :]
+    (folder / "net").write_bytes(damaged)
+    model = Net()
+    shapes = {name: (tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()}
+    try:
+        read_safetensors(folder / "net", model)
+    except InputError:
+        pass
+    else:
+        assert len(damaged) == len(content), "a part of a file is never enough"
+    assert shapes == {name: (tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()}
