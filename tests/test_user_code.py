@@ -92,9 +92,21 @@ def test_a_failed_import_is_tried_again(tmp_path: Path) -> None:
 
 def test_errors_inside_the_function_name_its_line(tmp_path: Path) -> None:
     path = write(tmp_path, "import json\ndef f(text):\n    return json.loads(text)\n")
-    with pytest.raises(InputError, match=r"mine\.py:f failed. Line 3 in f: json.*JSONDecodeError") as caught:
+    with pytest.raises(InputError, match=r"mine\.py:f failed. Line 3 in f: JSONDecodeError: Expecting") as caught:
         load_function(f"{path}:f")(text="{")
     assert caught.value.__cause__ is not None
+
+
+def test_only_the_first_line_of_a_long_message_is_shown(tmp_path: Path) -> None:
+    path = write(tmp_path, "def f():\n    raise ValueError('first\\nsecond')\n")
+    with pytest.raises(InputError) as caught:
+        load_function(f"{path}:f")()
+    assert str(caught.value).endswith("f failed. Line 2 in f: ValueError: first. Correct it.")
+
+
+def test_the_file_has_only_its_own_future_imports(tmp_path: Path) -> None:
+    path = write(tmp_path, "def f(x: int): ...\n")
+    assert load_function(f"{path}:f").signature.parameters["x"].annotation is int
 
 
 def test_errors_raised_on_purpose_pass(tmp_path: Path) -> None:

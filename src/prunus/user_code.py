@@ -81,14 +81,13 @@ def load_function(reference: str) -> UserFunction:
     except OSError as error:
         raise InputError(f"The file {file} cannot be read", error.strerror or str(error), "check the path") from None
     module = _run(file, source)
-    functions = {key for key, value in vars(module).items() if inspect.isroutine(value) or inspect.isclass(value)}
     if not hasattr(module, name):
+        functions = [key for key, value in vars(module).items() if inspect.isroutine(value) or inspect.isclass(value)]
         raise InputError(f"The file {file} has no function {name!r}", "", nearest(name, functions))
     function = getattr(module, name)
     if not callable(function):
-        raise InputError(
-            f"The name {name!r} in {file} cannot be called", f"it is {type(function).__name__}", "name a function"
-        )
+        what = f"The name {name!r} in {file} cannot be called"
+        raise InputError(what, f"it is {type(function).__name__}", "name a function")
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError) as error:
@@ -107,7 +106,8 @@ def _run(file: Path, source: bytes) -> ModuleType:
         sys.path.append(str(file.parent))
     sys.modules[name] = module
     try:
-        exec(compile(source, str(file), "exec"), vars(module))  # noqa: S102  # the user asked to run this file
+        code = compile(source, str(file), "exec", dont_inherit=True)  # not this file's future imports
+        exec(code, vars(module))  # noqa: S102  # the user asked to run this file
     except BaseException as error:
         del sys.modules[name]
         if not isinstance(error, (Exception, SystemExit)) or isinstance(error, PrunusError):
@@ -118,9 +118,10 @@ def _run(file: Path, source: bytes) -> ModuleType:
 
 def _describe(error: BaseException, file: Path) -> str:
     """`line 3 in load: KeyError: 'x'`, by the innermost line of the user's own file."""
-    what = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    kind, message = type(error).__name__, str(error).strip().partition("\n")[0]
+    what = f"{kind}: {message}" if message else kind
     if isinstance(error, SyntaxError) and error.filename == str(file):
-        return f"line {error.lineno}: {what}"
+        return f"line {error.lineno}: {kind}: {error.msg}"
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
     if not own:
         return what

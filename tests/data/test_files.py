@@ -26,7 +26,7 @@ def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     (tmp_path / "served").mkdir()
     handler = functools.partial(Silent, directory=str(tmp_path / "served"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{running.server_port}/", tmp_path / "served"
         running.shutdown()

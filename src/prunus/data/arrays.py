@@ -47,7 +47,7 @@ def _targets(values: Any, name: str) -> torch.Tensor:
 def _array(values: Any, name: str) -> numpy.ndarray[Any, Any]:
     """A writable contiguous array of its own in the machine's byte order, so that nothing changes it from outside."""
     try:
-        array = numpy.array(values.detach().cpu() if isinstance(values, torch.Tensor) else values, order="C")
+        array = numpy.array(values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values, order="C")
     except (ValueError, TypeError) as error:
         raise InputError(
             f"{name} is no array", str(error), "give an array, a tensor or lists of equal length"

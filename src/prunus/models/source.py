@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,12 @@ class NamedModel(ModelSource):
     @abstractmethod
     def architectures(cls) -> tuple[str, ...]:
         """All names in the family. Imports the library; raises `MissingError` if it is not installed."""
+
+    def unknown(self, family: str) -> InputError:
+        """The error for an architecture that the library does not have, with the nearest of its many names."""
+        close = difflib.get_close_matches(self.architecture, self.architectures(), n=3)
+        hint = f"did you mean {' or '.join(repr(name) for name in close)}?" if close else "look for it in its list"
+        return InputError(f"There is no model '{family}:{self.architecture}'", f"{family} does not have it", hint)
 
 
 MODELS: Registry[type[ModelSource]] = Registry("model")
