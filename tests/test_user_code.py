@@ -67,9 +67,13 @@ def test_a_file_runs_once_until_it_changes(tmp_path: Path) -> None:
         ("def load_mine(): ...", "{path}:load_mien", "no function 'load_mien'. Did you mean 'load_mine'"),
         ("load = min", "{path}:load", "cannot be called"),
         ("load = 3", "{path}:load", "cannot be called. It is int"),
-        ("def load(:\n  pass", "{path}:load", "cannot be imported. Line 1: SyntaxError"),
-        ("\nimport no_such_package", "{path}:load", "Line 2: ModuleNotFoundError: No module named 'no_such_package'"),
-        ("raise SystemExit(3)", "{path}:load", "Line 1: SystemExit: 3"),
+        ("def load(:\n  pass", "{path}:load", "cannot be imported. Line 1 of mine.py: SyntaxError"),
+        (
+            "\nimport no_such_package",
+            "{path}:load",
+            "Line 2 of mine.py: ModuleNotFoundError: No module named 'no_such",
+        ),
+        ("raise SystemExit(3)", "{path}:load", "Line 1 of mine.py: SystemExit: 3"),
         ("def load(): ...", "{path}x.py:load", "No such file"),
     ],
 )
@@ -85,14 +89,14 @@ def test_a_failed_import_is_tried_again(tmp_path: Path) -> None:
     path = write(tmp_path, "import os\ndef f(): return 1\nif 'PRUNUS_TEST_FAIL' in os.environ: raise ValueError\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PRUNUS_TEST_FAIL", "1")
-        with pytest.raises(InputError, match="Line 3: ValueError"):
+        with pytest.raises(InputError, match=r"Line 3 of mine\.py: ValueError"):
             load_function(f"{path}:f")
     assert load_function(f"{path}:f")() == 1
 
 
 def test_errors_inside_the_function_name_its_line(tmp_path: Path) -> None:
     path = write(tmp_path, "import json\ndef f(text):\n    return json.loads(text)\n")
-    with pytest.raises(InputError, match=r"mine\.py:f failed. Line 3 in f: JSONDecodeError: Expecting") as caught:
+    with pytest.raises(InputError, match=r"f failed. Line 3 of mine\.py, in f: JSONDecodeError: Expecting") as caught:
         load_function(f"{path}:f")(text="{")
     assert caught.value.__cause__ is not None
 
@@ -101,7 +105,7 @@ def test_only_the_first_line_of_a_long_message_is_shown(tmp_path: Path) -> None:
     path = write(tmp_path, "def f():\n    raise ValueError('first\\nsecond')\n")
     with pytest.raises(InputError) as caught:
         load_function(f"{path}:f")()
-    assert str(caught.value).endswith("f failed. Line 2 in f: ValueError: first. Correct it.")
+    assert str(caught.value).endswith("f failed. Line 2 of mine.py, in f: ValueError: first. Correct it.")
 
 
 def test_the_file_has_only_its_own_future_imports(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 from prunus.errors import InputError, PrunusError, nearest
 
+PREFIX = "prunus_user_"  # of the names under which user's files stand in `sys.modules`
+
 
 @dataclass(frozen=True)
 class UserFunction:
@@ -58,7 +60,7 @@ class UserFunction:
         except PrunusError:
             raise
         except (Exception, SystemExit) as error:
-            raise InputError(f"{name} failed", _describe(error, self.file), "correct it") from error
+            raise InputError(f"{name} failed", describe(error), "correct it") from error
 
 
 def is_reference(name: str) -> bool:
@@ -97,7 +99,7 @@ def load_function(reference: str) -> UserFunction:
 
 def _run(file: Path, source: bytes) -> ModuleType:
     """The module of a file's content; it stays in `sys.modules`, where classes and pickles look for it."""
-    name = "prunus_user_" + hashlib.sha256(bytes(file) + b"\0" + source).hexdigest()[:16]
+    name = PREFIX + hashlib.sha256(bytes(file) + b"\0" + source).hexdigest()[:16]
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name)
@@ -109,21 +111,26 @@ def _run(file: Path, source: bytes) -> ModuleType:
         code = compile(source, str(file), "exec", dont_inherit=True)  # not this file's future imports
         exec(code, vars(module))  # noqa: S102  # the user asked to run this file
     except BaseException as error:
+        why = describe(error)
         del sys.modules[name]
         if not isinstance(error, (Exception, SystemExit)) or isinstance(error, PrunusError):
             raise
-        raise InputError(f"The file {file} cannot be imported", _describe(error, file), "correct the file") from error
+        raise InputError(f"The file {file} cannot be imported", why, "correct the file") from error
     return module
 
 
-def _describe(error: BaseException, file: Path) -> str:
-    """`line 3 in load: KeyError: 'x'`, by the innermost line of the user's own file."""
+def describe(error: BaseException) -> str:
+    """An error in one line, with the innermost line of a user's file: `line 3 of mine.py, in load: KeyError: 'x'`."""
     kind, message = type(error).__name__, str(error).strip().partition("\n")[0]
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        return f"line {error.lineno} of {Path(error.filename).name}: {kind}: {error.msg}"
     what = f"{kind}: {message}" if message else kind
-    if isinstance(error, SyntaxError) and error.filename == str(file):
-        return f"line {error.lineno}: {kind}: {error.msg}"
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in _user_files()]
     if not own:
         return what
-    place = f"line {own[-1].lineno}" + ("" if own[-1].name == "<module>" else f" in {own[-1].name}")
-    return f"{place}: {what}"
+    inside = "" if own[-1].name == "<module>" else f", in {own[-1].name}"
+    return f"line {own[-1].lineno} of {Path(own[-1].filename).name}{inside}: {what}"
+
+
+def _user_files() -> set[str | None]:
+    return {module.__file__ for name, module in list(sys.modules.items()) if name.startswith(PREFIX)}

@@ -12,8 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from prunus.data import Dataset, Split
-from prunus.models import FAMILIES, MODELS, build_model, model_source
-from prunus.models.fits import check_fits
+from prunus.models import FAMILIES, MODELS, build_model, check_fits, model_source
 from prunus.spec import Part
 
 # A family stands for many networks; this one of it is tested, at an input that takes a moment.

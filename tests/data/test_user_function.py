@@ -55,7 +55,7 @@ def test_what_the_function_keeps_cannot_change_the_data(tmp_path: Path) -> None:
         ("def load(): return [[1.0]], [0.5], [[1.0]], [0]", "The array y_train of"),
         ("def load(): return [[1.0]], [0], [[1.0]], [0]", "two classes or more"),
         ("def load(): return [[float('inf')], [1.0]], [0, 1], [[1.0]], [0]", "NaN or infinity"),
-        ("def load():\n    return open('/no/such/file')", "Line 5 in load: FileNotFoundError"),
+        ("def load():\n    return open('/no/such/file')", "Line 5 of mine.py, in load: FileNotFoundError"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, expected: str) -> None:

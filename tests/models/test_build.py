@@ -73,7 +73,7 @@ def test_the_functions_own_defaults_serve_without_data(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         ("def make(): return 3", "returned int. A model function returns a torch.nn.Module"),
-        ("def make(): return nn.Linear('a', 2)", "Line 2 in make: TypeError"),
+        ("def make(): return nn.Linear('a', 2)", "Line 2 of mine.py, in make: TypeError"),
         ("def make(width): return nn.Identity()", "missing a required argument: 'width'"),
     ],
 )

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 from prunus.data import Dataset, Split
 from prunus.errors import InputError
-from prunus.models.fits import check_fits
+from prunus.models import build_model, check_fits
+from prunus.spec import Part
 
 
 def data(*shape: int, classes: int = 3) -> Dataset:
@@ -26,9 +29,13 @@ class Tuple(nn.Linear):
         (
             nn.Sequential(nn.Linear(5, 3)),
             data(4),
-            "its first layer '0' takes 5 values, and it failed with: mat1",
+            "its first layer '0' takes 5 values, and running it failed with: RuntimeError: mat1",
         ),
-        (nn.Bilinear(2, 2, 3), data(4), "no layer that says what it takes, and it failed with: Bilinear.forward()"),
+        (
+            nn.Bilinear(2, 2, 3),
+            data(4),
+            "says what it takes, and running it failed with: TypeError: Bilinear",
+        ),
         (nn.Linear(4, 5), data(4), "there are 3 classes, so 2 samples must give 2x3, and they give 2x5"),
         (nn.Linear(4, 3), data(2, 4), "must give 2x3, and they give 2x2x3"),
         (Tuple(4, 3), data(4), "returns tuple, and training needs one tensor"),
@@ -57,3 +64,11 @@ def test_nothing_changes_by_the_check() -> None:
 def test_inputs_are_prepared_first() -> None:
     split = Split(torch.zeros(1, 4, dtype=torch.uint8), torch.tensor([0]))
     check_fits(nn.Linear(4, 2), Dataset("one", split, split, ("a", "b")), "small")
+
+
+def test_the_line_of_a_users_own_network_is_named(tmp_path: Path) -> None:
+    lines = ("from torch import nn", "class Net(nn.Module):", "    def forward(self, x):", "        return {}['key']")
+    (tmp_path / "mine.py").write_text("\n".join(lines))
+    dataset = data(4)
+    with pytest.raises(InputError, match=r"line 4 of mine\.py, in forward: KeyError: 'key'"):
+        check_fits(build_model(Part(name=f"{tmp_path}/mine.py:Net"), (4,), 3), dataset)

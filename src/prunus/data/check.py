@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from prunus.data.dataset import Dataset, Split
+from prunus.data.dataset import Dataset, Split, times
 from prunus.errors import InputError
 
 
@@ -81,8 +81,3 @@ def _problems_of_scale(dataset: Dataset) -> Iterator[tuple[str, str]]:
         )
     if not all(value > 0 for value in dataset.std):
         yield f"std is {dataset.std}", "every number in it must be above 0"
-
-
-def times(shape: tuple[int, ...] | torch.Size) -> str:
-    """A shape in words: `3x32x32`."""
-    return "x".join(str(size) for size in shape) or "a single number"

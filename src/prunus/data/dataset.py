@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from prunus.spec.part import canonical_json
 
 if TYPE_CHECKING:  # only for types, so that data sets can be listed without importing torch
-    from torch import Tensor
+    from torch import Size, Tensor
 
 CHUNK = 1 << 22  # elements that are hashed at once
 
@@ -67,6 +67,15 @@ class Dataset:
             for chunk in _chunks(tensor):
                 state.update(chunk)
         return state.hexdigest()
+
+
+def times(shape: tuple[int, ...] | Size) -> str:
+    """A shape in words.
+
+    >>> times((3, 32, 32))
+    '3x32x32'
+    """
+    return "x".join(str(size) for size in shape) or "a single number"
 
 
 def _chunks(tensor: Tensor) -> Iterator[memoryview]:

@@ -4,6 +4,7 @@ To add one: a frozen class with `build` in a file of its own, and one line here.
 """
 
 from prunus.models.build import build_model, family_names, model_names, model_source
+from prunus.models.fits import check_fits
 from prunus.models.lenet import Lenet5
 from prunus.models.mlp import Mlp
 from prunus.models.resnet import Resnet20, Resnet56
@@ -29,6 +30,7 @@ __all__ = [
     "ModelSource",
     "NamedModel",
     "build_model",
+    "check_fits",
     "family_names",
     "model_names",
     "model_source",

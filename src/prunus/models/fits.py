@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
-from prunus.data.check import times
-from prunus.data.dataset import Dataset
+from prunus.data.dataset import Dataset, times
 from prunus.errors import InputError
+from prunus.user_code import describe
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
-def check_fits(model: nn.Module, dataset: Dataset, name: str) -> None:
+def check_fits(model: nn.Module, dataset: Dataset, name: str = "") -> None:
     """Run two samples through the network and look at what comes out; nothing of the network changes.
 
     name: of the model, for the message. Raises `InputError` that says what the network wanted and what the data have.
     """
+    from torch import Tensor
+
     inputs = dataset.prepare(dataset.train.inputs[:2])
-    what = f"The model {name!r} does not fit the data set {dataset.name!r}"
-    have = f"samples have the shape {times(dataset.input_shape)}"
+    what = f"The model {name!r}" if name else "The model"
+    what += f" does not fit the data set {dataset.name!r}"
     try:
         output = _run(model, inputs)
-    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, NotImplementedError) as error:
-        failure = str(error).strip().partition("\n")[0] or type(error).__name__
-        why = f"{have}, {_first_layer(model)}, and it failed with: {failure}"
+    except Exception as error:  # whatever a network of a user's own may raise
+        have = f"samples have the shape {times(dataset.input_shape)}"
+        why = f"{have}, {_first_layer(model)}, and running it failed with: {describe(error)}"
         raise InputError(what, why, "choose a model for this shape, or other data") from error
     if not isinstance(output, Tensor):
         why = f"it returns {type(output).__name__}, and training needs one tensor (samples, classes)"
@@ -35,12 +39,13 @@ def check_fits(model: nn.Module, dataset: Dataset, name: str) -> None:
 
 def _run(model: nn.Module, inputs: Tensor) -> object:
     """The output in evaluation mode; modes and random generators are as before."""
-    parameter = next(iter(model.parameters()), inputs)
+    import torch
+
+    device = next((parameter.device for parameter in model.parameters()), inputs.device)
     modes = [(module, module.training) for module in model.modules()]
-    devices = [parameter.device] if parameter.device.type == "cuda" else []
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices):
-            return model.eval()(inputs.to(parameter.device))
+        with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            return model.eval()(inputs.to(device))
     finally:
         for module, training in modes:
             module.training = training
@@ -48,6 +53,8 @@ def _run(model: nn.Module, inputs: Tensor) -> object:
 
 def _first_layer(model: nn.Module) -> str:
     """What the first layer with weights takes, in words."""
+    from torch import nn
+
     for name, module in model.named_modules():
         if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
             return f"its first layer {name!r} takes {module.in_channels} channels"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, JsonValue
 
+from prunus.data.dataset import times
 from prunus.errors import InputError
 from prunus.registry import Registry
 from prunus.spec.part import Frozen
@@ -64,7 +65,7 @@ def image_shape(model: str, input_shape: tuple[int, ...]) -> tuple[int, int, int
     """(channels, height, width). Raises `InputError` for inputs that are no images."""
     if len(input_shape) != 3:
         raise InputError(
-            f"The model {model!r} cannot be built for inputs of {'x'.join(map(str, input_shape))}",
+            f"The model {model!r} cannot be built for inputs of {times(input_shape)}",
             "it takes images, channels x height x width",
             "choose other data, or the model 'mlp'",
         )

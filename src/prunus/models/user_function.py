@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class UserModel(ModelSource):
     """The `nn.Module` that `path/file.py:function` returns when it is called with the settings as keywords.
 
-    The function, or class, is given `input_shape` and `classes` too if it accepts them. What it gives these two as
+    The function, or class, is given `input_shape` and `classes` too if it names them. What it gives these two as
     defaults is used when there are no data.
     """
 
@@ -47,7 +47,7 @@ class UserModel(ModelSource):
 
         function = load_function(self.function)
         known = {"input_shape": input_shape, "classes": classes}
-        model = function(**{key: value for key, value in known.items() if function.accepts(key)}, **self.settings)
+        model = function(**{key: value for key, value in known.items() if key in function.keywords}, **self.settings)
         if not isinstance(model, nn.Module):
             raise InputError(
                 f"The function {self.function} returned {type(model).__name__}",
