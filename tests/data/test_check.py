@@ -38,6 +38,8 @@ NAN[2, 1, 0, 0] = float("nan")
     [
         ({"classes": ("a",)}, "two classes or more"),
         ({"classes": ("a", "b", "a")}, "different names"),
+        ({"classes": (0, 1, 2)}, "make each of them a string"),
+        ({"test": (GOOD.test.inputs, GOOD.test.targets)}, "its test data are no prunus.data.Split but tuple"),
         (train(inputs=[[0.0]]), "the training inputs are no tensor in main memory but list"),
         (train(inputs=torch.zeros(4, 3, 2, 2, device="meta")), "but meta"),
         (train(inputs=torch.zeros(4, 3, 2, 2, dtype=torch.float64)), "training inputs are torch.float64"),

@@ -65,3 +65,12 @@ def test_a_label_that_is_no_class_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\x0a" + path.read_bytes()[1:])
     with pytest.raises(InputError, match=r"Test target 10 \(sample 0\) is none of its 10 classes"):
         load_data(part("cifar10", tmp_path))
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that cannot be read")
+def test_a_file_that_the_disk_does_not_give_is_one_sentence(tmp_path: Path) -> None:
+    write_cifar10(tmp_path)
+    (tmp_path / "batches.meta.txt").unlink()
+    (tmp_path / "batches.meta.txt").symlink_to("/proc/self/mem")
+    with pytest.raises(InputError, match=r"'cifar10' cannot be read.*error"):
+        load_data(part("cifar10", tmp_path))

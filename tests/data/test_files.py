@@ -104,3 +104,11 @@ def test_files_of_two_layouts_are_not_mixed(tmp_path: Path) -> None:
     files = Files("mine", ("one", "two"), (), ("", "inside"))
     with pytest.raises(MissingError, match="There is no two in"):
         files.find(str(tmp_path), download=False)
+
+
+def test_what_is_there_is_not_downloaded_again(server: tuple[str, Path], tmp_path: Path) -> None:
+    address, served = server
+    md5 = put(served, "two", b"2")
+    files = Files("mine", ("one", "two"), (Download(address + "one", "0" * 32), Download(address + "two", md5)))
+    (tmp_path / "one").write_bytes(b"1")
+    assert [path.read_bytes() for path in files.find(str(tmp_path), download=True)] == [b"1", b"2"]

@@ -93,3 +93,8 @@ def test_an_absent_folder_is_named(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "test")
     with pytest.raises(MissingError, match=r"/test does not exist\. Put images into train/CLASS and test/CLASS"):
         load_data(part(tmp_path))
+
+
+def test_a_size_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"'image-folder' cannot be used with size\.1 = 0"):
+        load_data(part(write_images(tmp_path), size=[4, 0]))

@@ -43,6 +43,7 @@ def test_bytes_stay_bytes(tmp_path: Path) -> None:
 def test_classes_are_named_by_the_setting_or_by_the_file(tmp_path: Path) -> None:
     names = numpy.array(["cat", "dog", "eel"])
     assert load_data(part(tmp_path, classes=names)).classes == ("cat", "dog", "eel")
+    assert load_data(part(tmp_path, classes=names.astype(bytes))).classes == ("cat", "dog", "eel")
     assert load_data(part(tmp_path, {"classes": ["x", "y", "z"]}, classes=names)).classes == ("x", "y", "z")
 
 

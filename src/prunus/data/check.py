@@ -18,7 +18,12 @@ def check(dataset: Dataset) -> Dataset:
 
 
 def _problems(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    for name, split in (("training", dataset.train), ("test", dataset.test)):
+        if not isinstance(split, Split):
+            yield f"its {name} data are no prunus.data.Split but {type(split).__name__}", "make one of them"
     count = len(dataset.classes)
+    if not all(isinstance(name, str) for name in dataset.classes):
+        yield f"the names of its classes are {dataset.classes}", "make each of them a string"
     if count < 2 or len(set(dataset.classes)) != count:
         yield f"it needs two classes or more with different names, and has {dataset.classes}", "name the classes"
     for name, split in (("training", dataset.train), ("test", dataset.test)):

@@ -32,7 +32,7 @@ class CifarImages(FromFiles, DataSource):
         *images, names = self.FILES.find(self.folder, self.download)
         *train, test = (_read(path, self.LABEL_BYTES) for path in images)
         joined = Split(torch.cat([part.inputs for part in train]), torch.cat([part.targets for part in train]))
-        classes = tuple(names.read_text(encoding="utf-8").split())
+        classes = tuple(names.read_text(encoding="utf-8", errors="replace").split())
         return Dataset(self.FILES.dataset, joined, test, classes, *self.MEAN_STD)
 
 
@@ -82,7 +82,7 @@ def _read(path: Path, label_bytes: int) -> Split:
         raise InputError(
             f"The file {path} is damaged",
             f"its {len(content)} bytes are not a whole number of records of {record} bytes",
-            "fetch it again",
+            "delete it and fetch it again",
         )
     records = torch.from_numpy(content.reshape(-1, record))
     return Split(records[:, label_bytes:].reshape(-1, *SHAPE).clone(), records[:, label_bytes - 1].long())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -22,6 +21,11 @@ class Download:
     url: str
     md5: str
     archive: bool = False
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the address."""
+        return self.url.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class Files:
                 return found
         if download:
             for each in self.downloads:
-                fetch(each, places[-1], self.dataset)
+                if each.archive or not (places[-1] / each.file_name).exists():
+                    fetch(each, places[-1], self.dataset)
             if found := self._complete(places[-1]):
                 return found
         raise self._missing(places)
@@ -111,8 +116,11 @@ def fetch(download: Download, folder: Path, dataset: str) -> None:
             with contextlib.redirect_stdout(sys.stderr):
                 act(download.url, temporary, md5=download.md5)
             if download.archive:
-                (Path(temporary) / Path(download.url).name).unlink()
-            shutil.copytree(temporary, folder, dirs_exist_ok=True)
+                (Path(temporary) / download.file_name).unlink()
+            for file in [each for each in Path(temporary).rglob("*") if each.is_file()]:
+                target = folder / file.relative_to(temporary)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(target)
     except (OSError, RuntimeError) as error:  # no network, a full disk, a wrong checksum
         raise MissingError(
             f"The data set {dataset!r} cannot be downloaded",

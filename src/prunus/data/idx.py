@@ -49,7 +49,7 @@ def _content(path: Path) -> bytes:
 
 
 def _damaged(path: Path, why: str) -> InputError:
-    return InputError(f"The file {path} is damaged or no IDX file", why, "fetch it again")
+    return InputError(f"The file {path} is damaged or no IDX file", why, "delete it and fetch it again")
 
 
 def _product(shape: tuple[int, ...]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm")
+Pixels = Annotated[int, Field(ge=1)]
+
+
 class ImageFolder(DataSource):
     """Images in `folder/train/CLASS/` and `folder/test/CLASS/`, held as uint8 (n, channels, height, width).
 
@@ -23,9 +27,8 @@ class ImageFolder(DataSource):
     """
 
     folder: str
-    size: tuple[int, int] | None = None
+    size: tuple[Pixels, Pixels] | None = None
     grey: bool = False
-    file_endings: tuple[str, ...] = Field(default=(".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm"))
 
     def load(self) -> Dataset:
         """Bring the data into memory."""
@@ -63,9 +66,9 @@ class ImageFolder(DataSource):
         return Split(torch.stack(images), torch.tensor(targets))
 
     def _files(self, folder: Path) -> list[Path]:
-        files = sorted(each for each in folder.iterdir() if each.suffix.lower() in self.file_endings)
+        files = sorted(each for each in folder.iterdir() if each.suffix.lower() in ENDINGS)
         if not files:
-            raise InputError(f"The folder {folder} has no image in it", f"looked for {self.file_endings}", "add some")
+            raise InputError(f"The folder {folder} has no image in it", f"looked for {', '.join(ENDINGS)}", "add some")
         return files
 
     def _image(self, file: Path) -> Tensor:

@@ -20,7 +20,10 @@ def load_data(part: Part) -> Dataset:
     """
     from prunus.data.check import check
 
-    return check(data_source(part).load())
+    try:
+        return check(data_source(part).load())
+    except OSError as error:  # a disk that fails, a file that may not be read
+        raise InputError(f"The data set {part.name!r} cannot be read", str(error), "check its files") from None
 
 
 def data_source(part: Part) -> DataSource:

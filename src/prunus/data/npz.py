@@ -29,25 +29,25 @@ class Npz(DataSource):
         from prunus.data.arrays import dataset_of
 
         arrays = self._read()
-        for name in ARRAYS:
-            if name not in arrays:
-                found = ", ".join(arrays) or "no array"
-                raise InputError(f"The file {self.file} has no array {name!r}", f"it holds {found}", "add it")
         x_train, y_train, x_test, y_test = (arrays[name] for name in ARRAYS)
-        classes = self.classes or (tuple(str(each) for each in arrays["classes"]) if "classes" in arrays else None)
-        return dataset_of(self.file, (x_train, y_train, x_test, y_test), classes)
+        named = tuple(arrays["classes"].astype(str).reshape(-1).tolist()) if "classes" in arrays else None
+        return dataset_of(self.file, (x_train, y_train, x_test, y_test), self.classes or named)
 
     def _read(self) -> dict[str, Any]:
         import numpy
 
+        name = f"The file {self.file}"
         try:
             with Path(self.file).expanduser().open("rb") as file:
                 archive = numpy.load(file, allow_pickle=False)
-                if isinstance(archive, numpy.lib.npyio.NpzFile):
-                    return {name: archive[name] for name in archive.files}
-            raise InputError(f"The file {self.file} is no .npz archive", "it holds one array", "use numpy.savez")
+                if not isinstance(archive, numpy.lib.npyio.NpzFile):
+                    raise InputError(f"{name} is no .npz archive", "it holds one array", "use numpy.savez")
+                if absent := [each for each in ARRAYS if each not in archive.files]:
+                    found = ", ".join(archive.files) or "no array"
+                    raise InputError(f"{name} has no array {absent[0]!r}", f"it holds {found}", "add it")
+                return {each: archive[each] for each in (*ARRAYS, "classes") if each in archive.files}
         except FileNotFoundError:
-            raise MissingError(f"The file {self.file} does not exist", "", "check the path") from None
+            raise MissingError(f"{name} does not exist", "", "check the path") from None
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             why = "it holds Python objects, which are pickles" if "allow_pickle" in str(error) else str(error)
-            raise InputError(f"The file {self.file} cannot be read", why, "use numpy.savez") from None
+            raise InputError(f"{name} cannot be read", why, "use numpy.savez") from None

@@ -54,4 +54,6 @@ def _read(path: Path) -> Split:
 
 def _damaged(path: Path, why: str) -> InputError:
     size = path.stat().st_size
-    return InputError(f"The file {path} ({size} bytes) is damaged or not in SVHN's format", why, "fetch it again")
+    return InputError(
+        f"The file {path} ({size} bytes) is damaged or not in SVHN's format", why, "delete it and fetch it again"
+    )
