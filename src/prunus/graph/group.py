@@ -43,6 +43,8 @@ class ChannelGroup:
     the channel is zero, or no one reads it.
     consumers: entries that read it: input slices of the layers that follow.
     buffers: running statistics and the like, which are cut along but have no score.
+    normalised: layers that average over these channels, as layer normalisation does: to remove a channel is then not
+    the same as to zero it.
     protected: why no unit may be removed ("model output", "named by the user", the operation that can't be
     followed); None if all but one may.
     """
@@ -53,6 +55,7 @@ class ChannelGroup:
     consumers: tuple[Member, ...]
     buffers: tuple[Member, ...] = ()
     extents: tuple[Extent, ...] = ()
+    normalised: tuple[str, ...] = ()
     protected: str | None = None
 
     @property

@@ -45,13 +45,14 @@ def group_atoms(wiring: Wiring, protect: Sequence[str] = (), heads: Heads = "who
     named = _named_by_user(wiring, protect)
     found = _places(wiring.labels, ((p, a.labels) for t, x in wiring.tensors.items() for p, a in _dims(t, x)))
     extents = _places(wiring.labels, wiring.findings.counts.items())
+    averaged = _averaged(wiring)
     families: dict[Any, list[int]] = {}
     for atom, places in found.items():
         made = tuple((p, len(at)) for p, at in places.items() if p not in wiring.findings.consumed)
         reason = wiring.labels.pinned(atom) or ("named by the user" if atom in named else None)
         if any(p[0] not in wiring.buffers for p, _ in made):
             families.setdefault((reason, wiring.labels.axis.get(atom), made), []).append(atom)
-    groups = [_group(wiring, key[0], atoms, found, extents) for key, atoms in families.items()]
+    groups = [_group(wiring, key[0], atoms, found, extents, averaged) for key, atoms in families.items()]
     return _unique_names(_without_overlap(wiring, groups, heads))
 
 
@@ -69,6 +70,16 @@ def _places(labels: Labels, arrays: Iterable[tuple[Place, Ids]]) -> dict[int, di
                 atoms[label] = sorted(labels.atoms(label))
             for atom in atoms[label]:
                 found.setdefault(atom, {}).setdefault(place, []).append(position)
+    return found
+
+
+def _averaged(wiring: Wiring) -> dict[int, dict[str, None]]:
+    """Atom -> the layers that average over it."""
+    found: dict[int, dict[str, None]] = {}
+    for node, arrays in wiring.findings.normalised.items():
+        for label in {label for ids in arrays for label in wiring.labels.roots(ids).tolist()}:
+            for atom in wiring.labels.atoms(label):
+                found.setdefault(atom, {})[wiring.modules[node]] = None
     return found
 
 
@@ -95,6 +106,7 @@ def _group(
     atoms: list[int],
     found: dict[int, dict[Place, list[int]]],
     extents: dict[int, dict[Place, list[int]]],
+    averaged: dict[int, dict[str, None]],
 ) -> Grouped:
     places = list(dict.fromkeys(place for atom in atoms for place in found[atom]))
     members = {place: _member(place, atoms, found) for place in places}
@@ -115,6 +127,7 @@ def _group(
             )
             for node, argument in counted
         ),
+        normalised=tuple(dict.fromkeys(layer for atom in atoms for layer in averaged.get(atom, ()))),
         protected=reason or ("it has a single unit" if len(atoms) == 1 else None),
     )
     return Grouped(group, tuple(atoms))
@@ -152,7 +165,7 @@ def _without_overlap(wiring: Wiring, groups: list[Grouped], heads: Heads) -> tup
     outer_first = 1 if heads == "whole" else -1
 
     def preference(i: int) -> tuple[bool, int]:
-        axis = wiring.labels.axis.get(groups[i].atoms[0], (0, 0))[1]
+        axis = wiring.labels.axis.get(groups[i].atoms[0], ("", 0))[1]
         return groups[i].group.protected is not None, outer_first * axis
 
     chosen: set[int] = set()

@@ -20,6 +20,9 @@ class Labels:
     A position of a tensor exists exactly as long as all atoms of its label do. A channel is one atom; the row of a
     projection that belongs to head 2 and dimension 5 has two. Joining two labels makes them the same.
 
+    single: names of splits that make atoms for their longest axis only; `conflicts` collects the names of splits that
+    should have, because what they made could not be matched with another split.
+
     >>> labels = Labels()
     >>> a, b, c = labels.fresh(3)
     >>> labels.join(a, b, "an addition")
@@ -30,13 +33,15 @@ class Labels:
     "joined with the model's input"
     """
 
-    def __init__(self) -> None:
+    def __init__(self, single: Iterable[str] = ()) -> None:
+        self.single = frozenset(single)
+        self.conflicts: set[str] = set()
         self._parent = np.zeros(1024, dtype=np.int64)
         self._size = 1
         self._parts: dict[int, Atoms] = {}  # label -> the labels it stands for
         self._interned: dict[Atoms, int] = {}
         self._pinned: dict[int, str] = {}  # atom -> reason
-        self.axis: dict[int, tuple[int, int]] = {}  # atom made by splitting a dimension -> (which split, which axis)
+        self.axis: dict[int, tuple[str, int]] = {}  # atom made by splitting a dimension -> (which split, which axis)
 
     def fresh(self, count: int) -> Ids:
         """New atoms."""
@@ -74,6 +79,10 @@ class Labels:
         atoms: Atoms = frozenset().union(*(self.atoms(part) for part in parts))
         self._parts[root] = atoms
         return atoms
+
+    def free(self, label: int) -> Atoms:
+        """The atoms of a position that may be removed."""
+        return frozenset(atom for atom in self.atoms(label) if atom not in self._pinned)
 
     def all_of(self, labels: Iterable[int]) -> int:
         """The label that needs all atoms of these labels."""
@@ -147,24 +156,17 @@ class Labels:
         Where both stand for several atoms that can't be matched, all of them are pinned: a plan may then remove less
         than it could, but never anything wrong.
         """
-        one, other = self.atoms(left), self.atoms(right)
+        one, other = self.free(left), self.free(right)
         one, other = one - other, other - one
-        if not one and not other:
-            return
         if not one or not other:
-            self.pin(one | other, self._reason(left) or self._reason(right) or reason)
+            self.pin(one | other, self.pinned(left) or self.pinned(right) or reason)
         elif len(one) == 1:
             self._bind(next(iter(one)), other)
         elif len(other) == 1:
             self._bind(next(iter(other)), one)
         else:
-            self.pin(one | other, f"two different ways to split the same dimension meet: {reason}")
-
-    def _reason(self, label: int) -> str | None:
-        return self.pinned(label)
+            self.conflicts |= {self.axis[atom][0] for atom in one | other if atom in self.axis}
+            self.pin(one | other, f"two ways to divide the same channels meet: {reason}")
 
     def _bind(self, atom: int, atoms: Atoms) -> None:
-        reason = self._pinned.pop(atom, None)
         self._parent[atom] = self.all_of(atoms)
-        if reason is not None:
-            self.pin(atoms, reason)

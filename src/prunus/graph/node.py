@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
+from torch.utils._pytree import TreeSpec
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -16,6 +17,13 @@ class Ref:
     """The value of another node, by name."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class PerSample:
+    """A written size that is this many times the size of the batch."""
+
+    times: int
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,8 @@ class Graph:
     """A network as it was executed on example inputs.
 
     types: node name -> type, for inputs and tensors of the model.
-    outputs: the results in the order of the flattened output; `assemble` gives them the user's own structure.
+    inputs, outputs: in the order of the flattened arguments and results, whose nesting the structures describe.
+    batch_input: the input whose first dimension is the batch, if sizes are written relative to it.
     """
 
     nodes: tuple[Node, ...]
@@ -95,8 +104,9 @@ class Graph:
     tensors: Tensors
     types: dict[str, TensorType]
     outputs: tuple[Any, ...]
-    assemble: Callable[[list[Any]], Any] = field(compare=False)
-    flatten_inputs: Callable[..., list[Any]] = field(compare=False)
+    input_structure: TreeSpec
+    output_structure: TreeSpec
+    batch_input: str | None = None
 
 
 def refs(value: Any) -> Iterator[Ref]:
@@ -114,13 +124,13 @@ def refs(value: Any) -> Iterator[Ref]:
             yield from refs(item)
 
 
-def replace_refs(value: Any, by: Callable[[Ref], Any]) -> Any:
-    """The same nested arguments with each reference replaced.
+def replace_refs(value: Any, by: Callable[[Any], Any]) -> Any:
+    """The same nested arguments with each reference, and each size per sample, replaced.
 
     >>> replace_refs((1, [Ref("a")]), lambda ref: ref.name)
     (1, ['a'])
     """
-    if isinstance(value, Ref):
+    if isinstance(value, (Ref, PerSample)):
         return by(value)
     if isinstance(value, dict):
         return {key: replace_refs(item, by) for key, item in value.items()}

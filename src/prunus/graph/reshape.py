@@ -83,10 +83,10 @@ def factor(labels: Labels, grid: Ids, reason: str) -> list[Ids]:
     """
     if not grid.any():
         return [np.full(size, KEPT, dtype=np.int64) for size in grid.shape]
-    atoms = {label: labels.atoms(label) for label in np.unique(grid).tolist()}
+    atoms = {label: labels.free(label) for label in np.unique(grid).tolist()}
     axes = [_common(labels, np.moveaxis(grid, k, 0).reshape(size, -1), atoms) for k, size in enumerate(grid.shape)]
     if not _explains(labels, axes, grid, atoms):
-        axes = _refined(labels, axes)
+        axes = _refined(labels, axes, reason)
         for place in np.ndindex(grid.shape):
             labels.join(
                 int(grid[place]), labels.all_of(int(ids[i]) for ids, i in zip(axes, place, strict=True)), reason
@@ -112,13 +112,16 @@ def _explains(labels: Labels, axes: list[Ids], grid: Ids, atoms: dict[int, Atoms
     )
 
 
-def _refined(labels: Labels, axes: list[Ids]) -> list[Ids]:
-    split_number = len(labels.axis)  # grows with each split, so it names this one
+def _refined(labels: Labels, axes: list[Ids], name: str) -> list[Ids]:
+    """New atoms on top of what each slice has in common; on the longest axis only, where the split is a single one."""
+    longest = max(range(len(axes)), key=lambda k: len(axes[k]))
     refined = []
     for k, common in enumerate(axes):
+        if name in labels.single and k != longest:
+            refined.append(common)
+            continue
         fresh = labels.fresh(len(common)).tolist()
-        labels.axis.update((atom, (split_number, k)) for atom in fresh)
-        refined.append(
-            np.array([labels.all_of(pair) for pair in zip(common.tolist(), fresh, strict=True)], dtype=np.int64)
-        )
+        labels.axis.update((atom, (name, k)) for atom in fresh)
+        both = [labels.all_of(pair) for pair in zip(common.tolist(), fresh, strict=True)]
+        refined.append(np.array(both, dtype=np.int64))
     return refined

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import operator
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -19,46 +19,50 @@ from torch.utils import _pytree as pytree
 from prunus.errors import InputError
 from prunus.graph.node import Graph, Node, Ref, Tensors, TensorType
 
+Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
+TRAIN = "train."  # before the names of nodes that were traced in training mode
 INLINED = {"wrap_with_set_grad_enabled": 1, "wrap_with_autocast": 4}  # operation -> place of the body in its arguments
 
 
-def as_tuple(example_inputs: Any) -> tuple[Any, ...]:
-    """Example inputs as positional arguments: a lone tensor is the only one."""
-    return tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
+def as_call(example_inputs: Any) -> Call:
+    """Example inputs as positional and named arguments: a lone tensor is the only one."""
+    if isinstance(example_inputs, Mapping):
+        return (), dict(example_inputs)
+    return (tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)), {}
 
 
 def trace(model: nn.Module, example_inputs: Any, train: bool = False) -> Graph:
     """Execute the model symbolically and record what it does; the model is left as it was.
 
-    example_inputs: a tensor, or a tuple of positional arguments.
+    example_inputs: a tensor, a tuple of positional arguments, or a dictionary of named ones.
     Raises `InputError` if the model does not run on them or can't be traced.
     """
-    arguments = as_tuple(example_inputs)
+    args, kwargs = as_call(example_inputs)
     twin = copy.deepcopy(model).train(train)
     if not train:
-        _run(twin, arguments)
+        _run(twin, args, kwargs)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.export.export(twin, arguments, strict=False)
+            program = torch.export.export(twin, args, kwargs, strict=False)
     except Exception as error:  # torch.export raises many kinds
         raise InputError(
             f"{type(model).__name__} can't be traced",
             _first_line(error),
             "a forward that decides by the values of tensors can't be pruned by channels; rewrite that part",
         ) from error
-    return _graph(program, twin)
+    return _graph(program, twin, TRAIN if train else "")
 
 
-def _run(model: nn.Module, arguments: tuple[Any, ...]) -> None:
+def _run(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     try:
         with torch.no_grad():
-            model(*copy.deepcopy(arguments))
+            model(*copy.deepcopy(args), **copy.deepcopy(kwargs))
     except Exception as error:
         raise InputError(
             f"{type(model).__name__} does not run on the example inputs",
             _first_line(error),
-            f"give inputs of the right shapes; these are {_shapes(arguments)}",
+            f"give inputs of the right shapes; these are {_shapes((args, kwargs))}",
         ) from error
 
 
@@ -67,42 +71,44 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _shapes(arguments: tuple[Any, ...]) -> str:
+def _shapes(arguments: Any) -> str:
     leaves = pytree.tree_leaves(arguments)
     return ", ".join(str(tuple(a.shape)) if isinstance(a, torch.Tensor) else repr(a) for a in leaves) or "none"
 
 
-def _graph(program: ExportedProgram, model: nn.Module) -> Graph:
-    types, inputs = {}, []
-    parameters, buffers, constants = {}, {}, {}
+def _graph(program: ExportedProgram, model: nn.Module, prefix: str) -> Graph:
+    tensors, types, inputs = Tensors({}, {}, {}), {}, []
     canonical = _first_names(model)
     for node, spec in zip(_placeholders(program), program.graph_signature.input_specs, strict=True):
-        value = node.meta.get("val")
-        if isinstance(value, torch.Tensor):
-            types[node.name] = TensorType(tuple(int(size) for size in value.shape), value.dtype)
+        name = prefix + node.name
+        if isinstance(kind := _type(node.meta.get("val")), TensorType):
+            types[name] = kind
         match spec.kind:
             case InputKind.PARAMETER:
-                parameters[node.name] = canonical[str(spec.target)]
+                tensors.parameters[name] = canonical[str(spec.target)]
             case InputKind.BUFFER:
-                buffers[node.name] = canonical[str(spec.target)]
+                tensors.buffers[name] = canonical[str(spec.target)]
             case InputKind.CONSTANT_TENSOR:
-                constants[node.name] = program.constants[str(spec.target)]
+                tensors.constants[name] = program.constants[str(spec.target)]
             case _:
-                inputs.append(node.name)
+                inputs.append(name)
     renamed: dict[str, Any] = {}
-    nodes = tuple(_nodes(program.graph_module, renamed, ""))
-    count = sum(spec.kind is OutputKind.USER_OUTPUT for spec in program.graph_signature.output_specs)
-    output = next(node for node in program.graph.nodes if node.op == "output")
-    outputs = tuple(_argument(value, renamed) for value in output.args[0])[-count:] if count else ()
     return Graph(
-        nodes=nodes,
+        nodes=tuple(_nodes(program.graph_module, renamed, prefix)),
         inputs=tuple(inputs),
-        tensors=Tensors(parameters, buffers, constants),
+        tensors=tensors,
         types=types,
-        outputs=outputs,
-        assemble=lambda values, spec=program.call_spec.out_spec: pytree.tree_unflatten(values, spec),  # type: ignore[misc]
-        flatten_inputs=lambda *arguments: pytree.tree_leaves(arguments),
+        outputs=_outputs(program, renamed, prefix),
+        input_structure=program.call_spec.in_spec,
+        output_structure=program.call_spec.out_spec,
     )
+
+
+def _outputs(program: ExportedProgram, renamed: dict[str, Any], prefix: str) -> tuple[Any, ...]:
+    specs = program.graph_signature.output_specs
+    output = next(node for node in program.graph.nodes if node.op == "output")
+    values = zip(output.args[0], specs, strict=True)
+    return tuple(_argument(value, renamed, prefix) for value, spec in values if spec.kind is OutputKind.USER_OUTPUT)
 
 
 def _placeholders(program: ExportedProgram) -> Iterator[FxNode]:
@@ -147,15 +153,12 @@ def _inlined(module: GraphModule, node: FxNode, place: int, renamed: dict[str, A
     renamed[prefix + node.name] = tuple(result) if isinstance(result, (tuple, list)) else result
 
 
-def _argument(value: Any, renamed: dict[str, Any], prefix: str = "") -> Any:
+def _argument(value: Any, renamed: dict[str, Any], prefix: str) -> Any:
     if isinstance(value, FxNode):
         return renamed.get(prefix + value.name, Ref(prefix + value.name))
     if isinstance(value, (tuple, list)):
-        return (
-            type(value)(_argument(item, renamed, prefix) for item in value)
-            if type(value) in (tuple, list)
-            else [_argument(item, renamed, prefix) for item in value]
-        )
+        items = [_argument(item, renamed, prefix) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
     if isinstance(value, dict):
         return {key: _argument(item, renamed, prefix) for key, item in value.items()}
     return value

@@ -49,16 +49,27 @@ def wire_model(model: nn.Module, example_inputs: Any) -> Wiring:
 
 
 def wire(graphs: tuple[Graph, ...]) -> Wiring:
-    """Carry labels through one or several graphs of the same model."""
+    """Carry labels through one or several graphs of the same model.
+
+    A dimension that is split gets channels along each axis, such as heads and their dimensions. Where these can't be
+    matched with another split, as where channels are shuffled again and again, it is done anew with one axis only.
+    """
+    single: set[str] = set()
+    while True:
+        wiring = _wire(graphs, single)
+        if wiring.labels.conflicts <= single:
+            return wiring
+        single |= wiring.labels.conflicts
+
+
+def _wire(graphs: tuple[Graph, ...], single: set[str]) -> Wiring:
     wiring = Wiring(
         graphs=graphs,
-        labels=Labels(),
+        labels=Labels(single),
         tensors={},
         values=tuple({} for _ in graphs),
         findings=Findings(),
-        buffers=frozenset(
-            name for graph in graphs for name in (*graph.tensors.buffers.values(), *graph.tensors.constants)
-        ),
+        buffers=frozenset().union(*(graph.tensors.without_gradient for graph in graphs)),
         modules={node.name: node.module for graph in graphs for node in graph.nodes},
     )
     for graph, values in zip(graphs, wiring.values, strict=True):

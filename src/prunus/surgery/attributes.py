@@ -52,6 +52,13 @@ def _prelu(module: Any) -> Attributes:
     return {"num_parameters": module.weight.shape[0]}
 
 
+def _attention(module: Any) -> Attributes:
+    """Whole heads: their size stays, their number follows from the rows of the projection."""
+    heads, rest = divmod(module.out_proj.weight.shape[1], module.head_dim)
+    same = {} if rest else {"num_heads": heads}
+    return {"embed_dim": module.out_proj.weight.shape[0], **same}
+
+
 TABLE: dict[type[nn.Module], Row] = {
     nn.Linear: _linear,
     nn.Bilinear: _bilinear,
@@ -63,6 +70,7 @@ TABLE: dict[type[nn.Module], Row] = {
     nn.RMSNorm: _layer_norm,
     nn.Embedding: _embedding,
     nn.PReLU: _prelu,
+    nn.MultiheadAttention: _attention,
 }
 
 

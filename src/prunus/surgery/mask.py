@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunus.graph import ChannelGroup
+from prunus.graph import ChannelGroup, Wiring, wire_model
 from prunus.surgery.plan import Plan, kept_units
+from prunus.surgery.reference import masked_network
+from prunus.surgery.removed import kept_after
 from prunus.surgery.tensors import tensor_of
 
 
@@ -32,12 +34,19 @@ def unit_masks(
     return masks
 
 
-def masked(model: nn.Module, plan: Plan) -> nn.Module:
-    """A copy in which every entry that the plan removes is zero; variances of norms, which divide, are left."""
+def masked(model: nn.Module, plan: Plan, wiring: Wiring | None = None, example_inputs: Any = None) -> nn.Module:
+    """A copy in which every entry that the plan removes is zero; variances of norms, which divide, are left.
+
+    Where a norm runs over channels that the plan removes (`plan.normalised`), zeroing is not removing: then the result
+    takes that norm over the kept channels. This needs the wiring, or example inputs to find it.
+    """
     twin = copy.deepcopy(model)
     with torch.no_grad():
         for cut in plan.cuts:
             if not cut.tensor.endswith("running_var"):
                 tensor = tensor_of(twin, cut.tensor)
                 tensor.index_fill_(cut.dim, torch.tensor(cut.removed, device=tensor.device), 0)
-    return twin
+    if not plan.normalised:
+        return twin
+    wiring = wiring or wire_model(model, example_inputs)
+    return masked_network(twin, wiring, kept_after(wiring, plan)).train(model.training)

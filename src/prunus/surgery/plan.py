@@ -32,11 +32,14 @@ class Plan(Frozen):
     removed: group -> its units that go.
     cuts: all positions of all tensors that follow from it.
     changes: numbers in modules that follow from it.
+    normalised: layers that average over channels of which some go: the shrunk network is then another function of the
+    weights than the masked one, for it averages over the kept channels alone.
     """
 
     removed: dict[str, tuple[int, ...]]
     cuts: tuple[Cut, ...]
     changes: tuple[Change, ...] = ()
+    normalised: tuple[str, ...] = ()
 
     def positions(self, tensor: str) -> dict[int, tuple[int, ...]]:
         """Dimension -> positions that go, of one tensor."""
@@ -60,7 +63,8 @@ def plan(groups: Sequence[ChannelGroup], keep: Mapping[str, Sequence[int] | Sequ
         if gone:
             removed[name] = gone
     chosen = [(known[name], units) for name, units in removed.items()]
-    return Plan(removed=removed, cuts=_cuts(chosen), changes=_changes(chosen))
+    normalised = tuple(dict.fromkeys(layer for group, _ in chosen for layer in group.normalised))
+    return Plan(removed=removed, cuts=_cuts(chosen), changes=_changes(chosen), normalised=normalised)
 
 
 def kept_units(group: ChannelGroup, wanted: Any) -> set[int]:

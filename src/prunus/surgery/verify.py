@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from prunus.errors import PrunusError
-from prunus.graph.trace import as_tuple
+from prunus.graph.trace import Call, as_call
 
 LIMIT = 1e-5
 
@@ -24,7 +24,7 @@ def verify(masked_model: nn.Module, shrunk_model: nn.Module, example_inputs: Any
 
     Computed in float64 where both models can. Raises `DifferenceError`, which names the layer, above `limit`.
     """
-    arguments = random_like(as_tuple(example_inputs))
+    arguments = random_like(as_call(example_inputs))
     expected, found = _both(masked_model, shrunk_model, arguments)
     deviation = relative_difference(expected, found)
     if not deviation <= limit:
@@ -36,7 +36,7 @@ def verify(masked_model: nn.Module, shrunk_model: nn.Module, example_inputs: Any
     return deviation
 
 
-def random_like(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+def random_like(call: Call) -> Call:
     """The arguments with normally distributed values in place of real ones; integers and masks stay."""
     generator = torch.Generator().manual_seed(0)
 
@@ -45,10 +45,11 @@ def random_like(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
             return torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value)
         return value
 
-    return tuple(pytree.tree_map(fill, argument) for argument in arguments)
+    filled: Call = pytree.tree_map(fill, call)
+    return filled
 
 
-def _both(one: nn.Module, other: nn.Module, arguments: tuple[Any, ...]) -> tuple[list[Tensor], list[Tensor]]:
+def _both(one: nn.Module, other: nn.Module, arguments: Call) -> tuple[list[Tensor], list[Tensor]]:
     try:
         precise = pytree.tree_map(_double, arguments)
         return tuple(_outputs(copy.deepcopy(model).double(), precise) for model in (one, other))  # type: ignore[return-value]
@@ -60,11 +61,12 @@ def _double(value: Any) -> Any:
     return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
 
 
-def _outputs(model: nn.Module, arguments: tuple[Any, ...]) -> list[Tensor]:
+def _outputs(model: nn.Module, arguments: Call) -> list[Tensor]:
     modes = {module: module.training for module in model.modules()}
+    args, kwargs = copy.deepcopy(arguments)
     try:
         with torch.no_grad():
-            result = model.eval()(*copy.deepcopy(arguments))
+            result = model.eval()(*args, **kwargs)
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -87,7 +89,7 @@ def relative_difference(expected: list[Tensor], found: list[Tensor]) -> float:
     return difference / largest if difference == difference else float("inf")
 
 
-def _first_difference(one: nn.Module, other: nn.Module, arguments: tuple[Any, ...]) -> str:
+def _first_difference(one: nn.Module, other: nn.Module, arguments: Call) -> str:
     """The first leaf module whose output differs in size-independent terms: its largest absolute value."""
     for (name, a), (_, b) in zip(_recorded(one, arguments), _recorded(other, arguments), strict=False):
         if abs(a - b) > 1e-3 * max(a, b, 1e-12):
@@ -95,7 +97,7 @@ def _first_difference(one: nn.Module, other: nn.Module, arguments: tuple[Any, ..
     return "the model's own forward"
 
 
-def _recorded(model: nn.Module, arguments: tuple[Any, ...]) -> list[tuple[str, float]]:
+def _recorded(model: nn.Module, arguments: Call) -> list[tuple[str, float]]:
     """Name and largest absolute output of each leaf module, in order of execution."""
     seen: list[tuple[str, float]] = []
 

@@ -1,0 +1,47 @@
+"""Which positions of every tensor are left once some channels are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prunus.graph.axes import Axes, Axis
+from prunus.graph.labels import Ids, Labels
+
+
+class Kept:
+    """Answers questions about what is left after atoms are removed."""
+
+    def __init__(self, labels: Labels, removed: Iterable[int]) -> None:
+        self._labels = labels
+        self._removed = frozenset(removed)
+        self._left: dict[int, bool] = {}
+
+    def mask(self, ids: Ids) -> NDArray[np.bool_]:
+        """For each position, whether it is left."""
+        roots = self._labels.roots(ids)
+        unique, inverse = np.unique(roots, return_inverse=True)
+        return np.array([self._is_left(label) for label in unique.tolist()], dtype=np.bool_)[inverse].reshape(ids.shape)
+
+    def _is_left(self, label: int) -> bool:
+        if label not in self._left:
+            self._left[label] = self._removed.isdisjoint(self._labels.atoms(label))
+        return self._left[label]
+
+    def count(self, axis: Axis) -> int:
+        """How many positions of the dimension are left."""
+        return int(self.mask(axis.labels).sum()) if axis.labels.any() else axis.size
+
+    def before(self, axis: Axis, position: int) -> int:
+        """How many of the first `position` positions are left."""
+        return int(self.mask(axis.labels[:position]).sum())
+
+    def shape(self, axes: Axes) -> tuple[int, ...]:
+        """The shape that is left of a tensor."""
+        return tuple(self.count(axis) for axis in axes.axes)
+
+    def touches(self, axes: Axes) -> bool:
+        """Whether anything of the tensor goes."""
+        return self.shape(axes) != axes.shape

@@ -1,0 +1,62 @@
+"""Numbers in a user's own modules that explain the sizes their forward writes, such as `num_heads`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+from prunus.graph import Node
+from prunus.surgery.rewrite import REWRITES
+
+Numbers = dict[str, dict[int, int]]  # module -> number before -> number after
+
+
+def changed_numbers(before: tuple[Node, ...], after: tuple[Node, ...]) -> Numbers:
+    """For each module, the written sizes that change, where each always changes to the same number."""
+    seen: dict[str, dict[int, set[int]]] = {}
+    for old, new in zip(before, after, strict=True):
+        for was, now in _pairs(old.args, new.args) if old.kind in REWRITES else ():
+            seen.setdefault(old.module, {}).setdefault(was, set()).add(now)
+    return {
+        module: {was: now.copy().pop() for was, now in numbers.items() if len(now) == 1 and now != {was}}
+        for module, numbers in seen.items()
+    }
+
+
+def _pairs(old: Any, new: Any, sizes: bool = False) -> Iterator[tuple[int, int]]:
+    """Numbers at the same place; one size for all parts stands for each of them.
+
+    A lone number that stays may be a dimension: it is no evidence. In a list it is a size.
+    """
+    if type(old) is int and type(new) is int:
+        if sizes or old != new:
+            yield old, new
+    elif type(old) is int and isinstance(new, list):
+        yield from ((old, part) for part in new[:-1] if type(part) is int)
+    elif isinstance(old, (tuple, list)) and isinstance(new, (tuple, list)):
+        for a, b in zip(old, new, strict=False):
+            yield from _pairs(a, b, isinstance(old, list))
+
+
+def adapt_attributes(model: nn.Module, numbers: Numbers) -> list[str]:
+    """Set every integer of these modules that equals a changed number; returns what was set, as `module.name`."""
+    modules = dict(model.named_modules())
+    changed = []
+    for path, mapping in numbers.items():
+        module = modules.get(path)
+        for name, value in list(vars(module).items()) if module is not None else []:
+            adapted = _adapted(value, mapping)
+            if not name.startswith("_") and adapted != value:
+                setattr(module, name, adapted)
+                changed.append(f"{path}.{name}".strip("."))
+    return changed
+
+
+def _adapted(value: Any, mapping: dict[int, int]) -> Any:
+    if type(value) is int:
+        return mapping.get(value, value)
+    if type(value) in (tuple, list):
+        return type(value)(_adapted(item, mapping) for item in value)
+    return value

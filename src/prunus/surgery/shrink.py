@@ -1,0 +1,118 @@
+"""Carrying out a plan and proving it: in the user's own class where that works, else as the rewritten graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from prunus.errors import PrunusError
+from prunus.graph import Graph, Wiring, trace, wire, wire_model
+from prunus.graph.kept import Kept
+from prunus.graph.trace import as_call
+from prunus.surgery.batch import FixedBatchError, larger_batch, with_free_batch
+from prunus.surgery.explain import Numbers, adapt_attributes, changed_numbers
+from prunus.surgery.mask import masked
+from prunus.surgery.network import GraphNetwork
+from prunus.surgery.plan import Plan
+from prunus.surgery.randomise import randomised
+from prunus.surgery.reference import tensors_of
+from prunus.surgery.removed import kept_after
+from prunus.surgery.rewrite import rewritten
+from prunus.surgery.tensors import cut_tensors
+from prunus.surgery.verify import verify
+
+
+@dataclass(frozen=True)
+class Shrunk:
+    """A smaller model and how it came about.
+
+    deviation: largest difference to the masked model over the largest output.
+    form: `class` if it is the user's class; `graph` if sizes written into its forward had to be rewritten.
+    adapted: attributes of the user's modules that were changed beside those of known layers.
+    fixed_batch: why the batch size is fixed, if it is.
+    """
+
+    model: nn.Module
+    deviation: float
+    form: str
+    adapted: tuple[str, ...] = ()
+    fixed_batch: str | None = None
+
+
+def shrink(model: nn.Module, plan: Plan, example_inputs: Any, wiring: Wiring | None = None) -> Shrunk:
+    """A smaller copy that is proven to compute what the masked model computes; the model passed in is untouched.
+
+    The proof runs on the model's weights and on random ones.
+    wiring: of the same model, to save tracing it again.
+    Raises `InputError` if the plan was made for another model, `DifferenceError` if no form of the cut is proven.
+    """
+    wiring = wiring or wire_model(model, example_inputs)
+    kept = kept_after(wiring, plan)
+    twin = randomised(model)
+    proofs = [(original, masked(original, plan, wiring=wiring)) for original in (twin, model)]
+    for form in _forms(model, plan, example_inputs, wiring, kept):
+        try:
+            deviation = max(verify(reference, form.make(original), example_inputs) for original, reference in proofs)
+        except Exception as error:  # a forward with the wrong sizes fails in its own ways
+            if not form.last:
+                continue
+            raise (error if isinstance(error, PrunusError) else _does_not_run(model, error)) from error
+        return Shrunk(form.make(model), deviation, form.name, form.adapted, form.fixed_batch)
+    raise AssertionError("the last form is the graph")
+
+
+@dataclass(frozen=True)
+class _Form:
+    """One way to carry out the plan."""
+
+    name: str
+    make: Callable[[nn.Module], nn.Module]
+    adapted: tuple[str, ...] = ()
+    fixed_batch: str | None = None
+    last: bool = False
+
+
+def _forms(model: nn.Module, plan: Plan, example_inputs: Any, wiring: Wiring, kept: Kept) -> Iterator[_Form]:
+    """The user's class; the same with explained attributes; the graph."""
+    yield _Form("class", lambda original: cut_tensors(original, plan))
+    graph = wiring.graphs[0]
+    nodes = rewritten(graph, wiring.values[0], wiring, kept)
+    numbers = changed_numbers(graph.nodes, nodes)
+    if changed := adapt_attributes(cut_tensors(model, plan), numbers):
+        yield _Form("class", lambda original: _adapted(cut_tensors(original, plan), numbers), tuple(changed))
+    free, why = _free_batch(replace(graph, nodes=nodes), model, plan, example_inputs)
+    yield _Form("graph", lambda original: _network(cut_tensors(original, plan), free), fixed_batch=why, last=True)
+
+
+def _adapted(small: nn.Module, numbers: Numbers) -> nn.Module:
+    adapt_attributes(small, numbers)
+    return small
+
+
+def _network(small: nn.Module, graph: Graph) -> GraphNetwork:
+    used = {*graph.tensors.parameters.values(), *graph.tensors.buffers.values(), *graph.tensors.constants}
+    tensors = {name: tensor for name, tensor in tensors_of(small, graph).items() if name in used}
+    return GraphNetwork(graph, tensors).train(small.training)
+
+
+def _free_batch(graph: Graph, model: nn.Module, plan: Plan, example_inputs: Any) -> tuple[Graph, str | None]:
+    """The graph for every batch size, or as it is with the reason."""
+    try:
+        args, kwargs = larger_batch(as_call(example_inputs))
+        large = trace(model, kwargs or args)
+        wiring = wire((large,))
+        nodes = rewritten(large, wiring.values[0], wiring, kept_after(wiring, plan))
+        return with_free_batch(graph, replace(large, nodes=nodes)), None
+    except (FixedBatchError, PrunusError) as error:
+        return graph, str(error)
+
+
+def _does_not_run(model: nn.Module, error: Exception) -> PrunusError:
+    return PrunusError(
+        f"The shrunk {type(model).__name__} does not run",
+        str(error).splitlines()[0] if str(error) else type(error).__name__,
+        "protect the layers concerned, and report this: it is a fault of prunus",
+    )

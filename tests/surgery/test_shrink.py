@@ -1,0 +1,105 @@
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prunus.graph import channel_groups, wire_model
+from prunus.surgery import Shrunk, plan, shrink
+from prunus.surgery.randomise import randomised
+
+
+def shrunk(model: nn.Module, x: Tensor, heads: str = "whole", seed: int = 0) -> Shrunk:
+    """Half of every group, chosen at random."""
+    generator = torch.Generator().manual_seed(seed)
+    wiring = wire_model(model, x)
+    groups = [g for g in channel_groups(wiring, heads=heads) if not g.protected]
+    keep = {g.name: torch.randperm(g.units, generator=generator)[: (g.units + 1) // 2] for g in groups}
+    return shrink(model, plan(groups, keep), x, wiring)
+
+
+class Attention(nn.Module):
+    def __init__(self, attribute: bool) -> None:
+        super().__init__()
+        self.num_heads = 4 if attribute else None
+        self.norm = nn.LayerNorm(16)
+        self.qkv, self.proj, self.head = nn.Linear(16, 48), nn.Linear(16, 16), nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, t, _ = x.shape
+        shape = (n, t, 3, self.num_heads or 4, -1)
+        q, k, v = self.qkv(self.norm(x)).reshape(shape).permute(2, 0, 3, 1, 4).unbind(0)
+        y = F.scaled_dot_product_attention(q, k, v)
+        return self.head(x + self.proj(y.transpose(1, 2).flatten(2)))
+
+
+@pytest.mark.parametrize(("attribute", "form"), [(True, "class"), (False, "graph")])
+def test_heads_written_into_the_forward_need_the_graph(attribute: bool, form: str) -> None:
+    torch.manual_seed(0)
+    result = shrunk(Attention(attribute), torch.randn(2, 5, 16))
+    assert result.form == form
+    assert result.adapted == (("num_heads",) if attribute else ())
+    assert result.model.get_parameter("qkv.weight").shape == (24, 16)
+    assert result.deviation < 1e-12
+
+
+def test_dimensions_of_heads_keep_the_scale_of_the_original() -> None:
+    torch.manual_seed(0)
+    result = shrunk(Attention(True), torch.randn(2, 5, 16), heads="dimensions")
+    assert result.form == "graph"  # the class would divide by the square root of the smaller size
+    assert result.model.get_parameter("qkv.weight").shape == (24, 16)
+
+
+def test_the_graph_takes_any_batch_trains_and_evaluates() -> None:
+    torch.manual_seed(0)
+
+    class Written(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm, self.drop = nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.Dropout(0.5)
+            self.head = nn.Linear(8 * 4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.drop(self.norm(self.conv(x))).reshape(x.shape[0], 32))
+
+    result = shrunk(Written(), torch.randn(2, 1, 4, 4))
+    network = result.model
+    assert (result.form, result.fixed_batch) == ("graph", None)
+    assert network(torch.randn(7, 1, 4, 4)).shape == (7, 2)
+    before = network.get_buffer("norm.running_mean").clone()
+    x = torch.randn(3, 1, 4, 4)
+    assert not torch.equal(network.train()(x), network(x))  # dropout is at work
+    assert not torch.equal(network.get_buffer("norm.running_mean"), before)
+    assert torch.equal(network.eval()(x), network(x))
+    network(x).sum().backward()
+    assert all(p.grad is not None for p in network.parameters())
+
+
+class Normed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inp, self.norm, self.out = nn.Linear(3, 8), nn.LayerNorm(8), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.norm(self.inp(x)).relu())
+
+
+def test_a_norm_over_pruned_channels_is_taken_over_those_that_are_kept() -> None:
+    torch.manual_seed(0)
+    model, x = Normed(), torch.randn(4, 3)
+    groups = channel_groups(model, x)
+    assert groups[0].normalised == ("norm",)
+    result = shrink(model, plan(groups, {"inp": [0, 2, 5]}), x)
+    assert result.model.norm.normalized_shape == (3,)
+    kept = model.inp(x)[:, [0, 2, 5]]
+    by_hand = F.layer_norm(kept, (3,)).relu() @ model.out.weight[:, [0, 2, 5]].T + model.out.bias
+    torch.testing.assert_close(result.model(x), by_hand)
+
+
+def test_layers_that_start_at_zero_do_not_hide_a_fault() -> None:
+    model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
+    nn.init.zeros_(model[2].weight)
+    nn.init.zeros_(model[2].bias)
+    twin = randomised(model)
+    x = torch.randn(5, 3)
+    assert not model(x).any()
+    assert (twin(x).std(0) > 0.05).all()
