@@ -1,0 +1,47 @@
+"""ONNX Runtime, as many networks are deployed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+from prunus.errors import InputError
+from prunus.measure.runtime import Inputs, Run, Runtime
+from prunus.measure.variant import Variant
+
+
+class OnnxRuntime(Runtime):
+    """ONNX Runtime on the CPU with all of its graph optimisations; zeros are computed like any other number."""
+
+    file_format: ClassVar[str] = "onnx"
+
+    def available(self) -> str | None:
+        """ONNX Runtime is a core dependency; it is missing only from a broken installation."""
+        return None if find_spec("onnxruntime") else "onnxruntime is not installed; run: pip install onnxruntime"
+
+    def prepare(self, variant: Variant) -> None:
+        """Import the library."""
+        variant.file(self.file_format)
+        import onnxruntime  # noqa: F401
+
+    def load(self, variant: Variant, inputs: Inputs, threads: int) -> Run:
+        """Open a session of its own with so many threads."""
+        from onnxruntime import InferenceSession, SessionOptions  # type: ignore[attr-defined]
+
+        options = SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Threads of other sessions must not burn the cores while this one is timed.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0" if threads == 1 else "1")
+        path = variant.file(self.file_format)
+        try:
+            session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the library's errors have no common class of their own
+            raise InputError(f"ONNX Runtime cannot load {path}", str(error), "export it again") from error
+        given = {session.get_inputs()[0].name: inputs}
+
+        def run() -> Any:
+            return session.run(None, given)[0]
+
+        return run
