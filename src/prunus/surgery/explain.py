@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import nn
 
 from prunus.graph import Node
 from prunus.surgery.rewrite import REWRITES
 
-Numbers = dict[str, dict[int, int]]  # module -> number before -> number after
+Numbers: TypeAlias = dict[str, dict[int, int]]  # module -> number before -> number after
 
 
 def changed_numbers(before: tuple[Node, ...], after: tuple[Node, ...]) -> Numbers:

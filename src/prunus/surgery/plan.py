@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pydantic import Field, NonNegativeInt
+
 from prunus.errors import InputError, nearest
 from prunus.graph import ChannelGroup
 from prunus.spec.part import Frozen
@@ -14,8 +16,8 @@ class Cut(Frozen):
     """Positions of one dimension of one tensor that go."""
 
     tensor: str
-    dim: int
-    removed: tuple[int, ...]
+    dim: int = Field(ge=0)
+    removed: tuple[NonNegativeInt, ...] = Field(min_length=1)
 
 
 class Change(Frozen):
@@ -23,7 +25,7 @@ class Change(Frozen):
 
     module: str
     argument: str
-    less: int
+    less: int = Field(ge=1)
 
 
 class Plan(Frozen):

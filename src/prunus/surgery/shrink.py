@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
 
 from torch import nn
 
@@ -21,8 +21,11 @@ from prunus.surgery.randomise import randomised
 from prunus.surgery.reference import tensors_of
 from prunus.surgery.removed import kept_after
 from prunus.surgery.rewrite import rewritten
+from prunus.surgery.structure import Structure, remember
 from prunus.surgery.tensors import cut_tensors
 from prunus.surgery.verify import verify
+
+FormName: TypeAlias = Literal["class", "graph"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Shrunk:
 
     model: nn.Module
     deviation: float
-    form: str
+    form: FormName
     adapted: tuple[str, ...] = ()
     fixed_batch: str | None = None
 
@@ -60,7 +63,9 @@ def shrink(model: nn.Module, plan: Plan, example_inputs: Any, wiring: Wiring | N
             if not form.last:
                 continue
             raise (error if isinstance(error, PrunusError) else _does_not_run(model, error)) from error
-        return Shrunk(form.make(model), deviation, form.name, form.adapted, form.fixed_batch)
+        structure = Structure(form=form.name, model_class=type(model).__qualname__, plan=plan, numbers=form.numbers)
+        small = remember(form.make(model), structure)
+        return Shrunk(small, deviation, form.name, form.adapted, form.fixed_batch)
     raise AssertionError("the last form is the graph")
 
 
@@ -68,9 +73,10 @@ def shrink(model: nn.Module, plan: Plan, example_inputs: Any, wiring: Wiring | N
 class _Form:
     """One way to carry out the plan."""
 
-    name: str
+    name: FormName
     make: Callable[[nn.Module], nn.Module]
     adapted: tuple[str, ...] = ()
+    numbers: Numbers = field(default_factory=dict)
     fixed_batch: str | None = None
     last: bool = False
 
@@ -82,7 +88,7 @@ def _forms(model: nn.Module, plan: Plan, example_inputs: Any, wiring: Wiring, ke
     nodes = rewritten(graph, wiring.values[0], wiring, kept)
     numbers = changed_numbers(graph.nodes, nodes)
     if changed := adapt_attributes(cut_tensors(model, plan), numbers):
-        yield _Form("class", lambda original: _adapted(cut_tensors(original, plan), numbers), tuple(changed))
+        yield _Form("class", lambda original: _adapted(cut_tensors(original, plan), numbers), tuple(changed), numbers)
     free, why = _free_batch(replace(graph, nodes=nodes), model, plan, example_inputs)
     yield _Form("graph", lambda original: _network(cut_tensors(original, plan), free), fixed_batch=why, last=True)
 

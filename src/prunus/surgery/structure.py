@@ -1,0 +1,65 @@
+"""What a shrunk model is, beside its tensors: enough to build it again from data alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+from torch import Tensor, nn
+
+from prunus.spec.part import Frozen
+from prunus.surgery.plan import Plan
+
+VERSION = 1
+ATTRIBUTE = "_prunus_structure"
+
+
+class TensorForm(Frozen):
+    """Shape and type of one tensor."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class Structure(Frozen):
+    """How to build the model.
+
+    form: `class` is the user's own class, built by the user and cut by the plan; `graph` is a traced network.
+    numbers: module -> number before -> number after, of the attributes that were adapted.
+    training: whether the model was in training mode.
+    """
+
+    version: int = Field(default=VERSION, ge=VERSION, le=VERSION)
+    form: Literal["class", "graph"]
+    model_class: str
+    plan: Plan
+    numbers: dict[str, dict[int, int]] = Field(default_factory=dict)
+    graph: JsonValue = None
+    tensors: dict[str, TensorForm] = Field(default_factory=dict)
+    training: bool = False
+
+
+def remember(model: nn.Module, structure: Structure) -> nn.Module:
+    """Attach the structure to a model, so that it can be saved later; copies keep it."""
+    object.__setattr__(model, ATTRIBUTE, structure)
+    return model
+
+
+def structure_of(model: nn.Module) -> Structure:
+    """The structure of a model: as it was remembered, or that of a model from which nothing was cut."""
+    found = getattr(model, ATTRIBUTE, None)
+    if not isinstance(found, Structure):
+        found = Structure(form="class", model_class=type(model).__qualname__, plan=Plan(removed={}, cuts=()))
+    forms = {name: form_of(tensor) for name, tensor in named_tensors(model).items()}
+    return found.model_copy(update={"tensors": forms, "training": model.training})
+
+
+def named_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers, each under its first name, sorted; those that state_dict leaves out as well."""
+    found = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    return dict(sorted(found.items()))
+
+
+def form_of(tensor: Tensor) -> TensorForm:
+    """Shape and type of a tensor."""
+    return TensorForm(shape=tuple(tensor.shape), dtype=str(tensor.dtype).removeprefix("torch."))
