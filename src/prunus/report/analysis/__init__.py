@@ -1,0 +1,1 @@
+"""Rows in, frozen findings out; nothing here draws or writes."""

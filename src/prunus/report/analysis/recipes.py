@@ -1,0 +1,68 @@
+"""What the analysis needs to know of a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from prunus.report.reference import FAMILY
+from prunus.spec.recipe import Recipe
+from prunus.store.study_rows import StudyRows
+
+Family = Literal["unstructured", "structured"]
+
+
+@dataclass(frozen=True)
+class RecipeTraits:
+    """One recipe: its pattern, which of the reference experiment's two kinds that is, and how it treats the output."""
+
+    name: str
+    about: str
+    pattern: str
+    family: str | None  # None: neither of the reference experiment's kinds
+    permanence: str | None
+    output_pruned: bool | None  # None: neither the specification nor the rows tell
+
+    @property
+    def is_reference_way(self) -> bool:
+        """Prunes as the reference experiment did: masks let go, the output layer included."""
+        return self.permanence == "regrow" and self.output_pruned is True
+
+    @property
+    def way(self) -> str:
+        """In words: how long masks stay and whether the output layer is pruned."""
+        masks = {"regrow": "masks let go", "permanent": "masks permanent"}.get(self.permanence or "", "")
+        output = {True: "output layer pruned", False: "output layer protected"}.get(self.output_pruned or False, "")
+        if self.output_pruned is None:
+            output = ""
+        return ", ".join(part for part in (masks, output) if part)
+
+
+def recipe_traits(rows: StudyRows) -> tuple[RecipeTraits, ...]:
+    """The study's recipes in its order, then any that only the trials name."""
+    pruned = _output_pruned(rows)
+    known = [_of_specification(recipe, pruned) for recipe in rows.study.recipes]
+    names = {recipe.name for recipe in known}
+    for trial in rows.trials:
+        if trial.recipe is not None and trial.recipe not in names:
+            names.add(trial.recipe)
+            pattern = trial.pattern or "unknown"
+            known.append(RecipeTraits(trial.recipe, "", pattern, FAMILY.get(pattern), None, pruned.get(trial.recipe)))
+    return tuple(known)
+
+
+def _of_specification(recipe: Recipe, pruned: dict[str, bool]) -> RecipeTraits:
+    pattern = recipe.pattern.name
+    output = pruned.get(recipe.name, "output" not in recipe.protect)
+    return RecipeTraits(recipe.name, recipe.about, pattern, FAMILY.get(pattern), recipe.permanence, output)
+
+
+def _output_pruned(rows: StudyRows) -> dict[str, bool]:
+    """Whether anything was asked of the output layer, by the layers of the recipe's trials."""
+    recipes = {trial.trial: trial.recipe for trial in rows.trials if trial.recipe is not None}
+    asked: dict[str, bool] = {}
+    for layer in rows.layers:
+        recipe = recipes.get(layer.trial)
+        if recipe is not None and layer.output:
+            asked[recipe] = asked.get(recipe, False) or (layer.rate is not None and layer.rate > 0)
+    return asked

@@ -1,0 +1,1 @@
+"""Drawing what the analysis found, and nothing else: one figure per file."""

@@ -1,0 +1,220 @@
+"""How a value of a table's column is shown to a reader, sorted, and written to a CSV file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from prunus.report.names import visible, visible_lines
+from prunus.report.statistics import Interval
+
+MISSING = "–"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+
+def _guarded(text: str) -> str:
+    """A spreadsheet must not take a name for a formula."""
+    return "'" + text if text.startswith(FORMULA_STARTS) else text
+
+
+class Form(Protocol):
+    """What a column needs to know of its values; `macro` names the template that shows one."""
+
+    @property
+    def macro(self) -> str:
+        """Name of the template."""
+
+    def show(self, value: Any) -> str:
+        """For a reader."""
+
+    def sort_key(self, value: Any) -> str:
+        """What a script sorts by."""
+
+    def csv_titles(self, title: str) -> tuple[str, ...]:
+        """Heads of the CSV columns."""
+
+    def csv_values(self, value: Any) -> tuple[object, ...]:
+        """The CSV cells: numbers as they are, text guarded against formulas."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Names and sentences."""
+
+    macro: str = "text"
+
+    def show(self, value: Any) -> str:
+        """One line, nothing hidden in it."""
+        return MISSING if value is None else visible(value, 600)
+
+    def sort_key(self, value: Any) -> str:
+        """The text itself, cut short."""
+        return self.show(value)[:40]
+
+    def csv_titles(self, title: str) -> tuple[str, ...]:
+        """One column."""
+        return (title,)
+
+    def csv_values(self, value: Any) -> tuple[object, ...]:
+        """Guarded text; nothing where the value is missing."""
+        return ("" if value is None else _guarded(visible_lines(value).replace("`", "")),)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number, or an `Interval` of such numbers. `scale` is applied to what a reader sees, never to the CSV file."""
+
+    digits: int = 2
+    scale: float = 1.0
+    signed: bool = False
+    written: Callable[[float], str] | None = None
+    macro: str = "number"
+
+    def show(self, value: Any) -> str:
+        """The number, rounded; an interval as `mean [low, high]`."""
+        if isinstance(value, Interval):
+            if value.low is None or value.high is None:
+                return self._number(value.mean)
+            return f"{self._number(value.mean)} [{self._number(value.low)}, {self._number(value.high)}]"
+        return self._number(value)
+
+    def sort_key(self, value: Any) -> str:
+        """The bare number."""
+        number = value.mean if isinstance(value, Interval) else value
+        return "" if number is None else repr(float(number))
+
+    def csv_titles(self, title: str) -> tuple[str, ...]:
+        """One column."""
+        return (title,)
+
+    def csv_values(self, value: Any) -> tuple[object, ...]:
+        """The bare number."""
+        return ("" if value is None else value,)
+
+    def _number(self, value: float | None) -> str:
+        if value is None or not math.isfinite(value):
+            return MISSING
+        if self.written is not None:
+            return self.written(value)
+        sign = "+" if self.signed else ""
+        return _with_minus(f"{value * self.scale:{sign},.{self.digits}f}")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """An `Interval`: mean, low and high of numbers of one form; four CSV columns."""
+
+    number: Number
+    macro: str = "bounds"
+
+    def show(self, value: Interval | None) -> str:
+        """`mean [low, high]`."""
+        return self.number.show(value)
+
+    def mean(self, value: Interval) -> str:
+        """The mean alone."""
+        return self.number.show(value.mean)
+
+    def bounds(self, value: Interval) -> str:
+        """The interval alone."""
+        return f"[{self.number.show(value.low)}, {self.number.show(value.high)}]" if value.known else "no interval"
+
+    def sort_key(self, value: Interval | None) -> str:
+        """The mean."""
+        return self.number.sort_key(value)
+
+    def csv_titles(self, title: str) -> tuple[str, ...]:
+        """Mean, low, high, and how many values."""
+        return title, f"{title} low", f"{title} high", f"{title} n"
+
+    def csv_values(self, value: Interval | None) -> tuple[object, ...]:
+        """Bare numbers."""
+        if value is None:
+            return "", "", "", 0
+        return value.mean, *("" if bound is None else bound for bound in (value.low, value.high)), value.count
+
+
+@dataclass(frozen=True)
+class Listed(Text):
+    """Several short texts, one below the other."""
+
+    macro: str = "listed"
+
+    def show(self, value: Any) -> str:
+        """All of them in one line."""
+        return "; ".join(visible(item, 600) for item in value) or MISSING
+
+    def csv_values(self, value: Any) -> tuple[object, ...]:
+        """All of them in one guarded cell."""
+        return (_guarded("; ".join(visible_lines(item).replace("`", "") for item in value)),)
+
+
+@dataclass(frozen=True)
+class Ruled:
+    """A claim and the rule that decides on it."""
+
+    macro: str = "ruled"
+
+    def show(self, value: tuple[str, str]) -> str:
+        """The claim."""
+        return value[0]
+
+    def sort_key(self, value: tuple[str, str]) -> str:
+        """The claim, cut short."""
+        return value[0][:40]
+
+    def csv_titles(self, title: str) -> tuple[str, ...]:
+        """Two columns."""
+        return title, "rule"
+
+    def csv_values(self, value: tuple[str, str]) -> tuple[object, ...]:
+        """Both."""
+        return tuple(_guarded(visible_lines(part)) for part in value)
+
+
+def _with_minus(text: str) -> str:
+    """The minus sign instead of the hyphen; no minus before a zero."""
+    text = text.replace("-", "−")
+    return text if text.strip("−+0.,") else text.lstrip("−+")
+
+
+def with_prefix(value: float) -> str:
+    """Three significant digits with an SI prefix.
+
+    >>> with_prefix(28_133_056), with_prefix(950), with_prefix(0)
+    ('28.1 M', '950', '0')
+    """
+    size = abs(value)
+    for exponent, prefix in ((15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if size >= 0.9995 * 10**exponent:
+            return _with_minus(f"{_three_digits(value / 10**exponent)} {prefix}")
+    return _with_minus(f"{value:.0f}" if size >= 100 or value == int(value) else _three_digits(value))
+
+
+def _three_digits(value: float) -> str:
+    size = abs(value)
+    return f"{value:.{0 if size >= 99.95 else 1 if size >= 9.995 else 2}f}"
+
+
+TEXT = Text()
+NAME = Text(macro="name")
+LISTED = Listed()
+RATE = Number(written=lambda value: f"{value:g}", macro="rate")
+COUNT = Number(digits=0)
+PERCENT = Number(digits=1, scale=100)
+ACCURACY = Number(digits=2, scale=100)
+POINTS = Number(digits=2, scale=100, signed=True)
+RATIO = Number(digits=3)
+TIMES = Number(digits=2)
+MILLISECONDS = Number(digits=3)
+PREFIXED = Number(written=with_prefix)
+SCIENTIFIC = Number(written=lambda value: f"{value:.1e}".replace("-", "−"))
+VERDICT = Text(macro="verdict")
+RULED = Ruled()
+EVIDENCE = Listed(macro="evidence")
+ACCURACY_INTERVAL = Bounds(ACCURACY)
+POINTS_INTERVAL = Bounds(POINTS)
+RATIO_INTERVAL = Bounds(RATIO)
+TIMES_INTERVAL = Bounds(TIMES)

@@ -1,0 +1,151 @@
+"""What the study found, in a few sentences made from its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prunus.report.analysis.summary import SummaryInfo
+from prunus.report.findings import Findings
+from prunus.report.forms import TIMES
+from prunus.report.words import accuracy, counted, joined, percent, points, times
+
+KEEPS_WITHIN = 0.01
+
+
+def headline(findings: Findings) -> tuple[str, ...]:
+    """Up to six sentences; what the study cannot say is left out."""
+    return tuple(sentence for make in SENTENCES if (sentence := make(findings)))
+
+
+def progress(findings: Findings) -> str:
+    """How much of the study is there."""
+    failures, provenance = findings.failures, findings.provenance
+    pruned = sum(rate > 0 for rate in provenance.rates)
+    text = (
+        f"{counted(len(findings.recipes), 'recipe')} at {counted(pruned, 'pruning rate')} and unpruned, "
+        f"{counted(len(provenance.seeds), 'seed')} each, {counted(provenance.epochs, 'epoch')} of training of "
+        f"`{provenance.model}` on `{provenance.data}`: {failures.finished} of {counted(failures.planned, 'trial')} "
+        "finished"
+    )
+    if failures.failed:
+        text += f", {len(failures.failed)} failed"
+    if failures.unfinished:
+        text += f", {len(failures.unfinished)} still to come"
+    return text + "."
+
+
+def cheapest_without_loss(findings: Findings) -> str | None:
+    """The network of fewest bit operations that keeps the unpruned accuracy."""
+    control = findings.loss.get((None, 0.0))
+    if control is None or control.final is None:
+        return None
+    kept = [row for row in findings.summary if _keeps(row) and row.effective_bops_share is not None]
+    if not kept:
+        has_intervals = any(row.difference and row.difference.known for row in findings.summary)
+        return "No pruned network keeps the unpruned accuracy." if has_intervals else None
+    best = min(kept, key=lambda row: row.effective_bops_share or 1)
+    return (
+        f"The cheapest network that keeps the unpruned accuracy of {accuracy(control.final)} is `{best.recipe}` at "
+        f"rate {best.rate:g}: {accuracy(best.accuracy)} ({points(best.difference)}) with "
+        f"{percent(best.effective_bops_share)} of the effective BOPs, which is computed, not timed."
+    )
+
+
+def collapse(findings: Findings) -> str | None:
+    """What pruning the output layer does."""
+    cut = [info for info in findings.cut_off if len(info.classes) > 1 and info.ceiling is not None]
+    if not cut:
+        return None
+    worst = min(cut, key=lambda info: (info.ceiling or 1, info.accuracy or 0))
+    name = worst.recipe if worst.recipe is not None else "unpruned"
+    text = (
+        f"`{name}` at rate {worst.rate:g} empties {len(worst.classes)} of "
+        f"{counted(worst.of_classes, 'output row')}: no more than {percent(worst.ceiling)} can be reached whatever "
+        f"the other layers do, and {accuracy(worst.accuracy)} is"
+    )
+    twin = next(
+        (
+            recipe
+            for recipe in findings.recipes
+            if recipe.output_pruned is False
+            and recipe.pattern == _pattern(findings, worst.recipe)
+            and (loss := findings.loss.get((recipe.name, worst.rate))) is not None
+            and loss.final is not None
+        ),
+        None,
+    )
+    if twin is not None:
+        final = accuracy(findings.loss[twin.name, worst.rate].final)
+        text += f"; with the output layer left alone, `{twin.name}` ends at {final}"
+    return text + "."
+
+
+def unstructured_time(findings: Findings) -> str | None:
+    """Whether zeros alone bought any time."""
+    timed = [
+        row
+        for row in findings.summary
+        if row.latency_ratio and row.recipe in {recipe.name for recipe in findings.recipes_of("unstructured")}
+    ]
+    if not timed:
+        return None
+    row = max(timed, key=lambda row: row.rate)
+    cost = findings.cost.get((row.recipe, row.rate))
+    theory = f" against a theoretical speed-up of {TIMES.show(cost.theoretical_speedup)}" if cost else ""
+    return (
+        f"Zeros alone: `{row.recipe}` at rate {row.rate:g} takes {times(row.latency_ratio)} of the unpruned "
+        f"network's time ({row.latency_setting}){theory}."
+    )
+
+
+def fastest(findings: Findings) -> str | None:
+    """The fastest measured network, and its accuracy."""
+    timed = [row for row in findings.summary if row.latency_ratio and row.latency_ratio.is_below(1)]
+    if not timed:
+        measured = any(row.latency_ratio and row.latency_ratio.known for row in findings.summary)
+        return "No pruned network was measurably faster than the unpruned one." if measured else None
+    best = min(timed, key=lambda row: row.latency_ratio.mean if row.latency_ratio else 1)
+    size = f" and {percent(best.size_ratio)} of its {best.file_format} bytes" if best.size_ratio is not None else ""
+    return (
+        f"The fastest is `{best.recipe}` at rate {best.rate:g}: {times(best.latency_ratio)} of the unpruned "
+        f"network's time ({best.latency_setting}){size}, at {accuracy(best.accuracy)} ({points(best.difference)})."
+    )
+
+
+def ends_lower(findings: Findings) -> str | None:
+    """Which recipes lose accuracy at their highest rate, and which show no difference."""
+    tops = {row.recipe: row for row in findings.summary if row.recipe is not None and row.difference}
+    lower = [f"`{name}`" for name, row in tops.items() if row.reading == "lower"]
+    same = [f"`{name}`" for name, row in tops.items() if row.reading == "no difference shown"]
+    parts = []
+    if lower:
+        parts.append(f"{_listed(lower)} end{'s' if len(lower) == 1 else ''} below the unpruned network")
+    if same:
+        other = "it" if lower else "the unpruned network"
+        parts.append(f"{_listed(same)} show{'s' if len(same) == 1 else ''} no difference to {other}")
+    return f"At the highest rate {'; '.join(parts)} (95 % intervals, paired by seed)." if parts else None
+
+
+def _listed(names: list[str]) -> str:
+    return joined(names) if len(names) <= 6 else f"{', '.join(names[:5])} and {len(names) - 5} more"
+
+
+def _keeps(row: SummaryInfo) -> bool:
+    difference = row.difference
+    return (
+        difference is not None and difference.known and not difference.is_below(0) and difference.mean >= -KEEPS_WITHIN
+    )
+
+
+def _pattern(findings: Findings, name: str | None) -> str | None:
+    return next((recipe.pattern for recipe in findings.recipes if recipe.name == name), None)
+
+
+SENTENCES: tuple[Callable[[Findings], str | None], ...] = (
+    progress,
+    cheapest_without_loss,
+    ends_lower,
+    collapse,
+    fastest,
+    unstructured_time,
+)

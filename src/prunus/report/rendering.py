@@ -1,0 +1,88 @@
+"""Blocks of data to one HTML page that opens offline under a strict content security policy."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from prunus.report.content import Block
+from prunus.report.figures.palette import Palette
+from prunus.report.names import visible, visible_lines
+
+
+@dataclass(frozen=True)
+class Section:
+    """A page's place in the report; `failure` says why there are no blocks."""
+
+    anchor: str
+    title: str
+    blocks: tuple[Block, ...]
+    failure: str | None = None
+
+
+def render(
+    title: str, subtitle: str, sections: Sequence[Section], drawings: Mapping[str, str], palette: Palette
+) -> str:
+    """The whole page. drawings: name of a chart -> its SVG; a chart that is not among them could not be drawn."""
+    style = _template("style.css") + _variables(palette)
+    script = _template("script.js")
+    environment = _environment()
+    return environment.get_template("report.html.jinja").render(
+        title=title,
+        subtitle=subtitle,
+        sections=sections,
+        drawings={name: Markup(svg) for name, svg in drawings.items()},  # noqa: S704 - made by inline_svg, which escapes
+        rate_index=palette.rate_index,
+        style=Markup(style),  # noqa: S704 - of the package
+        script=Markup(script),  # noqa: S704 - of the package
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def prose(text: object) -> Markup:
+    """Any text as markup: escaped, nothing hidden, `words in backticks` as code.
+
+    >>> prose("`a` < b")
+    Markup('<code>a</code> &lt; b')
+    """
+    markup = re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(visible_lines(text))))
+    return Markup(re.sub(r"(?<=\d) (?=%|points?\b)", "\N{NO-BREAK SPACE}", markup))  # noqa: S704
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("prunus.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["prose"] = prose
+    environment.filters["visible"] = visible
+    return environment
+
+
+def _template(name: str) -> str:
+    return (files("prunus.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _variables(palette: Palette) -> str:
+    """The palette as CSS variables, light and dark, and a class per rate."""
+    light = "".join(f"--{name}:{pair[0]};" for name, pair in palette.variables.items())
+    dark = "".join(f"--{name}:{pair[1]};" for name, pair in palette.variables.items())
+    classes = "".join(f".rate-{index}{{--swatch:var(--rate-{index})}}" for index in range(len(palette.rates)))
+    return f":root{{{light}}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}{classes}"
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

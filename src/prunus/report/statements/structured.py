@@ -1,0 +1,180 @@
+"""Statement 4: what structured pruning is said to be good and bad for."""
+
+from __future__ import annotations
+
+from prunus.report.analysis.latencies import LatencyInfo
+from prunus.report.findings import Findings
+from prunus.report.statements.control import COARSE, control_of_weights
+from prunus.report.statements.measured import top_latencies, top_memories
+from prunus.report.statements.statement import Evidence, Statement, decided, unmeasured
+from prunus.report.words import accuracy, counted, points, span, times
+
+LESS_MEMORY = 0.95
+PARALLEL_SLACK = 1.1
+
+
+def faster(findings: Findings) -> tuple[Evidence, ...]:
+    """Structured pruning: faster inference."""
+    found = []
+    for recipe in findings.recipes_of("structured"):
+        timed = top_latencies(findings, recipe.name)
+        if timed:
+            ratios = [info.ratio for info in timed if info.ratio]
+            won = sum(ratio.is_below(1) for ratio in ratios)
+            text = (
+                f"at rate {timed[0].rate:g} faster in {won} of {counted(len(timed), 'measured setting')}; latency "
+                f"{span([ratio.mean for ratio in ratios])} of the unpruned network's{_best(timed)}."
+            )
+            found.append(Evidence(recipe.name, text, decided(won == len(timed))))
+    return tuple(found) or unmeasured("No structured recipe was timed beside the unpruned network.")
+
+
+def less_memory(findings: Findings) -> tuple[Evidence, ...]:
+    """Structured pruning: less memory."""
+    found = []
+    for recipe in findings.recipes_of("structured"):
+        measured = top_memories(findings, recipe.name)
+        if measured:
+            ratios = [info.ratio for info in measured if info.ratio is not None]
+            won = sum(ratio <= LESS_MEMORY for ratio in ratios)
+            text = (
+                f"at rate {measured[0].rate:g} at least 5 % less in {won} of "
+                f"{counted(len(ratios), 'measured setting')}; peak memory {span(ratios)} of the unpruned network's."
+            )
+            found.append(Evidence(recipe.name, text, decided(won == len(ratios))))
+    return tuple(found) or unmeasured("No structured recipe's peak memory was measured beside the unpruned network's.")
+
+
+def simplicity(_: Findings) -> tuple[Evidence, ...]:
+    """Structured pruning: simplicity."""
+    return unmeasured(
+        "Nothing in a study's rows tells how simple a method is. What would: lines of code that each kind needs in a "
+        "runtime and in a training loop, the share of architectures it can be applied to unaided, or the time that "
+        "newcomers need for it."
+    )
+
+
+def parallel(findings: Findings) -> tuple[Evidence, ...]:
+    """Structured pruning: suits parallel hardware."""
+    found = []
+    for recipe in findings.recipes_of("structured"):
+        timed = top_latencies(findings, recipe.name)
+        pairs = _thread_pairs(timed)
+        if pairs:
+            holds = all(
+                many.ratio
+                and one.ratio
+                and many.ratio.is_below(1)
+                and many.ratio.mean <= PARALLEL_SLACK * one.ratio.mean
+                for one, many in pairs
+            )
+            one, many = pairs[-1]
+            text = (
+                f"at rate {many.rate:g} ({one.setting.runtime}, batch {one.setting.batch_size}) latency is "
+                f"{times(one.ratio)} of the unpruned network's with {counted(one.setting.threads, 'thread')}, "
+                f"{times(many.ratio)} with {many.setting.threads}."
+            )
+            found.append(Evidence(recipe.name, text, decided(holds)))
+    threads = sorted({setting.threads for setting in findings.latencies.settings})
+    timed_with = f"Everything was timed with {counted(threads[0], 'thread')}." if len(threads) == 1 else ""
+    return tuple(found) or unmeasured(
+        f"{timed_with} What would measure it: timing with several thread counts, or on a GPU.".strip()
+    )
+
+
+def accuracy_falls(findings: Findings) -> tuple[Evidence, ...]:
+    """Structured pruning: accuracy falls when important structures go."""
+    found: list[Evidence] = []
+    for recipe in findings.recipes_of("structured"):
+        losses = [loss for loss in findings.losses_of(recipe.name) if loss.difference is not None]
+        if not losses:
+            continue
+        top = losses[-1]
+        if top.difference is None or not top.difference.known:
+            found += unmeasured("one seed has no interval.", recipe.name)
+            continue
+        way = f" ({recipe.way})" if recipe.way else ""
+        text = f"{accuracy(top.final)} at rate {top.rate:g}, {points(top.difference)} to unpruned: {top.reading}{way}."
+        found.append(Evidence(recipe.name, text, decided(top.is_lower)))
+    return tuple(found) or unmeasured("No structured recipe has finished trials beside unpruned ones.")
+
+
+def coarse(findings: Findings) -> tuple[Evidence, ...]:
+    """Structured pruning: coarse."""
+    found = [
+        Evidence(recipe, text, decided(deviation > COARSE))
+        for recipe, text, deviation in control_of_weights(findings, "structured")
+    ]
+    return tuple(found) or unmeasured("No structured recipe has layers on record.")
+
+
+def _best(timed: tuple[LatencyInfo, ...]) -> str:
+    best = min(timed, key=lambda info: info.ratio.mean if info.ratio else 1)
+    return f"; best {times(best.ratio)} ({best.setting.label})"
+
+
+def _thread_pairs(timed: tuple[LatencyInfo, ...]) -> list[tuple[LatencyInfo, LatencyInfo]]:
+    """For each runtime and batch size that was timed with several thread counts: the fewest and the most."""
+    settings: dict[tuple[str, int], list[LatencyInfo]] = {}
+    for info in timed:
+        settings.setdefault((info.setting.runtime, info.setting.batch_size), []).append(info)
+    ordered = [sorted(infos, key=lambda info: info.setting.threads) for infos in settings.values() if len(infos) > 1]
+    return [(infos[0], infos[-1]) for infos in ordered]
+
+
+STRUCTURED = (
+    Statement(
+        "4, for",
+        "structured",
+        "Structured pruning: hardware efficiency: faster inference.",
+        "Supported when at least one structured recipe, at its highest measured rate, is faster than the unpruned "
+        "network in every measured setting: the whole 95 % interval of the latency ratio lies below 1.",
+        "some",
+        faster,
+    ),
+    Statement(
+        "4, for",
+        "structured",
+        "Structured pruning: hardware efficiency: less memory.",
+        "Supported when at least one structured recipe, at its highest measured rate, has a peak memory of at most "
+        f"{LESS_MEMORY:.0%} of the unpruned network's in every measured setting (one process each, so no interval).",
+        "some",
+        less_memory,
+    ),
+    Statement(
+        "4, for",
+        "structured",
+        "Structured pruning: simplicity.",
+        "Not measurable by a study's rows.",
+        "some",
+        simplicity,
+    ),
+    Statement(
+        "4, for",
+        "structured",
+        "Structured pruning: suits parallel hardware.",
+        "Needs timings with at least two thread counts. Supported when at least one structured recipe, at its "
+        "highest measured rate, is still faster than unpruned with the most threads (whole 95 % interval below 1) "
+        f"and keeps its ratio within {PARALLEL_SLACK - 1:.0%} of that with the fewest.",
+        "some",
+        parallel,
+    ),
+    Statement(
+        "4, against",
+        "structured",
+        "Structured pruning: accuracy falls when important structures go.",
+        "Supported when every structured recipe, at its highest rate, ends below the unpruned network: the whole 95 % "
+        "interval of the paired difference lies below 0. Not measured with one seed.",
+        "every",
+        accuracy_falls,
+    ),
+    Statement(
+        "4, against",
+        "structured",
+        "Structured pruning: coarse.",
+        "Supported when, of every structured recipe, the share of weights that is gone misses the rate asked for "
+        f"by more than {100 * COARSE:g} point at some rate.",
+        "every",
+        coarse,
+    ),
+)
