@@ -27,6 +27,8 @@ class GraphNetwork(nn.Module):
     tensors: name -> parameter or buffer (a plain tensor is a buffer).
     """
 
+    recalibrating: float | None = None  # momentum of batch normalisation while its statistics are measured anew
+
     def __init__(self, graph: Graph, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         self._graph = graph
@@ -51,6 +53,8 @@ class GraphNetwork(nn.Module):
         place = FOLLOWS_MODE.get(node.kind)
         if place is not None and len(args) > place and args[place] is False:
             args = (*args[:place], self.training, *args[place + 1 :])
+        if self.recalibrating is not None and node.kind == "batch_norm" and args[3] is not None:
+            args = (*args[:5], True, self.recalibrating, *args[7:])
         return function_of(node.op)(*args, **kwargs)
 
     def _inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Values:

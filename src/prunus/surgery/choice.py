@@ -1,0 +1,93 @@
+"""Which units of which group go: by a score, shared out by an allocation, within the limits that the user sets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from prunus.errors import InputError
+from prunus.graph import ChannelGroup
+from prunus.surgery.tensors import tensor_of
+
+Score: TypeAlias = Callable[[nn.Module, ChannelGroup], Tensor]
+Allocation: TypeAlias = Callable[[Mapping[str, Tensor], float], Mapping[str, float]]
+
+
+def magnitude(model: nn.Module, group: ChannelGroup) -> Tensor:
+    """Size of each unit, shape (units,): its L2 norm over the weights that make it, relative to the group's mean."""
+    weights = [member for member in group.producers if tensor_of(model, member.parameter).dim() > 1]
+    total = torch.zeros(group.units, dtype=torch.float64)
+    for member in weights or group.producers:
+        weight = tensor_of(model, member.parameter).detach().double().cpu()
+        rows = weight.movedim(member.dim, 0).flatten(1).square().sum(1)
+        norms = torch.stack([rows[list(at)].sum() for at in member.indices]).sqrt()
+        total += norms / norms.mean().clamp_min(torch.finfo(torch.float64).tiny)
+    return total
+
+
+def uniform(scores: Mapping[str, Tensor], rate: float) -> dict[str, float]:
+    """The same rate for every group."""
+    return dict.fromkeys(scores, rate)
+
+
+def together(scores: Mapping[str, Tensor], rate: float) -> dict[str, float]:
+    """All units ranked together: groups whose units score low lose more."""
+    everything = torch.cat(list(scores.values()))
+    count = round(rate * len(everything))
+    lowest = torch.zeros(len(everything), dtype=torch.bool)
+    lowest[torch.argsort(everything, stable=True)[:count]] = True
+    parts = torch.split(lowest, [len(score) for score in scores.values()])
+    return {name: float(part.double().mean()) for name, part in zip(scores, parts, strict=True)}
+
+
+def choose(
+    scores: Mapping[str, Tensor], rates: Mapping[str, float], groups: Sequence[ChannelGroup], round_to: int, floor: int
+) -> dict[str, list[int]]:
+    """Units to keep of each group: those with the highest scores, the first of equals going first.
+
+    round_to: channels of a layer that are left are a multiple of this, where the layer is big enough.
+    floor: at least so many channels of a layer are left.
+    """
+    keep = {}
+    for group in groups:
+        if group.name in scores:
+            count = kept_count(group.units, width(group), rates[group.name], round_to, floor)
+            order = torch.argsort(scores[group.name], stable=True)
+            keep[group.name] = sorted(order[group.units - count :].tolist())
+    return keep
+
+
+def width(group: ChannelGroup) -> int:
+    """Channels per unit in the layer that makes it first: a head's size, or 1."""
+    return max(1, len(group.producers[0].indices[0]))
+
+
+def kept_count(units: int, width: int, rate: float, round_to: int, floor: int) -> int:
+    """How many units are left.
+
+    >>> kept_count(units=64, width=1, rate=0.5, round_to=1, floor=1)
+    32
+    >>> kept_count(units=20, width=1, rate=0.5, round_to=8, floor=1)
+    8
+    >>> kept_count(units=3, width=64, rate=0.5, round_to=1, floor=1)
+    2
+    """
+    step = round_to // math.gcd(round_to, width)
+    wanted = math.floor(units * (1 - rate) + 0.5)
+    least = math.ceil(floor / width)
+    count = max(step, step * math.floor(wanted / step + 0.5), step * math.ceil(least / step))
+    return min(count, units)
+
+
+def check_limits(rate: float, round_to: int, floor: int) -> None:
+    """Raises `InputError` for a rate outside [0, 1), or limits below 1."""
+    if not 0 <= rate < 1:
+        raise InputError(
+            f"The rate {rate} can't be used", "it is the share of channels to remove", "give 0 <= rate < 1"
+        )
+    if min(round_to, floor) < 1:
+        raise InputError(f"round_to={round_to}, floor={floor} can't be used", "both count channels", "give at least 1")

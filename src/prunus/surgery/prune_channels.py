@@ -1,0 +1,105 @@
+"""Pruning a model by channels in one call: find groups, choose units, cut, prove, count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from prunus.cost import count_cost
+from prunus.errors import InputError
+from prunus.graph import ChannelGroup, channel_groups, wire_model
+from prunus.graph.grouping import Heads
+from prunus.surgery.choice import Allocation, Score, check_limits, choose, magnitude, uniform
+from prunus.surgery.plan import Plan, plan
+from prunus.surgery.report import Amount, ShrinkReport, channels, group_rows
+from prunus.surgery.shrink import Shrunk, shrink
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A smaller model, the plan that made it, and what that achieved."""
+
+    model: nn.Module
+    plan: Plan
+    report: ShrinkReport
+
+
+def prune_channels(
+    model: nn.Module,
+    example_inputs: Any,
+    rate: float,
+    *,
+    score: Score = magnitude,
+    allocation: Allocation = uniform,
+    protect: Sequence[str] = (),
+    round_to: int = 1,
+    floor: int = 1,
+    heads: Heads = "whole",
+) -> Pruned:
+    """Remove a share of the channels; the model passed in is untouched.
+
+    example_inputs: a tensor, a tuple of positional arguments or a dictionary of named ones.
+    rate: share of each group's channels that goes, 0 <= rate < 1. score: of each unit of a group; the lowest go.
+    allocation: how the rate is shared among groups. protect: layers by name or pattern; outputs always are.
+    round_to: channels that are left are a multiple of this. floor: channels that are left at least.
+    heads: attention heads and groups of convolutions go `whole`, or lose the same `dimensions` each.
+
+    Raises `InputError` if the model can't be traced, or nothing in it can be pruned; `DifferenceError` if the result
+    can't be proven equal to the masked model.
+    """
+    check_limits(rate, round_to, floor)
+    wiring = wire_model(model, example_inputs)
+    groups = channel_groups(wiring, protect=protect, heads=heads)
+    chosen = _chosen(model, groups, rate, score, allocation, round_to, floor)
+    small = shrink(model, chosen, example_inputs, wiring)
+    return Pruned(small.model, chosen, _report(model, small, chosen, groups, example_inputs, rate, round_to))
+
+
+def _chosen(
+    model: nn.Module,
+    groups: Sequence[ChannelGroup],
+    rate: float,
+    score: Score,
+    allocation: Allocation,
+    round_to: int,
+    floor: int,
+) -> Plan:
+    open_to_pruning = [group for group in groups if group.protected is None]
+    if not open_to_pruning:
+        reasons = dict.fromkeys(f"{group.name}: {group.protected}" for group in groups)
+        raise InputError(
+            "Nothing in this model can be pruned by channels", "; ".join(list(reasons)[:3]), "protect less"
+        )
+    scores = {group.name: score(model, group) for group in open_to_pruning}
+    return plan(groups, choose(scores, allocation(scores, rate), groups, round_to, floor))
+
+
+def _report(
+    model: nn.Module,
+    small: Shrunk,
+    chosen: Plan,
+    groups: Sequence[ChannelGroup],
+    example_inputs: Any,
+    rate: float,
+    round_to: int,
+) -> ShrinkReport:
+    before, after = (count_cost(one, example_inputs) for one in (model, small.model))
+    rows = group_rows(groups, chosen)
+    return ShrinkReport(
+        rate=rate,
+        round_to=round_to,
+        groups=rows,
+        channels=channels(rows),
+        parameters=Amount(before=before.parameters, after=after.parameters),
+        macs=Amount(before=before.dense_macs, after=after.dense_macs),
+        bops=Amount(before=before.dense_bops, after=after.dense_bops),
+        deviation=small.deviation,
+        form=small.form,
+        adapted=small.adapted,
+        fixed_batch=small.fixed_batch,
+        normalised=chosen.normalised,
+        not_counted=dict(after.not_counted),
+    )

@@ -1,0 +1,122 @@
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from prunus.errors import InputError
+from prunus.surgery import prune_channels, recalibrate, together
+from prunus.surgery.choice import kept_count
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.Conv2d(16, 20, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(80, 3),
+    )
+
+
+X = torch.randn(2, 1, 6, 6)
+
+
+def test_half_of_the_channels_leaves_half() -> None:
+    model = network()
+    before = copy.deepcopy(model.state_dict())
+    result = prune_channels(model, X, 0.5)
+    assert [(row.name, row.units, row.kept) for row in result.report.groups] == [
+        ("0", 16, 8),
+        ("3", 20, 10),
+        ("6", 3, 3),
+    ]
+    assert (result.report.macs.before, result.report.macs.after) == (
+        16 * 9 * 16 + 20 * 16 * 9 * 4 + 240,
+        8 * 9 * 16 + 10 * 8 * 9 * 4 + 120,
+    )
+    assert result.report.deviation < 1e-12
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert "left alone: 6 (3): model output" in str(result.report)
+
+
+def test_the_smallest_rows_go() -> None:
+    model = network()
+    with torch.no_grad():
+        model[3].weight[[4, 7]] *= 1e-3
+    result = prune_channels(model, X, 0.1)
+    assert result.plan.removed["3"] == (4, 7)
+
+
+def test_a_protected_layer_keeps_its_channels() -> None:
+    result = prune_channels(network(), X, 0.5, protect=["3"])
+    assert result.plan.removed.keys() == {"0"}
+
+
+def test_channels_that_are_left_are_a_multiple() -> None:
+    result = prune_channels(network(), X, 0.3, round_to=8)
+    assert [row.kept for row in result.report.groups] == [8, 16, 3]
+
+
+@pytest.mark.parametrize(
+    ("units", "width", "rate", "round_to", "floor", "kept"),
+    [
+        (64, 1, 0.5, 1, 1, 32),
+        (64, 1, 0.99, 1, 1, 1),
+        (64, 1, 0.99, 1, 4, 4),
+        (6, 1, 0.5, 8, 1, 6),
+        (12, 64, 0.5, 16, 1, 6),
+    ],
+)
+def test_limits(units: int, width: int, rate: float, round_to: int, floor: int, kept: int) -> None:
+    assert kept_count(units, width, rate, round_to, floor) == kept
+
+
+def test_ranked_together_a_small_layer_loses_more() -> None:
+    model = network()
+    result = prune_channels(
+        model, X, 0.25, score=lambda _m, g: torch.arange(g.units) + 100.0 * (g.name == "0"), allocation=together
+    )
+    assert [row.kept for row in result.report.groups] == [16, 11, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rate": 1.0}, "0 <= rate < 1"),
+        ({"rate": -0.1}, "0 <= rate < 1"),
+        ({"rate": float("nan")}, "0 <= rate < 1"),
+        ({"rate": 0.5, "round_to": 0}, "at least 1"),
+        ({"rate": 0.5, "protect": ["*"]}, "Nothing in this model can be pruned"),
+    ],
+)
+def test_nonsense_is_refused(arguments: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        prune_channels(network(), X, **arguments)
+
+
+class ByValue(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) if x.sum() > 0 else -self.layer(x)
+
+
+def test_a_forward_that_decides_by_values_is_refused() -> None:
+    with pytest.raises(InputError, match="ByValue can't be traced"):
+        prune_channels(ByValue(), torch.randn(2, 4), 0.5)
+
+
+def test_recalibration_measures_the_statistics_of_the_data() -> None:
+    model = network().train()
+    batches = [torch.randn(8, 1, 6, 6) * 3 + 1 for _ in range(4)]
+    assert recalibrate(model, batches) == 4
+    assert model.training
+    assert model[1].momentum == 0.1
+    activations = torch.stack([model[0](batch).mean((0, 2, 3)) for batch in batches]).mean(0)
+    torch.testing.assert_close(model[1].running_mean, activations, rtol=1e-4, atol=1e-5)
