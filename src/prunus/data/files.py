@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from prunus.errors import MissingError
 from prunus.spec.part import Frozen
@@ -91,6 +92,8 @@ class FromFiles(Frozen):
 
     folder: where they are; without it the usual places are looked in. download: fetch them if they are not there.
     """
+
+    FILES: ClassVar[Files]
 
     folder: str | None = None
     download: bool = False

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from prunus.errors import InputError, PrunusError
 from prunus.export.example import at_batch, batched
+from prunus.export.onnx_graph import open_flattening, strip
 from prunus.export.quiet import quiet
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class OnnxTemplate:
     def from_model(cls, model: nn.Module, inputs: Sequence[Tensor]) -> OnnxTemplate:
         """Export a model in evaluation mode, its batch size left open. Raises `InputError` where torch cannot."""
         proto = _export(model, at_batch(inputs, 2, seed=2), batched(inputs))
-        del proto.graph.value_info[:]  # shapes between the layers, which differ once channels are gone
+        strip(proto)
+        open_flattening(proto)
         known = tensors_by_name(model)
         names = tuple(tensor.name for tensor in proto.graph.initializer if tensor.name in known)
         for tensor in proto.graph.initializer:
@@ -64,7 +66,7 @@ class OnnxTemplate:
                 _put(tensor, known[tensor.name])
         with quiet():
             proto = optimizer.optimize(proto)
-        del proto.graph.value_info[:]
+        strip(proto)
         content: bytes = proto.SerializeToString()
         onnx.checker.check_model(content, full_check=True)
         return content

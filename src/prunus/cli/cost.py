@@ -1,0 +1,114 @@
+"""`prunus cost`: what a network costs, computed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from prunus.cost import LayerCost, NetworkCost
+
+
+def cost(
+    model: Annotated[
+        str, typer.Argument(help="A network's name, as `prunus list models` shows it, or file.py:function.")
+    ],
+    shape: Annotated[str | None, typer.Option("--input", help="Shape of one input, such as 3,224,224.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="A safetensors file; without it, weights are fresh.")] = None,
+    weight_bits: Annotated[int, typer.Option(min=1, max=64, help="Bits of a weight, for BOPs.")] = 32,
+    activation_bits: Annotated[int, typer.Option(min=1, max=64, help="Bits of an activation, for BOPs.")] = 32,
+    layers: Annotated[bool, typer.Option("--layers", help="A row for each layer.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
+) -> None:
+    """Count what a network costs for one input: parameters, MACs and bit operations; nothing is measured."""
+    import torch
+
+    from prunus.cli.named_network import named_network
+    from prunus.cost import count_cost
+
+    network = named_network(model, shape, weights)
+    counted = count_cost(
+        network.model,
+        torch.zeros(1, *network.input_shape),
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+    )
+    if as_json:
+        typer.echo(_as_json(model, network.input_shape, counted))
+        return
+    from rich.console import Console
+
+    console = Console()
+    if layers:
+        console.print(_layer_table(counted.layers))
+    console.print(_totals(model, network.input_shape, counted))
+
+
+TOTALS = (  # attribute of a NetworkCost -> what it is called
+    ("parameters", "parameters"),
+    ("nonzero_parameters", "non-zero parameters"),
+    ("prunable_weights", "prunable weights"),
+    ("nonzero_weights", "non-zero prunable weights"),
+    ("dense_macs", "dense MACs"),
+    ("effective_macs", "effective MACs"),
+    ("dense_bops", "dense BOPs"),
+    ("effective_bops", "effective BOPs"),
+    ("dense_uniq_bops", "dense BOPs with accumulator (UNIQ)"),
+    ("effective_uniq_bops", "effective BOPs with accumulator (UNIQ)"),
+)
+
+
+def _as_json(model: str, input_shape: tuple[int, ...], counted: NetworkCost) -> str:
+    import dataclasses
+    import json
+
+    return json.dumps(
+        {
+            "model": model,
+            "input_shape": input_shape,
+            "weight_bits": counted.weight_bits,
+            "activation_bits": counted.activation_bits,
+            **{name: getattr(counted, name) for name, _ in TOTALS},
+            "not_counted": dict(counted.not_counted),
+            "layers": [dataclasses.asdict(layer) for layer in counted.layers],
+        },
+        indent=2,
+    )
+
+
+def _totals(model: str, input_shape: tuple[int, ...], counted: NetworkCost) -> Table:
+    from rich.table import Table
+
+    from prunus.cli.plain import plain
+
+    bits = f"weights of {counted.weight_bits} bits, activations of {counted.activation_bits}"
+    title = plain(f"{model}, one input of {'x'.join(map(str, input_shape))}, {bits} (computed)")
+    table = Table(title=title, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, words in TOTALS:
+        table.add_row(words, f"{getattr(counted, name):,}")
+    for operation, calls in counted.not_counted.items():
+        table.add_row(plain(f"not counted: {operation}"), f"{calls:,} calls")
+    return table
+
+
+def _layer_table(layers: tuple[LayerCost, ...]) -> Table:
+    from rich.table import Table
+
+    from prunus.cli.plain import plain
+
+    table = Table(title="Layers, in the order of execution")
+    table.add_column("layer", overflow="fold")
+    table.add_column("kind")
+    for words in ("weights", "non-zero", "rows", "empty rows", "dense MACs", "effective MACs", "dense BOPs"):
+        table.add_column(words, justify="right")
+    for each in layers:
+        counts = (each.weights, each.nonzero_weights, each.units, each.empty_units)
+        work = (each.dense_macs, each.effective_macs, each.dense_bops)
+        table.add_row(plain(each.layer), plain(each.kind), *(f"{n:,}" for n in (*counts, *work)))
+    return table

@@ -1,0 +1,63 @@
+"""The network that a command line names: MODEL, `--input` and `--weights`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prunus.errors import InputError
+from prunus.spec import Part
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class NamedNetwork:
+    """A network, what it was built for, and how to build it again."""
+
+    model: nn.Module
+    part: Part
+    input_shape: tuple[int, ...]
+    classes: int
+
+
+def named_network(name: str, shape: str | None, weights: Path | None) -> NamedNetwork:
+    """Build the network, for its own default input where none is given, and read its weights."""
+    from prunus.models import build_model, model_source
+
+    part = Part(name=name)
+    source = model_source(part)
+    input_shape = input_shape_of(shape) if shape else source.default_input_shape
+    classes = source.default_classes
+    model = build_model(part, input_shape, classes)
+    if weights:
+        from prunus.export import read_safetensors
+
+        read_safetensors(weights, model)
+    return NamedNetwork(model, part, input_shape, classes)
+
+
+def input_shape_of(text: str) -> tuple[int, ...]:
+    """Read `3,224,224` or `3x224x224`. Raises `InputError` for anything else.
+
+    >>> input_shape_of("3x224x224")
+    (3, 224, 224)
+    """
+    return numbers_of("--input", text.replace("x", ","))
+
+
+def numbers_of(option: str, text: str) -> tuple[int, ...]:
+    """Read whole numbers above 0, separated by commas. Raises `InputError` that names the option.
+
+    >>> numbers_of("--batch", "1, 64")
+    (1, 64)
+    """
+    try:
+        values = tuple(int(piece) for piece in text.split(","))
+    except ValueError:
+        values = (0,)
+    if min(values) < 1:
+        raise InputError(f"{option} {text!r} cannot be read", "it takes whole numbers above 0", f"write {option} 1,8,8")
+    return values
