@@ -46,7 +46,7 @@ def read_safetensors(path: Path, model: nn.Module) -> None:
             loaded = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError) as error:
         raise InputError(
-            f"{path} cannot be read as safetensors", str(error), "check that the file is there and whole"
+            f"The file {path} cannot be read as safetensors", str(error), "check that the file is there and whole"
         ) from None
     for name, source in shared.items():
         if source in loaded:
@@ -103,17 +103,17 @@ def _read_shared(metadata: Mapping[str, str]) -> dict[str, str]:
 def _check(path: Path, state: Mapping[str, Tensor], loaded: Mapping[str, Tensor]) -> None:
     if missing := [name for name in state if name not in loaded]:
         raise InputError(
-            f"{path} does not fit the model", f"it has no tensor '{missing[0]}'", nearest(missing[0], loaded)
+            f"The file {path} does not fit the model", f"it has no tensor '{missing[0]}'", nearest(missing[0], loaded)
         )
     if surplus := [name for name in loaded if name not in state]:
         raise InputError(
-            f"{path} does not fit the model", f"the model has no '{surplus[0]}'", nearest(surplus[0], state)
+            f"The file {path} does not fit the model", f"the model has no '{surplus[0]}'", nearest(surplus[0], state)
         )
     for name, tensor in state.items():
         here, there = loaded[name], tensor
         if here.shape != there.shape or here.dtype != there.dtype:
             raise InputError(
-                f"{path} does not fit the model",
+                f"The file {path} does not fit the model",
                 f"'{name}' is {_form(here)} in the file and {_form(there)} in the model",
                 "build the model that the file was written from; a shrunk one has other shapes",
             )
