@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from prunus.report.content import Chart, charts, tables
+from prunus.report.content import Chart, charts_in, tables_in
 from prunus.report.csv_files import rows_csv, stored_tables, table_csv
 from prunus.report.figures.drawing import png, styled, svg
 from prunus.report.figures.inline import inline_svg
@@ -53,7 +53,7 @@ def _write_figures(folder: Path, sections: Sequence[Section], palette: Palette) 
     with styled():
         found = {
             chart.name: _write_figure(folder, chart, palette)
-            for chart in charts([block for one in sections for block in one.blocks])
+            for chart in charts_in([block for one in sections for block in one.blocks])
         }
     return {name: drawing for name, drawing in found.items() if drawing is not None}
 
@@ -74,7 +74,7 @@ def _write_figure(folder: Path, chart: Chart, palette: Palette) -> str | None:
 
 def _write_tables(folder: Path, sections: Sequence[Section], rows: StudyRows) -> None:
     (folder / "rows").mkdir(parents=True, exist_ok=True)
-    for table in tables([block for one in sections for block in one.blocks]):
+    for table in tables_in([block for one in sections for block in one.blocks]):
         (folder / f"{table.name}.csv").write_bytes(table_csv(table))
     for name, stored in stored_tables(rows).items():
         (folder / "rows" / f"{name}.csv").write_bytes(rows_csv(stored))

@@ -107,7 +107,7 @@ class Group:
 Block = Paragraph | Bullets | Table | Chart | Facts | Listing | Group
 
 
-def tables(blocks: Sequence[Block]) -> Iterator[Table]:
+def tables_in(blocks: Sequence[Block]) -> Iterator[Table]:
     """All tables, those of charts included, in order."""
     for block in blocks:
         if isinstance(block, Table):
@@ -115,13 +115,13 @@ def tables(blocks: Sequence[Block]) -> Iterator[Table]:
         elif isinstance(block, Chart):
             yield block.table
         elif isinstance(block, Group):
-            yield from tables(block.blocks)
+            yield from tables_in(block.blocks)
 
 
-def charts(blocks: Sequence[Block]) -> Iterator[Chart]:
+def charts_in(blocks: Sequence[Block]) -> Iterator[Chart]:
     """All charts, in order."""
     for block in blocks:
         if isinstance(block, Chart):
             yield block
         elif isinstance(block, Group):
-            yield from charts(block.blocks)
+            yield from charts_in(block.blocks)

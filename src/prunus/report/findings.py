@@ -17,6 +17,7 @@ from prunus.report.analysis.memories import MemoryInfo, memories_info
 from prunus.report.analysis.provenance import ProvenanceInfo, provenance_info
 from prunus.report.analysis.recipes import RecipeTraits
 from prunus.report.analysis.sizes import SizeInfo, sizes_info
+from prunus.report.analysis.speedups import SpeedupInfo, speedups_info
 from prunus.report.analysis.summary import SummaryInfo, summary_info
 from prunus.store.study_rows import StudyRows
 
@@ -87,6 +88,11 @@ class Findings:
     def latencies(self) -> Latencies:
         """Timed runs."""
         return Latencies(latencies_info(self.grid))
+
+    @cached_property
+    def speedups(self) -> tuple[SpeedupInfo, ...]:
+        """Theoretical and measured speed-up."""
+        return speedups_info(self.costs, self.latencies)
 
     @cached_property
     def memories(self) -> tuple[MemoryInfo, ...]:

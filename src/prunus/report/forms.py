@@ -64,7 +64,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Number:
-    """A number, or an `Interval` of such numbers. `scale` is applied to what a reader sees, never to the CSV file."""
+    """A number, or an `Interval` of such numbers, times `scale` (100: a share in percent)."""
 
     digits: int = 2
     scale: float = 1.0
@@ -83,15 +83,21 @@ class Number:
     def sort_key(self, value: Any) -> str:
         """The bare number."""
         number = value.mean if isinstance(value, Interval) else value
-        return "" if number is None else repr(float(number))
+        return "" if number is None or not math.isfinite(number) else f"{number:.6g}"
 
     def csv_titles(self, title: str) -> tuple[str, ...]:
         """One column."""
         return (title,)
 
     def csv_values(self, value: Any) -> tuple[object, ...]:
-        """The bare number."""
-        return ("" if value is None else value,)
+        """The bare number, to all its digits."""
+        return (self.scaled(value),)
+
+    def scaled(self, value: float | None) -> object:
+        """As a CSV file has it: in the column's unit, empty where there is none."""
+        if value is None or not math.isfinite(value):
+            return ""
+        return value if self.scale == 1 else value * self.scale
 
     def _number(self, value: float | None) -> str:
         if value is None or not math.isfinite(value):
@@ -133,7 +139,7 @@ class Bounds:
         """Bare numbers."""
         if value is None:
             return "", "", "", 0
-        return value.mean, *("" if bound is None else bound for bound in (value.low, value.high)), value.count
+        return *(self.number.scaled(part) for part in (value.mean, value.low, value.high)), value.count
 
 
 @dataclass(frozen=True)

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from prunus.report.analysis.speedups import SpeedupInfo
 from prunus.report.figures.drawing import Drawing, label, new_figure
 from prunus.report.figures.palette import DRAWN, Palette
 
 TICKS = (0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 20, 50, 100)
 
 
-@dataclass(frozen=True)
-class Point:
-    """One recipe at one rate in one setting."""
-
-    recipe: str
-    rate: float
-    theoretical: float
-    measured: float
-
-
-def draw(points: Sequence[Point], setting: str, palette: Palette) -> Drawing:
+def draw(points: tuple[SpeedupInfo, ...], setting: str, palette: Palette) -> Drawing:
     """On the diagonal a network is as much faster as its operations are fewer; on the horizontal it is not at all."""
     figure, (axes,) = new_figure(760, 380)
     figure.subplots_adjust(left=0.075, right=0.62, top=0.97, bottom=0.125)
@@ -67,7 +55,7 @@ def draw(points: Sequence[Point], setting: str, palette: Palette) -> Drawing:
     return Drawing(figure, titles)
 
 
-def _legend(figure: Figure, points: Sequence[Point], palette: Palette, setting: str) -> None:
+def _legend(figure: Figure, points: tuple[SpeedupInfo, ...], palette: Palette, setting: str) -> None:
     recipes = list(dict.fromkeys(point.recipe for point in points))[:8]
     rates = sorted({point.rate for point in points})[:9]
     keys = [

@@ -7,12 +7,12 @@ from functools import partial
 from typing import ClassVar
 
 from prunus.report.analysis.curves import RecipeCurvesInfo
-from prunus.report.content import Block, Chart, Column, Group, Paragraph, Table, Toggle
+from prunus.report.content import Block, Chart, Group, Paragraph, Toggle
 from prunus.report.figures import accuracy
 from prunus.report.findings import Findings
-from prunus.report.forms import ACCURACY_INTERVAL, COUNT, RATE, TEXT
 from prunus.report.names import file_name
 from prunus.report.pages.page import MOST_RECIPES, Page, drawn_rates
+from prunus.report.tables.curves import curves_table
 from prunus.report.words import counted
 
 MILESTONES = (1, 2, 5, 10, 20, 30, 50, 100, 150, 200, 300)
@@ -38,7 +38,7 @@ class AccuracyPage(Page):
         blocks += [_group(info, rates) for info in findings.curves[:MOST_RECIPES]]
         if left := findings.curves[MOST_RECIPES:]:
             blocks.append(Paragraph(f"{counted(len(left), 'recipe')} more are in tables only.", "note"))
-            blocks += [_table(info) for info in left[:MOST_RECIPES]]
+            blocks += [curves_table(info) for info in left[:MOST_RECIPES]]
         return tuple(blocks)
 
 
@@ -53,7 +53,7 @@ def _group(info: RecipeCurvesInfo, rates: tuple[float, ...]) -> Group:
         description=f"Test accuracy in percent over epochs, a line per pruning rate ({_rates(drawn)}), with 95 % "
         "bands over seeds; beside it the last half of the epochs, magnified. The table below has the numbers.",
         draw=partial(accuracy.draw, drawn),
-        table=_table(info),
+        table=curves_table(info),
         caption="Thin dashed lines are the reference experiment's published curves of the same kind: another "
         "network, other data, one seed. Compare shapes, not heights."
         if published
@@ -62,24 +62,6 @@ def _group(info: RecipeCurvesInfo, rates: tuple[float, ...]) -> Group:
     )
     blocks: list[Block] = [Paragraph(recipe.about)] if recipe.about else []
     return Group(recipe.name, (*blocks, chart))
-
-
-def _table(info: RecipeCurvesInfo) -> Table:
-    epochs = sorted({float(epoch) for curve in info.curves for epoch in curve.epochs})
-    chosen = [int(epoch) for epoch in epochs if epoch in MILESTONES or epoch == epochs[-1]][-12:]
-    rows = []
-    for curve in info.curves:
-        values = [curve.at(epoch) for epoch in chosen]
-        rows.append((curve.rate, curve.seeds, "finished" if curve.finished else "running", *values))
-    columns = [Column("rate", RATE, "asked"), Column("n", COUNT), Column("state", TEXT)]
-    columns += [Column(f"epoch {epoch}, %", ACCURACY_INTERVAL, "measured") for epoch in chosen]
-    return Table(
-        f"curves-{file_name(info.recipe.name)}",
-        f"Test accuracy of {info.recipe.name} after chosen epochs",
-        tuple(columns),
-        tuple(rows),
-        folded=True,
-    )
 
 
 def _rates(info: RecipeCurvesInfo) -> str:

@@ -6,12 +6,12 @@ from functools import partial
 from typing import ClassVar
 
 from prunus.report.analysis.costs import CostInfo
-from prunus.report.content import Block, Chart, Column, Paragraph, Table
+from prunus.report.content import Block, Chart, Paragraph, Table
 from prunus.report.figures import bops
 from prunus.report.findings import Findings
-from prunus.report.forms import ACCURACY_INTERVAL, NAME, PERCENT, PREFIXED, RATE, TEXT, TIMES
 from prunus.report.names import visible
-from prunus.report.pages.page import Page, is_drawn, recipe_name
+from prunus.report.pages.page import Page, is_drawn
+from prunus.report.tables.bops import bops_table
 
 
 class BopsPage(Page):
@@ -32,7 +32,7 @@ class BopsPage(Page):
         ]
         if missing := sorted({name for cost in findings.costs for name in cost.not_counted}):
             blocks.append(Paragraph(f"Not counted: {visible(', '.join(missing), 400)}.", "warning"))
-        table = _table(findings)
+        table = bops_table(findings)
         drawn = tuple(
             cost
             for cost in findings.costs
@@ -56,40 +56,3 @@ def _chart(drawn: tuple[CostInfo, ...], table: Table) -> Chart:
         "The accuracy axis is logarithmic in the error.",
         open_table=True,
     )
-
-
-def _table(findings: Findings) -> Table:
-    rows = tuple(
-        (
-            recipe_name(cost.recipe),
-            cost.rate,
-            cost.dense_bops,
-            cost.dense_bops_share,
-            cost.effective_bops,
-            cost.effective_bops_share,
-            cost.theoretical_speedup,
-            _front(cost.on_dense_front, cost.on_effective_front),
-            cost.accuracy,
-        )
-        for cost in findings.costs
-    )
-    return Table(
-        "bops",
-        "BOPs of every curve, for one input",
-        (
-            Column("recipe", NAME),
-            Column("rate", RATE, "asked"),
-            Column("dense BOPs", PREFIXED, "computed"),
-            Column("dense, % of unpruned", PERCENT, "computed"),
-            Column("effective BOPs", PREFIXED, "computed"),
-            Column("effective, % of unpruned", PERCENT, "computed"),
-            Column("theoretical speed-up", TIMES, "computed"),
-            Column("on Pareto front", TEXT),
-            Column("accuracy, %", ACCURACY_INTERVAL, "measured"),
-        ),
-        rows,
-    )
-
-
-def _front(dense: bool, effective: bool) -> str:
-    return ", ".join(name for name, on in (("dense", dense), ("effective", effective)) if on)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from prunus.report.content import Block, Column, Paragraph, Table
+from prunus.report.content import Block, Paragraph
 from prunus.report.findings import Findings
-from prunus.report.forms import EVIDENCE, RULED, TEXT, VERDICT
 from prunus.report.pages.page import Page
-from prunus.report.statements import STATEMENTS, Judgement, judged
+from prunus.report.statements import STATEMENTS, judged
+from prunus.report.tables.statements import statements_table
 
 
 class DiscussionPage(Page):
@@ -18,7 +18,7 @@ class DiscussionPage(Page):
 
     def content(self, findings: Findings) -> tuple[Block, ...]:
         """One row per statement: evidence, verdict, and the rule that gave it."""
-        judgements = [judged(statement, findings) for statement in STATEMENTS]
+        judgements = tuple(judged(statement, findings) for statement in STATEMENTS)
         counts = {name: sum(one.verdict == name for one in judgements) for name in VERDICTS}
         return (
             Paragraph(
@@ -29,23 +29,8 @@ class DiscussionPage(Page):
                 + ". The evidence is given for each recipe apart, because the way of the reference experiment (masks "
                 "let go, output layer pruned) and pruning with care are different things."
             ),
-            Table(
-                "statements",
-                "The statements and what this study says to them",
-                (
-                    Column("no.", TEXT),
-                    Column("statement", RULED),
-                    Column("evidence in this study", EVIDENCE),
-                    Column("verdict", VERDICT),
-                ),
-                tuple(_row(judgement) for judgement in judgements),
-            ),
+            statements_table(judgements),
         )
 
 
 VERDICTS = ("supported", "not supported", "not measured")
-
-
-def _row(judgement: Judgement) -> tuple[object, ...]:
-    statement = judgement.statement
-    return statement.key, (statement.claim, statement.rule), judgement.evidence, judgement.verdict

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import ClassVar
 
-from prunus.report.analysis.losses import LossInfo
-from prunus.report.content import Block, Chart, Column, Paragraph, Table
+from prunus.report.content import Block, Chart, Paragraph
 from prunus.report.figures import losses
 from prunus.report.findings import Findings
-from prunus.report.forms import ACCURACY_INTERVAL, NAME, POINTS_INTERVAL, RATE, TEXT, Number
-from prunus.report.pages.page import Page, is_drawn, recipe_name
+from prunus.report.pages.page import Page, is_drawn
+from prunus.report.tables.epochs import epochs_table
+from prunus.report.tables.losses import losses_table
 
 
 class LossesPage(Page):
@@ -20,7 +20,7 @@ class LossesPage(Page):
 
     def content(self, findings: Findings) -> tuple[Block, ...]:
         """Differences paired by seed, then epochs to 99 % of the unpruned final accuracy."""
-        table, epochs = _table(findings), _epochs(findings)
+        table, epochs = losses_table(findings), epochs_table(findings)
         drawn = tuple(
             loss for loss in findings.losses if loss.difference and is_drawn(findings, loss.recipe, loss.rate)
         )
@@ -53,56 +53,3 @@ class LossesPage(Page):
         else:
             blocks += [Paragraph("No pruned trial has finished beside an unpruned one of its seed.", "note"), table]
         return (*blocks, epochs)
-
-
-def _table(findings: Findings) -> Table:
-    rows = tuple(
-        (recipe_name(loss.recipe), loss.rate, loss.final, loss.difference, loss.reading)
-        for loss in findings.losses
-        if loss.recipe is not None
-    )
-    return Table(
-        "accuracy-lost",
-        "Accuracy lost against the unpruned network",
-        (
-            Column("recipe", NAME),
-            Column("rate", RATE, "asked"),
-            Column("final accuracy, %", ACCURACY_INTERVAL, "measured"),
-            Column("difference to unpruned, points", POINTS_INTERVAL, "measured"),
-            Column("reading", TEXT),
-        ),
-        rows,
-    )
-
-
-def _epochs(findings: Findings) -> Table:
-    rows = tuple(
-        (recipe_name(loss.recipe), loss.rate, _mean(loss), _each(loss))
-        for loss in findings.losses
-        if loss.epochs_to_reach
-    )
-    return Table(
-        "epochs-to-99",
-        "Epochs to reach 99 % of the unpruned final accuracy of the same seed",
-        (
-            Column("recipe", NAME),
-            Column("rate", RATE, "asked"),
-            Column("mean epochs", COUNT_TENTH, "measured"),
-            Column("each seed", TEXT, "measured"),
-        ),
-        rows,
-        empty="No trial has finished beside an unpruned one of its seed.",
-    )
-
-
-COUNT_TENTH = Number(digits=1)
-
-
-def _mean(loss: LossInfo) -> float | None:
-    """None where a seed never got there: a mean of the others would flatter."""
-    known = [epochs for epochs in loss.epochs_to_reach if epochs is not None]
-    return sum(known) / len(known) if len(known) == len(loss.epochs_to_reach) else None
-
-
-def _each(loss: LossInfo) -> str:
-    return ", ".join("not reached" if epochs is None else str(epochs) for epochs in loss.epochs_to_reach)

@@ -46,8 +46,3 @@ def drawn_rates(findings: Findings) -> tuple[float, ...]:
 def is_drawn(findings: Findings, recipe: str | None, rate: float) -> bool:
     """Whether figures show this recipe at this rate."""
     return rate in drawn_rates(findings) and (recipe is None or recipe in drawn_recipes(findings))
-
-
-def recipe_name(name: str | None) -> str:
-    """What a table calls a recipe."""
-    return "unpruned" if name is None else name

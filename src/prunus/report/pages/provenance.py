@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from prunus.report.content import Block, Column, Facts, Group, Listing, Paragraph, Table
+from prunus.report.content import Block, Facts, Group, Listing, Paragraph
 from prunus.report.findings import Findings
-from prunus.report.forms import COUNT, TEXT
 from prunus.report.names import visible, visible_lines
 from prunus.report.pages.page import Page
+from prunus.report.tables.sessions import sessions_table
 from prunus.report.words import joined
 
 MOST_OF_STUDY = 60_000
@@ -46,7 +46,7 @@ class ProvenancePage(Page):
         blocks += [
             Group("Machine", (Facts(_shown(info.machine)),)),
             Group("Versions", (Facts(_shown(info.versions)),)),
-            Group("Sessions", (_sessions(findings),)),
+            Group("Sessions", (sessions_table(findings),)),
             Listing("The whole study, resolved", visible_lines(info.resolved, MOST_OF_STUDY)),
         ]
         return tuple(blocks)
@@ -54,34 +54,3 @@ class ProvenancePage(Page):
 
 def _shown(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     return tuple((visible(term), visible(value, 400)) for term, value in pairs[:80])
-
-
-def _sessions(findings: Findings) -> Table:
-    return Table(
-        "sessions",
-        "Every run on this study's folder",
-        (
-            Column("session", COUNT),
-            Column("started", TEXT),
-            Column("ended", TEXT),
-            Column("outcome", TEXT),
-            Column("command", TEXT),
-            Column("study", TEXT),
-            Column("code", TEXT),
-            Column("data", TEXT),
-        ),
-        tuple(
-            (
-                session.session,
-                session.started_at,
-                session.ended_at,
-                session.outcome or "running, or killed",
-                session.command,
-                session.study_digest[:16],
-                session.code_digest[:16],
-                session.data_digest[:16],
-            )
-            for session in findings.provenance.sessions
-        ),
-        most_rows=60,
-    )

@@ -5,22 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import ClassVar
 
-from prunus.report.analysis.summary import SummaryInfo
-from prunus.report.content import Block, Bullets, Chart, Column, Paragraph, Table
+from prunus.report.content import Block, Bullets, Chart, Paragraph, Table
 from prunus.report.figures import by_rate
 from prunus.report.findings import Findings
-from prunus.report.forms import (
-    ACCURACY_INTERVAL,
-    NAME,
-    PERCENT,
-    POINTS_INTERVAL,
-    RATE,
-    RATIO,
-    TEXT,
-    TIMES_INTERVAL,
-)
 from prunus.report.headline import headline
-from prunus.report.pages.page import MOST_RECIPES, Page, drawn_rates, drawn_recipes, recipe_name
+from prunus.report.pages.page import MOST_RECIPES, Page, drawn_rates, drawn_recipes
+from prunus.report.tables.summary import summary_table
 from prunus.report.words import counted
 
 
@@ -41,7 +31,7 @@ class SummaryPage(Page):
                     "warning",
                 )
             )
-        table = _table(findings)
+        table = summary_table(findings)
         if any(row.accuracy for row in findings.summary):
             blocks.append(_chart(findings, table))
         else:
@@ -63,49 +53,3 @@ def _chart(findings: Findings, table: Table) -> Chart:
         caption=f"Mean over seeds; whiskers are 95 % t intervals, cut at 0 and 100 %.{more}",
         open_table=True,
     )
-
-
-def _table(findings: Findings) -> Table:
-    first = next((row for row in findings.summary if row.latency_setting), None)
-    setting = first.latency_setting if first else None
-    size = next((row.file_format for row in findings.summary if row.file_format), "file")
-    rows = tuple(
-        (
-            recipe_name(row.recipe),
-            row.rate,
-            _trials(row),
-            row.accuracy,
-            row.difference,
-            row.sparsity,
-            row.effective_bops_share,
-            row.size_ratio,
-            row.latency_ratio,
-        )
-        for row in findings.summary
-    )
-    timed = f"; latency is that of {setting}" if setting else ""
-    return Table(
-        "summary",
-        f"Every recipe at every rate; % and ratios are of the unpruned network{timed}",
-        (
-            Column("recipe", NAME),
-            Column("rate", RATE, "asked"),
-            Column("trials", TEXT),
-            Column("accuracy, %", ACCURACY_INTERVAL, "measured"),
-            Column("to unpruned, points", POINTS_INTERVAL, "measured"),
-            Column("sparsity, %", PERCENT, "computed"),
-            Column("effective BOPs, %", PERCENT, "computed"),
-            Column(f"{size} / unpruned", RATIO, "measured"),
-            Column("latency / unpruned", TIMES_INTERVAL, "measured"),
-        ),
-        rows,
-    )
-
-
-def _trials(row: SummaryInfo) -> str:
-    """How many finished, and what became of the others."""
-    left = row.trials - row.finished - row.failed
-    parts = [str(row.finished)]
-    parts += [f"{row.failed} failed"] if row.failed else []
-    parts += [f"{left} to come"] if left else []
-    return ", ".join(parts)
