@@ -1,0 +1,12 @@
+"""Allocations: how the total is shared among layers."""
+
+from prunus.prune.allocations.allocation import Allocation
+from prunus.prune.allocations.global_ import Global
+from prunus.prune.allocations.uniform import Uniform
+from prunus.registry import Registry
+
+ALLOCATIONS: Registry[type[Allocation]] = Registry("allocation")
+ALLOCATIONS.register("uniform", Uniform)
+ALLOCATIONS.register("global", Global)
+
+__all__ = ["ALLOCATIONS", "Allocation"]

@@ -1,0 +1,14 @@
+"""Patterns: the shape of what is removed."""
+
+from prunus.prune.patterns.channel import Channel
+from prunus.prune.patterns.element import Element
+from prunus.prune.patterns.pattern import Pattern
+from prunus.prune.patterns.row import Row
+from prunus.registry import Registry
+
+PATTERNS: Registry[type[Pattern]] = Registry("pattern")
+PATTERNS.register("element", Element)
+PATTERNS.register("row", Row)
+PATTERNS.register("channel", Channel)
+
+__all__ = ["PATTERNS", "Pattern"]

@@ -1,0 +1,33 @@
+import torch
+
+from prunus.prune.allocations.global_ import Global
+from prunus.prune.allocations.uniform import Uniform
+from prunus.prune.units import UnitSet
+
+
+def units(*counts):
+    return [UnitSet(str(i), n, {}, {}) for i, n in enumerate(counts)]
+
+
+def test_uniform_rounds_half_to_even_as_torch_does():
+    assert Uniform().counts(units(5, 3, 10), [], 0.5) == [2, 2, 5]
+
+
+def test_uniform_leaves_one_unit():
+    assert Uniform().counts(units(1, 2), [], 0.99) == [0, 1]
+
+
+def test_global_takes_the_lowest_wherever_they_are():
+    scores = [torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([0.1, 0.2, 0.3, 9.0])]
+    assert Global(floor=0).counts(units(4, 4), scores, 0.5) == [1, 3]
+
+
+def test_global_keeps_its_floor_and_takes_the_rest_elsewhere():
+    scores = [torch.tensor([5.0, 6.0, 7.0, 8.0]), torch.tensor([0.1, 0.2, 0.3, 0.4])]
+    assert Global(floor=0.5).counts(units(4, 4), scores, 0.5) == [2, 2]
+    assert Global(floor=0.25).counts(units(4, 4), scores, 0.5) == [1, 3]
+
+
+def test_global_counts_what_is_gone_already():
+    scores = [torch.tensor([float("-inf"), 6.0, 7.0, 8.0]), torch.tensor([0.1, 0.2, 0.3, 0.4])]
+    assert Global(floor=0.25).counts(units(4, 4), scores, 0.5) == [1, 3]
