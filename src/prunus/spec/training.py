@@ -14,8 +14,6 @@ class Training(Frozen):
 
     learning_rate_schedule: `constant`, `cosine` (to zero over the epochs) or `step` (times 0.1 at 50 % and 75 %).
     augment: applied to each training batch, in order (`crop`, `flip`).
-    validation: share of the training data that is cut off and never trained on, for choosing; 0 keeps all.
-    evaluate: `test` draws test accuracy per epoch; it never chooses anything.
     threads: intra-operation threads of one trial. One thread per trial and one trial per core is fastest on CPUs.
     """
 
@@ -26,7 +24,6 @@ class Training(Frozen):
     learning_rate_schedule: Literal["constant", "cosine", "step"] = "constant"
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     augment: tuple[Part, ...] = ()
-    validation: float = Field(default=0.0, ge=0, lt=1)
     device: str = Field(default="cpu", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     precision: Literal["fp32", "bf16"] = "fp32"
     channels_last: bool = True

@@ -1,1 +1,28 @@
-"""To be filled."""
+"""Training: one short loop and what hooks into it."""
+
+from prunus.train.augment import AUGMENTATIONS
+from prunus.train.checkpoint import load_checkpoint, save_checkpoint
+from prunus.train.device import pick_device
+from prunus.train.evaluate import Evaluation, evaluate
+from prunus.train.loop import EpochResult, TrainingState, start, train
+from prunus.train.optimizers import OPTIMIZERS
+from prunus.train.pruner import Anatomy, Pruner
+from prunus.train.seeds import derive, seed_everything
+
+__all__ = [
+    "AUGMENTATIONS",
+    "OPTIMIZERS",
+    "Anatomy",
+    "EpochResult",
+    "Evaluation",
+    "Pruner",
+    "TrainingState",
+    "derive",
+    "evaluate",
+    "load_checkpoint",
+    "pick_device",
+    "save_checkpoint",
+    "seed_everything",
+    "start",
+    "train",
+]

@@ -1,0 +1,154 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from prunus.data import Dataset, Split
+from prunus.errors import PrunusError
+from prunus.spec import Training, make
+from prunus.train.augment import AUGMENTATIONS, Augmentation
+from prunus.train.evaluate import evaluate
+from prunus.train.optimizers import OPTIMIZERS
+from prunus.train.pruner import Pruner
+from prunus.train.seeds import generator, seed_everything
+
+
+class NotFiniteError(PrunusError):
+    """The loss became NaN or infinite."""
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch came to; tested just after its pruning. Epochs count from 1."""
+
+    epoch: int
+    train_loss: float
+    test_loss: float
+    test_correct: int
+    test_total: int
+    sparsity: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass
+class TrainingState:
+    """All that a training is between two epochs."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    pruner: Pruner
+    epochs: list[EpochResult] = field(default_factory=list)
+
+
+def start(model: nn.Module, pruner: Pruner, training: Training) -> TrainingState:
+    """The state before the first epoch; the model must be on its device already."""
+    optimizer = make(OPTIMIZERS, training.optimizer).build(model.parameters(), training.learning_rate)
+    return TrainingState(model, optimizer, pruner)
+
+
+def train(
+    state: TrainingState,
+    dataset: Dataset,
+    training: Training,
+    *,
+    seed: int,
+    after_epoch: Callable[[TrainingState], None] = lambda _: None,
+) -> TrainingState:
+    """Train from where the state is to the last epoch, prune and test after each, and call `after_epoch`.
+
+    What an epoch does depends on the state before it, the seed and the epoch's number alone, so that a training that
+    was interrupted between two epochs ends with the same bits. Raises `NotFiniteError` when the loss is not finite.
+    """
+    augmentations = [make(AUGMENTATIONS, part) for part in training.augment]
+    device = next(state.model.parameters()).device
+    for epoch in range(len(state.epochs) + 1, training.epochs + 1):
+        began = time.perf_counter()
+        seed_everything(seed, "training", epoch)
+        learning_rate = scheduled_learning_rate(training, epoch)
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate
+        batches = _batches(dataset, dataset.train, training, augmentations, seed, epoch, device)
+        loss = _train_epoch(state, batches, training)
+        if not math.isfinite(loss):
+            raise NotFiniteError(
+                f"The loss was {loss} in epoch {epoch}",
+                f"the training diverged at a learning rate of {learning_rate:g}",
+                "lower training.learning_rate, or look for values that are not finite in the data",
+            )
+        state.pruner.after_epoch(epoch)
+        tested = evaluate(state.model, dataset, dataset.test, device)
+        state.epochs.append(
+            EpochResult(
+                epoch=epoch,
+                train_loss=loss,
+                test_loss=tested.loss,
+                test_correct=tested.correct,
+                test_total=tested.total,
+                sparsity=state.pruner.sparsity(),
+                learning_rate=learning_rate,
+                seconds=time.perf_counter() - began,
+            )
+        )
+        after_epoch(state)
+    return state
+
+
+def scheduled_learning_rate(training: Training, epoch: int) -> float:
+    """The learning rate of an epoch, from 1 to the number of epochs."""
+    done = (epoch - 1) / training.epochs
+    factor = {
+        "constant": 1.0,
+        "cosine": 0.5 * (1 + math.cos(math.pi * done)),
+        "step": 0.1 ** ((done >= 0.5) + (done >= 0.75)),
+    }
+    return training.learning_rate * factor[training.learning_rate_schedule]
+
+
+def _train_epoch(state: TrainingState, batches: Iterator[tuple[Tensor, Tensor]], training: Training) -> float:
+    """One pass over the training data. Returns the mean loss per input."""
+    model, optimizer, pruner = state.model.train(), state.optimizer, state.pruner
+    half = training.precision == "bf16"
+    total: Tensor | float = 0.0
+    count = 0
+    for inputs, targets in batches:
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=half):
+            loss = F.cross_entropy(model(inputs), targets, label_smoothing=training.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        pruner.after_step()
+        total = total + loss.detach() * len(targets)
+        count += len(targets)
+    return float(total) / max(count, 1)
+
+
+def _batches(
+    dataset: Dataset,
+    split: Split,
+    training: Training,
+    augmentations: list[Augmentation],
+    seed: int,
+    epoch: int,
+    device: torch.device,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of an epoch in the seed's order; a last batch of one input is left out, BatchNorm cannot take it."""
+    order = torch.randperm(len(split.targets), generator=generator(seed, "order", epoch))
+    draws = generator(seed, "augment", epoch)
+    for chosen in torch.split(order, training.batch_size):
+        if len(chosen) == 1 < len(order):
+            continue
+        inputs = dataset.prepare(split.inputs[chosen.to(split.inputs.device)].to(device))
+        for augmentation in augmentations:
+            inputs = augmentation.apply(inputs, draws)
+        if training.channels_last and inputs.dim() == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        yield inputs, split.targets[chosen.to(split.targets.device)].to(device)

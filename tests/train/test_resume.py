@@ -1,0 +1,61 @@
+"""A training that was interrupted between two epochs ends with the same bits as one that was not."""
+
+import pytest
+import torch
+
+from prunus.errors import StoreError
+from prunus.spec import Part, Training, builtin_recipes
+from prunus.train import Pruner, load_checkpoint, save_checkpoint, start, train
+
+TRAINING = Training(
+    epochs=6, batch_size=8, learning_rate=0.01, augment=(Part(name="crop", settings={"padding": 1}), Part(name="flip"))
+)
+
+
+def begin(network, dataset, recipe, training=TRAINING):
+    model = network()
+    pruner = Pruner(model, recipe, 0.5, epochs=training.epochs, seed=3, example_inputs=dataset.test.inputs[:2])
+    return start(model.to(memory_format=torch.channels_last), pruner, training)
+
+
+def outcome(state):
+    results = [(e.epoch, e.train_loss, e.test_loss, e.test_correct, e.sparsity) for e in state.epochs]
+    return results, {name: value.clone() for name, value in state.model.state_dict().items()}
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("recipe", [None, *builtin_recipes()])
+def test_same_bits_wherever_it_was_interrupted(network, dataset, tmp_path, recipe, optimizer):
+    training = TRAINING.model_copy(update={"optimizer": Part(name=optimizer), "learning_rate_schedule": "cosine"})
+    recipe = builtin_recipes()[recipe] if recipe else None
+    whole = begin(network, dataset, recipe, training)
+    train(
+        whole, dataset, training, seed=3, after_epoch=lambda s: save_checkpoint(tmp_path / str(len(s.epochs)), s, "t")
+    )
+    for epoch in range(1, 6):
+        torch.manual_seed(epoch)  # whatever came before must not matter
+        again = begin(network, dataset, recipe, training)
+        load_checkpoint(tmp_path / str(epoch), again, "t")
+        train(again, dataset, training, seed=3)
+        assert outcome(again)[0] == outcome(whole)[0]
+        for name, value in outcome(again)[1].items():
+            assert torch.equal(value, outcome(whole)[1][name]), name
+
+
+def test_a_checkpoint_of_another_trial_is_refused(network, dataset, tmp_path):
+    state = begin(network, dataset, None)
+    save_checkpoint(tmp_path / "c", state, "one")
+    with pytest.raises(StoreError, match="another trial"):
+        load_checkpoint(tmp_path / "c", state, "other")
+
+
+def test_a_damaged_checkpoint_is_one_error(network, dataset, tmp_path):
+    state = begin(network, dataset, builtin_recipes()["unstructured"])
+    train(state, dataset, TRAINING, seed=3)
+    path = tmp_path / "c"
+    save_checkpoint(path, state, "t")
+    whole = path.read_bytes()
+    for content in (b"", b"pickle", whole[: len(whole) // 2], whole.replace(b"model/0.weight", b"model/9.weight")):
+        path.write_bytes(content)
+        with pytest.raises(StoreError, match="cannot be used"):
+            load_checkpoint(path, begin(network, dataset, builtin_recipes()["unstructured"]), "t")
