@@ -3,7 +3,9 @@
 from prunus.store.database import Store
 from prunus.store.files import write_atomically
 from prunus.store.lock import FolderLock
+from prunus.store.result_file import read_result, write_result
 from prunus.store.rows import (
+    BlockRow,
     ClassRow,
     CostRow,
     EpochRow,
@@ -18,6 +20,7 @@ from prunus.store.rows import (
 from prunus.store.study_rows import StudyRows, read_study
 
 __all__ = [
+    "BlockRow",
     "ClassRow",
     "CostRow",
     "EpochRow",
@@ -31,6 +34,8 @@ __all__ = [
     "Store",
     "StudyRows",
     "TrialRow",
+    "read_result",
     "read_study",
     "write_atomically",
+    "write_result",
 ]

@@ -140,6 +140,14 @@ class ProblemRow:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockRow:
+    """A block of measurements that is done, and a digest of what it was asked to measure."""
+
+    block: str
+    asked: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRow:
     """One `prunus run` on the study's folder."""
 

@@ -46,6 +46,7 @@ TABLES = (
     Table("latencies", rows.LatencyRow, ("runtime", "batch_size", "threads", "trial", "round")),
     Table("memories", rows.MemoryRow, ("trial", "runtime", "batch_size")),
     Table("problems", rows.ProblemRow, ()),
+    Table("blocks", rows.BlockRow, ("block",)),
     Table("sessions", rows.SessionRow, ("session",)),
 )
 BY_ROW = {table.row: table for table in TABLES}

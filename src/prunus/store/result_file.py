@@ -1,0 +1,49 @@
+"""Rows in one JSON file: how a worker hands its results to the coordinator, which alone writes the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from prunus.errors import StoreError
+from prunus.store.files import write_atomically
+from prunus.store.schema import TABLES
+
+FORMAT = 1
+
+
+def write_result(path: Path, rows: Iterable[Any]) -> None:
+    """Write rows of any kinds, atomically; a result file is whole or it is not there."""
+    rows = list(rows)
+    tables = {
+        table.name: {"columns": table.columns, "rows": [astuple(row) for row in rows if type(row) is table.row]}
+        for table in TABLES
+    }
+    content = {"format": FORMAT, "tables": {name: table for name, table in tables.items() if table["rows"]}}
+    write_atomically(path, json.dumps(content, allow_nan=False).encode())
+
+
+def read_result(path: Path) -> list[Any]:
+    """Read what `write_result` wrote. Raises `StoreError` for a file that is damaged or of a newer version."""
+    try:
+        content = json.loads(path.read_bytes())
+        if content["format"] > FORMAT:
+            raise StoreError(f"{path} was written by a newer prunus", "", "install the newer prunus")
+        return [row for table in TABLES if table.name in content["tables"] for row in _rows(table, content["tables"])]
+    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+        raise StoreError(
+            f"The result file {path} is damaged", str(error).split("\n", 1)[0], "delete it; its trial is then run again"
+        ) from None
+
+
+def _rows(table: Any, tables: Any) -> list[Any]:
+    content = tables[table.name]
+    if tuple(content["columns"]) != table.columns:
+        raise ValueError(f"table {table.name} has other columns")
+    records = [dict(zip(table.columns, values, strict=True)) for values in content["rows"]]
+    return TypeAdapter(list[table.row]).validate_json(json.dumps(records), strict=True)

@@ -1,0 +1,82 @@
+"""Blocks of measurements: which there are, which are done, and how their rows reach the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from prunus.spec import Study
+from prunus.spec.part import digest
+from prunus.store import BlockRow, FileRow, LatencyRow, MemoryRow, ProblemRow, Store
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block: what is measured, of which trials' final networks, side by side."""
+
+    kind: Literal["files", "latency", "memory"]
+    trials: tuple[str, ...]
+    runtime: str = ""
+    batch_size: int = 0
+    threads: int = 0
+    rounds: int = 0
+    warmup: int = 0
+
+    @property
+    def name(self) -> str:
+        """`latency-onnxruntime-batch64-threads1`."""
+        where = (
+            self.runtime,
+            f"batch{self.batch_size}" * bool(self.batch_size),
+            f"threads{self.threads}" * bool(self.threads),
+        )
+        return "-".join(part for part in (self.kind, *where) if part)
+
+
+def blocks(study: Study, finished: Sequence[str]) -> Iterator[Block]:
+    """All blocks that a study asks for: files first, since what is timed is what was written."""
+    asked = study.measurement
+    trials = tuple(selected(study, finished))
+    if not trials:
+        return
+    yield Block("files", trials)
+    for runtime in asked.runtimes:
+        for batch_size in asked.batch_sizes:
+            for threads in asked.threads:
+                yield Block("latency", trials, runtime, batch_size, threads, asked.rounds, asked.warmup)
+    if asked.memory:
+        for runtime in asked.runtimes:
+            for batch_size in asked.batch_sizes:
+                yield Block("memory", trials, runtime, batch_size)
+
+
+def selected(study: Study, finished: Sequence[str]) -> Iterator[str]:
+    """The finished trials whose final networks are measured."""
+    seeds = {"first": study.seeds[:1], "all": study.seeds, "none": ()}[study.measurement.select]
+    done = set(finished)
+    return (trial.digest for trial in study.trials() if trial.seed in seeds and trial.digest in done)
+
+
+def missing_blocks(study: Study, finished: Sequence[str], store: Store) -> list[Block]:
+    """The blocks that have not been done as they are asked for now."""
+    done = {(row.block, row.asked) for row in store.rows(BlockRow)}
+    return [block for block in blocks(study, finished) if (block.name, _asked(block)) not in done]
+
+
+def store_block(block: Block, rows: Iterable[Any], store: Store) -> None:
+    """Put a block's rows in the place of earlier ones, and note that it is done."""
+    where = {"runtime": block.runtime, "batch_size": block.batch_size}
+    with store.transaction():
+        if block.kind == "files":
+            store.delete(FileRow, format="onnx")
+        elif block.kind == "latency":
+            store.delete(LatencyRow, **where, threads=block.threads)
+        else:
+            store.delete(MemoryRow, **where)
+        store.delete(ProblemRow, stage=block.name)
+        store.put([*rows, BlockRow(block.name, _asked(block))])
+
+
+def _asked(block: Block) -> str:
+    return digest(asdict(block))

@@ -1,0 +1,135 @@
+"""What happens while a study runs, as data: from workers to the coordinator, and on to whoever shows it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
+
+from prunus.errors import PrunusError
+from prunus.store import EpochRow, TrialRow
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Torch and the data are loaded, and the study can be run."""
+
+    study: dict[str, Any]  # resolved: all defaults written out
+    data_digest: str
+    train_count: int
+    test_count: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The study cannot be run at all: its data cannot be loaded or do not fit its model."""
+
+    exit_code: int
+    what: str
+    why: str
+    do: str
+
+    def as_error(self) -> PrunusError:
+        """The error to raise where the user is."""
+        error = PrunusError(self.what, self.why, self.do)
+        error.exit_code = self.exit_code
+        return error
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """A worker has begun with a trial, or goes on with it after `epoch` epochs."""
+
+    trial: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch of a trial is over."""
+
+    row: EpochRow
+    saved: bool  # a checkpoint was written
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """A worker is through with a trial, after so many seconds; a finished one has left its result file."""
+
+    trial: str
+    status: Literal["finished", "failed", "interrupted"]
+    seconds: float
+    kind: str = ""
+    message: str = ""
+    fatal: bool = False  # no other trial can go on either: the disk is full
+
+
+@dataclass(frozen=True)
+class TrialLost:
+    """The process of a trial died without a word."""
+
+    trial: str
+    cause: str  # `SIGKILL`, `SIGSEGV`, `exit code 3`
+
+
+@dataclass(frozen=True)
+class BlockStarted:
+    """A block of measurements has begun."""
+
+    block: str
+    total: int  # steps in it
+
+
+@dataclass(frozen=True)
+class BlockStep:
+    """A step of a block of measurements is done."""
+
+    block: str
+
+
+@dataclass(frozen=True)
+class BlockEnded:
+    """A block of measurements is over and has left its result file."""
+
+    block: str
+
+
+@dataclass(frozen=True)
+class StudyStarted:
+    """The coordinator knows what is to do. For whoever shows it; never sent between processes."""
+
+    trials: tuple[TrialRow, ...]
+    ended: int
+    workers: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class MeasuringStarted:
+    """All trials have ended; so many blocks of measurements follow. Never sent between processes."""
+
+    blocks: int
+
+
+Event = Ready | Refused | TrialStarted | EpochDone | TrialEnded | TrialLost | BlockStarted | BlockStep | BlockEnded
+
+
+class Wire:
+    """Events as lines of JSON."""
+
+    KINDS: ClassVar[dict[str, type[Any]]] = {kind.__name__: kind for kind in Event.__args__}
+
+    @staticmethod
+    def encode(event: Event) -> bytes:
+        """One line."""
+        return json.dumps({"event": type(event).__name__, **asdict(event)}).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, line: bytes) -> Event:
+        """The event of one line."""
+        values = json.loads(line)
+        kind = cls.KINDS[values.pop("event")]
+        if kind is EpochDone:
+            values["row"] = EpochRow(**values["row"])
+        event: Event = kind(**values)
+        return event

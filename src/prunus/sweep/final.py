@@ -1,0 +1,87 @@
+"""The final network of a trial: cut where its channels are gone for good, written, and read again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunus.errors import PrunusError
+from prunus.export import WrittenFile, write_safetensors
+from prunus.measure import Builder
+from prunus.models import build_model
+from prunus.spec import Part, Trial
+from prunus.store import ProblemRow, write_atomically
+from prunus.surgery import Plan, cut, verify
+from prunus.surgery import plan as make_plan
+from prunus.sweep.folder import StudyFolder
+from prunus.sweep.loaded import Loaded, example
+from prunus.train import Pruner, TrainingState
+
+
+@dataclass(frozen=True)
+class FinalNetwork:
+    """A trained and pruned network in evaluation mode on the CPU.
+
+    deviation: where it was cut, the largest |masked - cut| output relative to the largest output; else None.
+    """
+
+    model: nn.Module
+    deviation: float | None
+    file: WrittenFile
+    problems: tuple[ProblemRow, ...]
+
+
+def finish(state: TrainingState, trial: Trial, loaded: Loaded, folder: StudyFolder) -> FinalNetwork:
+    """Cut the trained network where its channels are gone for good, and write it.
+
+    A cut that is refused is a problem row; the masked network is then the final one.
+    """
+    model = state.model.to("cpu").to(memory_format=torch.contiguous_format).eval()
+    deviation, problems = None, []
+    if _cuttable(trial, state.pruner):
+        try:
+            plan, model, deviation = _shrink(model, state.pruner, example(loaded.dataset))
+            write_atomically(folder.plan(trial.digest), plan.model_dump_json().encode())
+        except PrunusError as error:
+            problems.append(ProblemRow(trial.digest, "shrink", type(error).__name__, str(error)))
+    file = write_safetensors(model, folder.weights(trial.digest))
+    return FinalNetwork(model, deviation, file, tuple(problems))
+
+
+def builder(trial: Trial, loaded: Loaded, folder: StudyFolder) -> Builder:
+    """How any process builds the final network of a finished trial, for its weights to be read into."""
+    where = folder.plan(trial.digest)
+    return Builder(
+        function=f"{__name__}:build_final",
+        arguments={
+            "model": trial.model.model_dump(mode="json"),
+            "input_shape": list(loaded.dataset.input_shape),
+            "classes": len(loaded.dataset.classes),
+            "plan": str(where) if where.exists() else None,
+        },
+    )
+
+
+def build_final(model: Any, input_shape: list[int], classes: int, plan: str | None) -> nn.Module:
+    """Build a network and cut it by the plan of that path, if there is one; its weights are still to be read."""
+    whole = build_model(Part.model_validate(model), tuple(input_shape), classes)
+    if plan is None:
+        return whole
+    return cut(whole, Plan.model_validate_json(Path(plan).read_bytes()), torch.zeros(1, *input_shape))
+
+
+def _cuttable(trial: Trial, pruner: Pruner) -> bool:
+    recipe = trial.recipe
+    channels = recipe is not None and recipe.pattern.name == "channel" and recipe.permanence == "permanent"
+    return channels and any(bool(units.any()) for units in pruner.gone.values())
+
+
+def _shrink(model: nn.Module, pruner: Pruner, example_inputs: Tensor) -> tuple[Plan, nn.Module, float]:
+    groups = [one.group for one in pruner.anatomy.unit_sets if one.group is not None]
+    plan = make_plan(groups, {name: ~units.cpu() for name, units in pruner.gone.items()})
+    small = cut(model, plan, example_inputs).eval()
+    return plan, small, verify(model, small, example_inputs)

@@ -1,0 +1,57 @@
+"""Where things lie in a study's folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The folder of one study.
+
+    study.sqlite: the store. study.json: the resolved study. log.txt: what trials print, and tracebacks.
+    trials/DIGEST/: `result.json` (rows), `checkpoint.safetensors` (while unfinished), and the final network:
+    `model.safetensors`, `model.onnx`, `plan.json` (what was cut out of it).
+    payoff/: rows of measurements, by block.
+    """
+
+    path: Path
+
+    @property
+    def study(self) -> Path:
+        """The resolved study, read by workers."""
+        return self.path / "study.json"
+
+    @property
+    def log(self) -> Path:
+        """What trials print."""
+        return self.path / "log.txt"
+
+    def trial(self, digest: str) -> Path:
+        """The folder of one trial."""
+        return self.path / "trials" / digest
+
+    def result(self, digest: str) -> Path:
+        """The rows of one trial; it is there exactly when the trial is finished."""
+        return self.trial(digest) / "result.json"
+
+    def checkpoint(self, digest: str) -> Path:
+        """Where an unfinished trial goes on from."""
+        return self.trial(digest) / "checkpoint.safetensors"
+
+    def weights(self, digest: str) -> Path:
+        """The final network."""
+        return self.trial(digest) / "model.safetensors"
+
+    def onnx(self, digest: str) -> Path:
+        """The final network for other runtimes."""
+        return self.trial(digest) / "model.onnx"
+
+    def plan(self, digest: str) -> Path:
+        """What was cut out of the final network, if anything was."""
+        return self.trial(digest) / "plan.json"
+
+    def payoff(self, block: str) -> Path:
+        """The rows of one block of measurements."""
+        return self.path / "payoff" / f"{block}.json"

@@ -1,0 +1,168 @@
+"""The host of local workers: loads torch and the data once, forks workers, passes their words on.
+
+It is told what to do by lines of JSON on standard input and answers with events on a pipe. When its standard input
+ends, because the coordinator is through or dead, it kills its workers and ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from prunus.sweep.events import TrialLost, Wire
+from prunus.sweep.folder import StudyFolder
+from prunus.sweep.loaded import Loaded, load
+from prunus.sweep.trial import rehearse
+from prunus.sweep.worker import FREE, RETIRES, work
+
+
+@dataclass
+class Worker:
+    """A worker process and the trial it is at."""
+
+    pid: int
+    channel: socket.socket
+    job: dict[str, Any] | None = None
+    retired: bool = False
+    unread: bytes = b""
+
+
+@dataclass
+class Host:
+    """The host's state: its workers, idle and busy."""
+
+    folder: Path
+    events: int
+    loaded: Loaded
+    workers: dict[int, Worker] = field(default_factory=dict)
+    selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    unread: bytes = b""
+
+    def serve(self) -> None:
+        """Work until standard input ends."""
+        self.selector.register(0, selectors.EVENT_READ)
+        while True:
+            for key, _ in self.selector.select():
+                if key.fd == 0:
+                    if not self._hear():
+                        return
+                else:
+                    self._pass_on(self.workers[key.data])
+
+    def _hear(self) -> bool:
+        """Take commands. Returns False at the end of standard input."""
+        data = os.read(0, 1 << 16)
+        if not data:
+            return False
+        *lines, self.unread = (self.unread + data).split(b"\n")
+        for command in map(json.loads, lines):
+            if "interrupt" in command:
+                for worker in self.workers.values():
+                    os.kill(worker.pid, signal.SIGTERM)
+            else:
+                self._assign(command)
+        return True
+
+    def _assign(self, job: dict[str, Any]) -> None:
+        idle = next((one for one in self.workers.values() if one.job is None and not one.retired), None)
+        idle = idle or self._fork()
+        idle.job = job
+        with suppress(OSError):  # it has just died; its end is read from the channel
+            idle.channel.sendall(json.dumps(job).encode() + b"\n")
+
+    def _fork(self) -> Worker:
+        ours, theirs = socket.socketpair()
+        host = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            for worker in self.workers.values():
+                worker.channel.close()
+            self.selector.close()
+            os.close(0)
+            os.close(self.events)
+            _end_with(host)
+            work(self.folder, self.loaded, theirs)
+            os._exit(0)
+        theirs.close()
+        worker = Worker(pid, ours)
+        self.workers[pid] = worker
+        self.selector.register(ours, selectors.EVENT_READ, pid)
+        return worker
+
+    def _pass_on(self, worker: Worker) -> None:
+        """Pass a worker's events on, and note whether it is free for another job."""
+        try:
+            data = worker.channel.recv(1 << 16)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self._bury(worker)
+            return
+        *lines, worker.unread = (worker.unread + data).split(b"\n")
+        for line in lines:
+            if line in (FREE, RETIRES):
+                worker.job = None
+                worker.retired = line == RETIRES
+            else:
+                self._say(line + b"\n")
+
+    def _bury(self, worker: Worker) -> None:
+        self.selector.unregister(worker.channel)
+        worker.channel.close()
+        _, status = os.waitpid(worker.pid, 0)
+        del self.workers[worker.pid]
+        if worker.job is not None:
+            name = worker.job.get("trial") or worker.job["block"]["name"]
+            self._say(Wire.encode(TrialLost(name, _cause(status))))
+
+    def _say(self, line: bytes) -> None:
+        """Write a whole line; when nobody reads any more, standard input will end too."""
+        with suppress(BrokenPipeError):
+            while line:
+                line = line[os.write(self.events, line) :]
+
+
+def _cause(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _end_with(parent: int) -> None:
+    """Have this process killed when its parent dies (Linux), so that no worker outlives its study."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def main(folder: str, events: str) -> NoReturn:
+    """Load, then serve."""
+    loaded, answer = load(StudyFolder(Path(folder)))
+    os.write(int(events), Wire.encode(answer))
+    if loaded is None:
+        os._exit(0)
+    rehearse(loaded)
+    gc.collect()
+    gc.freeze()  # so that the collector of a worker does not touch, and thereby copy, what all share
+    host = Host(Path(folder), int(events), loaded)
+    try:
+        host.serve()
+    finally:
+        for worker in host.workers.values():
+            os.kill(worker.pid, signal.SIGKILL)
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

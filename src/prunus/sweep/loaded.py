@@ -1,0 +1,83 @@
+"""What all trials of a study share, loaded once: the resolved study, its data, what its recipes see in its network."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from prunus.data import Dataset, load_data
+from prunus.errors import PrunusError
+from prunus.models import build_model
+from prunus.models.fits import check_fits
+from prunus.spec import Recipe, Study, Trial
+from prunus.spec.load import parse_study
+from prunus.sweep.events import Ready, Refused
+from prunus.sweep.folder import StudyFolder
+from prunus.sweep.resolve import resolve
+from prunus.train import Anatomy, Pruner, pick_device, seed_everything
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the host holds for all workers."""
+
+    study: Study
+    trials: Mapping[str, Trial]
+    dataset: Dataset
+    anatomies: Mapping[Recipe | None, Anatomy]
+
+    @classmethod
+    def of(cls, study: Study) -> Loaded:
+        """Load a study, and see that its data fit its network and that every recipe can prune it.
+
+        Raises `InputError` for whatever cannot work, before anything is trained.
+        """
+        study = resolve(study)
+        pick_device(study.training.device)
+        dataset = load_data(study.data)
+        trials = study.trials()
+        check_fits(build(trials[0], dataset), dataset, study.model.name)
+        recipes = {trial.recipe: trial for trial in trials}
+        anatomies = {recipe: _anatomy(trial, dataset) for recipe, trial in recipes.items()}
+        return cls(study, {trial.digest: trial for trial in trials}, dataset, anatomies)
+
+
+def example(dataset: Dataset) -> Tensor:
+    """The first two test inputs, as a network takes them, on the CPU."""
+    return dataset.prepare(dataset.test.inputs[:2])
+
+
+def build(trial: Trial, dataset: Dataset) -> nn.Module:
+    """The trial's network with its initial weights, which the model and the seed alone decide."""
+    seed_everything(trial.seed, "build")
+    return build_model(trial.model, dataset.input_shape, len(dataset.classes))
+
+
+def _anatomy(trial: Trial, dataset: Dataset) -> Anatomy:
+    pruner = Pruner(
+        build(trial, dataset),
+        trial.recipe,
+        trial.rate,
+        epochs=trial.training.epochs,
+        seed=trial.seed,
+        example_inputs=example(dataset),
+    )
+    return pruner.anatomy
+
+
+def load(folder: StudyFolder) -> tuple[Loaded | None, Ready | Refused]:
+    """Load the study of a folder, and say how it went."""
+    try:
+        loaded = Loaded.of(parse_study(json.loads(folder.study.read_bytes()), str(folder.path)))
+    except PrunusError as error:
+        return None, Refused(error.exit_code, error.what, error.why, error.do)
+    except Exception as error:
+        traceback.print_exc()
+        what = f"The study cannot be started: {type(error).__name__}: {error}"
+        return None, Refused(1, what, "", f"{folder.log} shows where")
+    counts = len(loaded.dataset.train), len(loaded.dataset.test)
+    return loaded, Ready(loaded.study.model_dump(mode="json"), loaded.dataset.fingerprint(), *counts)

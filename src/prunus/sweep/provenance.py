@@ -1,0 +1,94 @@
+"""What a study's numbers depend on besides the study: code, data, versions, machine; and what of it has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import prunus
+from prunus.errors import StoreError
+from prunus.measure.machine import describe_machine, package_versions
+from prunus.spec import Study
+from prunus.store import SessionRow
+
+
+def new_session(number: int, study: Study, data_digest: str, command: str) -> SessionRow:
+    """The row of a run that begins now."""
+    return SessionRow(
+        session=number,
+        started_at=now(),
+        ended_at=None,
+        outcome=None,
+        command=command,
+        study=study.model_dump_json(),
+        study_digest=study.digest,
+        code_digest=code_digest(study),
+        data_digest=data_digest,
+        versions=json.dumps(package_versions()),
+        machine=json.dumps(describe_machine()),
+    )
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def code_digest(study: Study) -> str:
+    """Digest of prunus' own source and of the user's Python files that the study names."""
+    digest = hashlib.sha256()
+    root = Path(prunus.__file__).parent
+    for path in [*sorted(root.rglob("*.py")), *user_files(study)]:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def user_files(study: Study) -> Iterator[Path]:
+    """The Python files of the user's that a study runs."""
+    for part in (study.model, study.data):
+        path, _, _ = part.name.rpartition(":")
+        if path.endswith(".py"):
+            yield Path(path)
+
+
+def refuse_changes(before: SessionRow, now: SessionRow) -> None:
+    """Raise `StoreError` that says what has changed since the last run, if it can change a number."""
+    changes = list(_changes(before, now))
+    if changes:
+        raise StoreError(
+            f"The study was begun under other conditions: {'; '.join(changes)}",
+            "its trials would not be comparable with those that are already stored",
+            "choose another --out, or pass --allow-changes to go on here all the same",
+        )
+
+
+def _changes(before: SessionRow, now: SessionRow) -> Iterator[str]:
+    if before.study_digest != now.study_digest:
+        yield from _differences("", json.loads(before.study), json.loads(now.study))
+    versions = json.loads(before.versions), json.loads(now.versions)
+    yield from _differences("version of ", *versions)
+    if before.code_digest != now.code_digest:
+        yield f"code of prunus or of the study's own files ({before.code_digest} -> {now.code_digest})"
+    if before.data_digest != now.data_digest:
+        yield f"data ({before.data_digest[:16]} -> {now.data_digest[:16]})"
+
+
+def _differences(prefix: str, before: Any, now: Any) -> Iterator[str]:
+    """Leaves of two nested JSON values that differ: `training.epochs 50 -> 10`."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in {**before, **now}:
+            if key not in ("about", "execution"):
+                inner = prefix if prefix.endswith(" ") else f"{prefix}." if prefix else ""
+                yield from _differences(f"{inner}{key}", before.get(key), now.get(key))
+    elif before != now:
+        yield f"{prefix} {_short(before)} -> {_short(now)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -1,0 +1,50 @@
+"""Spelling a study out: every part exists, every setting is valid, every default is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prunus.data import DATA
+from prunus.models import MODELS
+from prunus.prune import ALLOCATIONS, PATTERNS, SCHEDULES
+from prunus.prune.criteria import CRITERIA
+from prunus.registry import Registry
+from prunus.spec import Part, Recipe, Study, Training, spelled_out
+from prunus.train import AUGMENTATIONS, OPTIMIZERS
+
+
+def resolve(study: Study) -> Study:
+    """The same study with the defaults of all its parts written out. Raises `InputError` for unknown parts."""
+    return study.model_copy(
+        update={
+            "model": _if_registered(MODELS, study.model),
+            "data": _if_registered(DATA, study.data),
+            "training": _training(study.training),
+            "recipes": tuple(_recipe(recipe) for recipe in study.recipes),
+        }
+    )
+
+
+def _if_registered(registry: Registry[Any], part: Part) -> Part:
+    """Parts such as `torchvision:NAME` and `file.py:function` have defaults that only their makers know."""
+    return part if ":" in part.name else spelled_out(registry, part)
+
+
+def _training(training: Training) -> Training:
+    return training.model_copy(
+        update={
+            "optimizer": spelled_out(OPTIMIZERS, training.optimizer),
+            "augment": tuple(spelled_out(AUGMENTATIONS, part) for part in training.augment),
+        }
+    )
+
+
+def _recipe(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(
+        update={
+            "pattern": spelled_out(PATTERNS, recipe.pattern),
+            "criterion": spelled_out(CRITERIA, recipe.criterion),
+            "allocation": spelled_out(ALLOCATIONS, recipe.allocation),
+            "schedule": spelled_out(SCHEDULES, recipe.schedule),
+        }
+    )

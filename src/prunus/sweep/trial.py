@@ -1,0 +1,127 @@
+"""One trial from start to end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+import torch
+
+from prunus.cost import count_cost
+from prunus.data import Dataset
+from prunus.spec import Trial
+from prunus.store import EpochRow, write_result
+from prunus.sweep.events import EpochDone, Event, TrialStarted
+from prunus.sweep.final import finish
+from prunus.sweep.folder import StudyFolder
+from prunus.sweep.loaded import Loaded, build, example
+from prunus.sweep.trial_rows import class_rows, cost_row, file_row, layer_rows
+from prunus.train import (
+    Anatomy,
+    Pruner,
+    TrainingState,
+    load_checkpoint,
+    pick_device,
+    save_checkpoint,
+    start,
+    train,
+)
+
+
+class Interrupted(Exception):  # noqa: N818  # not an error
+    """The trial was asked to stop and has left a checkpoint."""
+
+
+def run_trial(
+    trial: Trial,
+    loaded: Loaded,
+    folder: StudyFolder,
+    *,
+    tell: Callable[[Event], None],
+    stop_asked: Callable[[], bool],
+) -> None:
+    """Build, train and prune, shrink, count and test; leave the final network and the result file.
+
+    Goes on from the trial's checkpoint if there is one. Raises `Interrupted` after the epoch in which a stop is asked.
+    """
+    study, dataset = loaded.study, loaded.dataset
+    folder.trial(trial.digest).mkdir(parents=True, exist_ok=True)
+    state = begin(trial, dataset, loaded.anatomies[trial.recipe])
+    checkpoint = folder.checkpoint(trial.digest)
+    if checkpoint.exists():
+        load_checkpoint(checkpoint, state, trial.digest)
+    tell(TrialStarted(trial.digest, len(state.epochs)))
+    saved_at = time.monotonic()
+
+    def after_epoch(state: TrainingState) -> None:
+        nonlocal saved_at
+        over = len(state.epochs) == trial.training.epochs
+        save = not over and (stop_asked() or time.monotonic() - saved_at >= study.execution.checkpoint_seconds)
+        if save:
+            save_checkpoint(checkpoint, state, trial.digest)
+            saved_at = time.monotonic()
+        tell(EpochDone(EpochRow(trial=trial.digest, **asdict(state.epochs[-1])), saved=save))
+        if save and stop_asked():
+            raise Interrupted
+
+    train(state, dataset, trial.training, seed=trial.seed, after_epoch=after_epoch)
+    _conclude(trial, loaded, folder, state)
+    checkpoint.unlink(missing_ok=True)
+
+
+def begin(trial: Trial, dataset: Dataset, anatomy: Anatomy | None = None) -> TrainingState:
+    """The trial before its first epoch, on its device."""
+    torch.set_num_threads(trial.training.threads)
+    device = pick_device(trial.training.device)
+    if device.type == "cuda":
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    model = build(trial, dataset)
+    pruner = Pruner(
+        model,
+        trial.recipe,
+        trial.rate,
+        epochs=trial.training.epochs,
+        seed=trial.seed,
+        example_inputs=example(dataset),
+        anatomy=anatomy,
+    )
+    model.to(device)
+    if trial.training.channels_last:
+        model.to(memory_format=torch.channels_last)
+    return start(model, pruner, trial.training)
+
+
+def rehearse(loaded: Loaded) -> None:
+    """Have everything imported that a trial imports on its way, so that it is done once and not in every worker.
+
+    Nothing is trained: threads that a backward pass starts would not survive a fork.
+    """
+    trial = next(iter(loaded.trials.values()))
+    on_cpu = trial.training.model_copy(update={"device": "cpu"})
+    state = begin(trial.model_copy(update={"training": on_cpu}), loaded.dataset, loaded.anatomies[None])
+    state.optimizer.zero_grad()
+    count_cost(state.model, example(loaded.dataset))
+
+
+def _conclude(trial: Trial, loaded: Loaded, folder: StudyFolder, state: TrainingState) -> None:
+    """Leave the final network and, last of all, the result file: where it is, the trial is finished."""
+    dataset, measurement = loaded.dataset, loaded.study.measurement
+    final = finish(state, trial, loaded, folder)
+    cost = count_cost(
+        final.model,
+        example(dataset),
+        weight_bits=measurement.weight_bits,
+        activation_bits=measurement.activation_bits,
+    )
+    write_result(
+        folder.result(trial.digest),
+        [
+            *(EpochRow(trial=trial.digest, **asdict(result)) for result in state.epochs),
+            cost_row(trial, cost, final.deviation),
+            *layer_rows(trial, cost, state.pruner),
+            file_row(trial.digest, final.file, folder),
+            *class_rows(trial, dataset, final.model, state.pruner.layers),
+            *final.problems,
+        ],
+    )

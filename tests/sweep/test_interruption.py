@@ -1,0 +1,159 @@
+"""Interruption loses nothing: signals and kills of real processes, then the same command again."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from prunus.errors import StoreError
+from prunus.store import Store, TrialRow, read_study
+from small_study import STUDY, descendants, rows_without_times, sessions, wait_for
+
+SLOW_MODEL = """
+import time
+from torch import nn
+
+class Slow(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(64, 4), nn.Linear(4, 10)
+    def forward(self, x):
+        time.sleep(30 if self.training else 0)
+        return self.last(self.first(x.flatten(1)))
+
+def build():
+    return Slow()
+"""
+
+LONG = ("epochs = 5", "epochs = 60")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The longer study as it ends when nothing happens to it."""
+    from prunus.spec import load_study
+    from prunus.sweep.run import Options, run_study
+
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "small.toml").write_text(STUDY.replace(*LONG))
+    run_study(load_study(folder / "small.toml"), folder / "out", Options())
+    return rows_without_times(folder / "out")
+
+
+def trials(folder):
+    try:
+        with Store(folder) as store:
+            return store.rows(TrialRow)
+    except StoreError:
+        return []
+
+
+def training_has_begun(folder):
+    return any(row.status == "finished" or row.checkpoint_epoch for row in trials(folder))
+
+
+def test_ctrl_c_ends_after_the_epoch_and_the_same_command_continues(start, study_file, tmp_path, undisturbed):
+    out = tmp_path / "out"
+    command = ("run", study_file(LONG), "--out", out)
+    process = start(*command)
+    wait_for(lambda: training_has_begun(out))
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "The same command continues" in stderr
+    assert "Traceback" not in stderr
+    assert sessions(out)[-1].outcome == "interrupted"
+    assert any(row.status == "waiting" for row in read_study(out).trials)
+    again = start(*command)
+    assert again.wait(120) == 0
+    assert rows_without_times(out) == undisturbed
+
+
+def test_sigterm_ends_in_143_and_keeps_checkpoints(start, study_file, tmp_path):
+    out = tmp_path / "out"
+    process = start("run", study_file(("epochs = 5", "epochs = 3000")), "--out", out)
+    wait_for(lambda: training_has_begun(out))
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert list(out.glob("trials/*/checkpoint.safetensors"))
+    assert not descendants(process.pid)
+
+
+def test_a_second_ctrl_c_ends_at_once(start, study_file, tmp_path):
+    out = tmp_path / "out"
+    (tmp_path / "slow.py").write_text(SLOW_MODEL)
+    slow = ('{ name = "mlp", hidden = [12] }', '"slow.py:build"')
+    process = start("run", study_file(slow), "--out", out, "--run-code")
+    wait_for(lambda: any(row.status == "waiting" for row in trials(out)))
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 10
+
+
+def test_a_second_run_is_refused_while_the_first_is_alive(start, study_file, tmp_path):
+    out = tmp_path / "out"
+    first = start("run", study_file(("epochs = 5", "epochs = 3000")), "--out", out)
+    wait_for(lambda: training_has_begun(out))
+    second = start("run", study_file(("epochs = 5", "epochs = 3000")), "--out", out)
+    _, stderr = second.communicate(timeout=60)
+    assert second.returncode == 4
+    assert f"is being run by process {first.pid}" in stderr
+    assert first.poll() is None
+
+
+@pytest.mark.parametrize("victim", ["coordinator", "host", "worker", "everything"])
+def test_sigkill_at_random_moments_loses_nothing(start, study_file, tmp_path, undisturbed, victim):
+    out = tmp_path / "out"
+    moments = random.Random(victim)
+    command = ("run", study_file(LONG), "--out", out)
+    for _ in range(4):
+        process = start(*command)
+        wait_for(lambda process=process: descendants(process.pid) or process.poll() is not None)
+        wait_for(lambda process=process: training_has_begun(out) or process.poll() is not None)
+        time.sleep(moments.uniform(0, 0.6))
+        kill(process, victim)
+        if victim == "worker":
+            assert process.wait(120) == 0
+            break
+        process.communicate(timeout=60)
+    process = start(*command)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert rows_without_times(out) == undisturbed
+
+
+def kill(process, victim):
+    family = descendants(process.pid)
+    if process.poll() is not None or not family:
+        return
+    chosen = {
+        "coordinator": [process.pid],
+        "host": family[:1],
+        "worker": family[1:2],
+        "everything": [process.pid, *family],
+    }[victim]
+    for pid in chosen:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def test_nothing_lives_on_after_the_coordinator_was_killed(start, study_file, tmp_path):
+    out = tmp_path / "out"
+    process = start("run", study_file(("epochs = 5", "epochs = 3000")), "--out", out)
+    wait_for(lambda: training_has_begun(out))
+    family = descendants(process.pid)
+    assert len(family) >= 3
+    process.kill()
+    process.communicate(timeout=30)
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family), seconds=10)
