@@ -1,0 +1,89 @@
+"""The entry point: the table of commands, and the one place where errors become sentences."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from prunus.cli.bench import bench
+from prunus.cli.cost import cost
+from prunus.cli.doctor import doctor
+from prunus.cli.listing import list_names
+from prunus.cli.report import report
+from prunus.cli.run import run
+from prunus.cli.show import show
+from prunus.errors import PrunusError
+
+EXIT_CODES = """
+Exit codes: 0 done. 1 unexpected error. 2 bad input. 3 done, but trials failed. 4 a study's folder cannot be used.
+5 the machine lacks something. 130 stopped by Ctrl-C. 143 stopped by SIGTERM.
+"""
+
+app = typer.Typer(
+    name="prunus",
+    help="Prune a PyTorch network, train it, and see what the pruning really bought.",
+    epilog=EXIT_CODES.replace("\n", " "),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"prunus {version('prunus')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors; works after any command.")] = False,
+) -> None:
+    pass
+
+
+app.command("run")(run)
+app.command("report")(report)
+app.command("show")(show)
+app.command("list")(list_names)
+app.command("cost")(cost)
+app.command("bench")(bench)
+app.command("doctor")(doctor)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    debug = "--debug" in sys.argv or bool(os.environ.get("PRUNUS_DEBUG"))
+    sys.argv[1:] = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app()
+    except PrunusError as error:
+        if debug:
+            raise
+        _say(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _say("Stopped.")
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        _say(f"Unexpected {type(error).__name__}: {error}. This is a fault of prunus. --debug shows where it is.")
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _say(message: str) -> None:
+    """One line on standard error, without control characters that could act on the terminal."""
+    clean = "".join(c if c.isprintable() else " " for c in message)
+    typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    typer.echo(clean, err=True)

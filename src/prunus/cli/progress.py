@@ -1,0 +1,119 @@
+"""Showing how a study gets on: live bars in a terminal, plain lines elsewhere; always on standard error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from prunus.cli.tally import Tally, label
+from prunus.sweep.events import (
+    BlockEnded,
+    BlockStarted,
+    BlockStep,
+    EpochDone,
+    Event,
+    MeasuringStarted,
+    Ready,
+    StudyStarted,
+    TrialEnded,
+    TrialLost,
+    TrialStarted,
+)
+from prunus.sweep.run import Observer
+
+PLAIN_LINE_EVERY_SECONDS = 15.0
+
+
+@contextmanager
+def show_progress() -> Iterator[Observer]:
+    """Give an observer that shows events as they come."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines(console)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield Bars(progress)
+
+
+class Lines:
+    """One line per ended trial, and one now and then while none ends."""
+
+    def __init__(self, console: Console) -> None:
+        self.console, self.tally, self.said_at = console, Tally(), time.monotonic()
+        self._say("loading torch and the data")
+
+    def __call__(self, event: Event | StudyStarted | MeasuringStarted) -> None:
+        """Show one event."""
+        self.tally.take(event)
+        match event:
+            case StudyStarted():
+                self._say(f"{len(event.trials)} trials, {event.ended} of them done, {event.workers} at once")
+            case TrialEnded() | TrialLost():
+                self._say(f"{self.tally.progress()} {self.tally.ended(event)}, {self.tally.time_left()}")
+            case EpochDone() if time.monotonic() - self.said_at > PLAIN_LINE_EVERY_SECONDS:
+                self._say(f"{self.tally.progress()} {self.tally.epoch(event)}, {self.tally.time_left()}")
+            case MeasuringStarted() if event.blocks:
+                self._say(f"measuring the final networks, {event.blocks} blocks")
+            case BlockEnded():
+                self._say(f"measured {event.block}")
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.said_at = time.monotonic()
+
+
+class Bars:
+    """A bar for the study, one for each running trial or block."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.tally = progress, Tally()
+        self.study = progress.add_task("loading torch and the data", total=None, note="")
+        self.tasks: dict[str, TaskID] = {}
+
+    def __call__(self, event: Event | StudyStarted | MeasuringStarted) -> None:
+        """Show one event."""
+        self.tally.take(event)
+        match event:
+            case Ready():
+                self.progress.update(self.study, description="study")
+            case StudyStarted():
+                self.progress.update(self.study, total=len(event.trials), completed=event.ended)
+            case TrialStarted():
+                self._add(event.trial, label(self.tally.trials[event.trial]), self.tally.epochs, event.epoch)
+            case EpochDone():
+                task = self.tasks[event.row.trial]
+                self.progress.update(task, completed=event.row.epoch, note=self.tally.accuracy(event.row))
+                self.progress.update(self.study, note=self.tally.time_left())
+            case TrialEnded() | TrialLost():
+                self._remove(event.trial)
+                self.progress.update(self.study, completed=self.tally.trials_ended)
+                if not (isinstance(event, TrialEnded) and event.status == "finished"):
+                    self.progress.console.print(escape(self.tally.ended(event)), highlight=False)
+            case MeasuringStarted() if event.blocks:
+                self.progress.update(self.study, description="measuring", total=event.blocks, completed=0, note="")
+            case BlockStarted():
+                self._add(event.block, event.block, event.total, 0)
+            case BlockStep():
+                self.progress.advance(self.tasks[event.block])
+            case BlockEnded():
+                self._remove(event.block)
+                self.progress.advance(self.study)
+
+    def _add(self, key: str, description: str, total: int, completed: int) -> None:
+        self._remove(key)
+        self.tasks[key] = self.progress.add_task(f"  {escape(description)}", total=total, completed=completed, note="")
+
+    def _remove(self, key: str) -> None:
+        if key in self.tasks:
+            self.progress.remove_task(self.tasks.pop(key))

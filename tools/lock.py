@@ -1,0 +1,51 @@
+"""Write requirements.lock and requirements-dev.lock from what is installed and what pyproject.toml asks for."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+OF_TORCH = re.compile(r"^(nvidia-|cuda-|triton$)")  # torch pins these itself, differently per platform
+
+
+def name_of(requirement: str) -> str:
+    """`Jinja2>=3; extra` -> `jinja2`."""
+    return re.split(r"[\s<>=!~;\[(]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+
+
+def closure(requirements: list[str]) -> dict[str, str]:
+    """All packages that these requirements need here, with their versions."""
+    found: dict[str, str] = {}
+    waiting = [name_of(requirement) for requirement in requirements]
+    while waiting:
+        name = waiting.pop()
+        if name in found or OF_TORCH.match(name):
+            continue
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue  # for another platform or Python
+        waiting += [name_of(needed) for needed in requires(name) or [] if "extra ==" not in needed]
+    return found
+
+
+def write(path: Path, packages: dict[str, str]) -> None:
+    """One pin a line, in alphabetical order."""
+    lines = [f"{name}=={version.split('+')[0]}" for name, version in sorted(packages.items())]
+    path.write_text("# Written by `make lock`.\n" + "\n".join(lines) + "\n")
+
+
+def main() -> None:
+    """Lock what the product needs, then what developing it needs on top."""
+    root = Path(__file__).parent.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    product = closure(project["dependencies"])
+    developing = closure(project["optional-dependencies"]["dev"] + ["hatchling", "editables"])
+    write(root / "requirements.lock", product)
+    write(root / "requirements-dev.lock", {name: pin for name, pin in developing.items() if name not in product})
+
+
+if __name__ == "__main__":
+    main()
