@@ -1,4 +1,3 @@
-import json
 import struct
 
 import pytest
@@ -10,7 +9,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from prunus.errors import InputError
-from prunus.export import read_safetensors, write_safetensors
+from prunus.export import read_network, read_safetensors, write_safetensors
+from prunus.surgery import prune_channels
 
 
 class Net(nn.Module):
@@ -57,7 +57,6 @@ def test_shared_tensors_are_stored_once_and_stay_shared(tmp_path):
     path = write_safetensors(model, tmp_path / "tied").path
     with safe_open(path, framework="pt") as file:
         assert set(file.keys()) == {"embedding.weight", "first_rows"}
-        assert json.loads(file.metadata()["prunus"]) == {"version": 1, "shared": {"head.weight": "embedding.weight"}}
     read_safetensors(path, other)
     assert torch.equal(other.head.weight, model.embedding.weight)
     assert other.head.weight is other.embedding.weight
@@ -102,19 +101,32 @@ def test_what_does_not_fit_is_named(tmp_path, change, message):
     unchanged_after(Net(), tmp_path / "other", message)
 
 
-@pytest.mark.parametrize(
-    "metadata",
-    ["[]", "{", '{"shared": []}', '{"version": 2}', '{"shared": {"head.bias": "nowhere"}, "version": 1}'],
-)
-def test_metadata_of_others_is_not_trusted(tmp_path, metadata):
-    tensors = {name: tensor for name, tensor in Net().state_dict().items() if name != "head.bias"}
-    save_file(tensors, tmp_path / "other", {"prunus": metadata})
-    unchanged_after(Net(), tmp_path / "other")
+@pytest.mark.parametrize("names", [("embedding.weight",), ("head.weight",), ("embedding.weight", "head.weight")])
+def test_files_of_other_programs_hold_a_shared_tensor_under_any_of_its_names(tmp_path, names):
+    weight = torch.randn(5, 4)
+    save_file({**{name: weight.clone() for name in names}, "first_rows": weight[:2].clone()}, tmp_path / "other")
+    model = Tied()
+    read_safetensors(tmp_path / "other", model)
+    assert torch.equal(model.head.weight, weight)
 
 
-def test_a_newer_version_is_said_so(tmp_path):
-    save_file(Net().state_dict(), tmp_path / "newer", {"prunus": '{"version": 2}'})
-    unchanged_after(Net(), tmp_path / "newer", "it has version 2 of the format, this prunus reads 1")
+def test_a_shrunk_network_is_read_back_from_its_file(tmp_path):
+    torch.manual_seed(0)
+    model, image = Net(width=60).eval(), torch.randn(2, 1, 8, 8)
+    small = prune_channels(model, image, 0.5).model
+    path = write_safetensors(small, tmp_path / "small").path
+    back = read_network(path, lambda: Net(width=60)).eval()
+    with torch.no_grad():
+        assert torch.equal(back(image), small(image))
+    assert back.conv.weight.shape == (30, 1, 3, 3)
+    assert path.stat().st_size < write_safetensors(model, tmp_path / "large").size_bytes
+
+
+def test_a_plain_file_needs_a_way_to_build_the_network(tmp_path):
+    save_file(Net().state_dict(), tmp_path / "plain")
+    assert isinstance(read_network(tmp_path / "plain", Net), Net)
+    with pytest.raises(InputError, match="holds weights alone"):
+        read_network(tmp_path / "plain", None)
 
 
 @pytest.mark.parametrize(

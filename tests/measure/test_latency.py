@@ -3,10 +3,16 @@ from collections import Counter
 from itertools import pairwise
 from typing import ClassVar
 
+import numpy as np
 import pytest
+import torch
 
 from prunus.errors import InputError, MissingError
-from prunus.measure import RUNTIMES, Runtime, Sample, Variant, measure_latency
+from prunus.export import write_onnx, write_safetensors
+from prunus.measure import RUNTIMES, Runtime, Sample, Variant, measure_latency, named_model, random_inputs, runtime_of
+from prunus.models import build_model
+from prunus.spec import Part
+from prunus.surgery import prune_channels
 
 
 class Clockwork(Runtime):
@@ -93,3 +99,25 @@ def test_a_much_larger_network_takes_longer(write_variant, small, runtime):
     samples = measure_latency({"small": small[0], "large": large}, runtime=runtime, batch_size=8, rounds=30)
     times = {name: sorted(s.latency_ms for s in samples if s.variant == name)[15] for name in ("small", "large")}
     assert times["large"] > 3 * times["small"], "it computes about 60 times as much"
+
+
+def test_a_shrunk_network_runs_from_its_files(tmp_path):
+    """Torch builds the unpruned network and cuts it as the file says."""
+    part, image = Part(name="vgg-digits"), torch.zeros(1, 1, 8, 8)
+    model = build_model(part, (1, 8, 8), 10).eval()
+    small = prune_channels(model, image, 0.5).model.eval()
+    variant = Variant(
+        input_shape=(1, 8, 8),
+        files={
+            "safetensors": write_safetensors(small, tmp_path / "small.safetensors").path,
+            "onnx": write_onnx(small, image, tmp_path / "small.onnx").path,
+        },
+        builder=named_model(part, (1, 8, 8), 10),
+    )
+    inputs = random_inputs((1, 8, 8), 3)
+    with torch.no_grad():
+        expected = small(torch.from_numpy(inputs)).numpy()
+    for runtime in ("torch", "onnxruntime"):
+        found = np.asarray(runtime_of(runtime).load(variant, inputs, 1)())
+        assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+        assert len(measure_latency({"small": variant}, runtime=runtime, batch_size=1, rounds=30)) == 30

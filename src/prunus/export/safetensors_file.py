@@ -1,37 +1,50 @@
-"""Weights in the safetensors format: names kept, shared tensors stored once, read back strictly."""
+"""Weights in the safetensors format: written with what is needed to build the network again, read back strictly."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from prunus import surgery
 from prunus.errors import InputError, PrunusError, nearest
-from prunus.export.written import WrittenFile, write_network_file
-
-VERSION = 1
-_METADATA_KEY = "prunus"  # one key alone: the order of several would not be the same from run to run
+from prunus.export.written import WrittenFile
+from prunus.surgery.saving import KEY
+from prunus.surgery.structure import named_tensors
 
 
 def write_safetensors(model: nn.Module, path: Path) -> WrittenFile:
-    """Write the model's state and read it back.
+    """Write the model's parameters and buffers under their names, and read them back bit by bit.
 
-    Of tensors that share their memory whole, the first is stored and the others are named in the metadata.
-    Raises `PrunusError` where the file does not hold what the model does.
+    A tensor that goes by several names is stored under the first; what was cut from the model stands in the header.
+    Raises `PrunusError` where the file does not hold what the model does; it is then removed.
     """
-    state = model.state_dict()
-    shared = _shared(state)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items() if name not in shared}
-    tensors = {name: tensor.clone() if _is_part(tensor) else tensor for name, tensor in tensors.items()}
-    content = save(tensors, {_METADATA_KEY: json.dumps({"version": VERSION, "shared": shared}, sort_keys=True)})
-    if not _holds(content, tensors):
-        raise PrunusError(f"The file for {path} does not hold the model's weights", "they came back different")
-    return write_network_file("safetensors", path, content, 0.0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    surgery.save(model, path)
+    if not _equal_bits(_read(path)[0], named_tensors(model)):
+        path.unlink()
+        raise PrunusError(f"The file {path} did not hold the model's weights", "they came back different", "try again")
+    content = path.read_bytes()
+    return WrittenFile("safetensors", path, len(content), hashlib.sha256(content).hexdigest(), 0.0)
+
+
+def read_network(path: Path, build: Callable[[], nn.Module] | None) -> nn.Module:
+    """The network of a file: built, cut as the file says, and filled.
+
+    build: makes the unpruned network; a file that holds the whole graph needs none. Files of other programs go too.
+    Raises `InputError` that names the file and what does not fit.
+    """
+    if KEY in _read(path)[1]:
+        return surgery.load(path, build)
+    if build is None:
+        raise InputError(f"The file {path} holds weights alone", "it was not said how the network is built", "say it")
+    model = build()
+    read_safetensors(path, model)
+    return model
 
 
 def read_safetensors(path: Path, model: nn.Module) -> None:
@@ -39,84 +52,57 @@ def read_safetensors(path: Path, model: nn.Module) -> None:
 
     Raises `InputError` that names the file and the first tensor that does not fit; the model is then unchanged.
     """
-    state = model.state_dict()
+    loaded, _ = _read(path)
+    known = dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)])
+    _check_names(path, model.state_dict(keep_vars=True), known, loaded)
+    for name, tensor in loaded.items():
+        if tensor.shape != known[name].shape or tensor.dtype != known[name].dtype:
+            raise InputError(
+                f"The file {path} does not fit the model",
+                f"'{name}' is {_form(tensor)} in the file and {_form(known[name])} in the model",
+                "build the model that the file was written from; a shrunk one has other shapes",
+            )
+    with torch.no_grad():
+        for name, tensor in loaded.items():
+            known[name].copy_(tensor)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the header's notes."""
     try:
         with safe_open(path, framework="pt") as file:
-            shared = _read_shared(file.metadata() or {})
-            loaded = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError, ValueError) as error:
         raise InputError(
             f"The file {path} cannot be read as safetensors", str(error), "check that the file is there and whole"
         ) from None
-    for name, source in shared.items():
-        if source in loaded:
-            loaded[name] = loaded[source]
-    _check(path, state, loaded)
-    with torch.no_grad():
-        for name, tensor in state.items():
-            tensor.copy_(loaded[name])
 
 
-def _shared(state: Mapping[str, Tensor]) -> dict[str, str]:
-    """Name of a tensor -> name of an earlier one that is the same memory in the same arrangement."""
-    first: dict[object, str] = {}
-    shared = {}
-    for name, tensor in state.items():
-        if tensor.numel() == 0:
-            continue
-        place = (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
-        if place in first:
-            shared[name] = first[place]
-        else:
-            first[place] = name
-    return shared
+def _check_names(
+    path: Path, needed: Mapping[str, Tensor], known: Mapping[str, Tensor], loaded: Mapping[str, Tensor]
+) -> None:
+    """Every tensor of the state is there under one of its names, and nothing else is."""
+    there = {id(known[name]) for name in loaded if name in known}
+    if missing := [name for name, tensor in needed.items() if id(tensor) not in there]:
+        raise InputError(
+            f"The file {path} does not fit the model", f"it has no tensor '{missing[0]}'", nearest(missing[0], loaded)
+        )
+    if surplus := [name for name in loaded if name not in known]:
+        raise InputError(
+            f"The file {path} does not fit the model", f"the model has no '{surplus[0]}'", nearest(surplus[0], known)
+        )
 
 
-def _is_part(tensor: Tensor) -> bool:
-    """Whether its memory holds more than the tensor, which might be another tensor's too."""
-    return tensor.untyped_storage().nbytes() != tensor.numel() * tensor.element_size()
-
-
-def _holds(content: bytes, tensors: Mapping[str, Tensor]) -> bool:
+def _equal_bits(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:
     """Compare bit by bit, so that NaN equals NaN."""
-    back = load(content)
-    return back.keys() == tensors.keys() and all(
-        back[name].dtype == tensor.dtype and torch.equal(_bits(back[name]), _bits(tensor))
-        for name, tensor in tensors.items()
+    return found.keys() == expected.keys() and all(
+        found[name].dtype == tensor.dtype and torch.equal(_bits(found[name]), _bits(tensor.detach().cpu()))
+        for name, tensor in expected.items()
     )
 
 
 def _bits(tensor: Tensor) -> Tensor:
-    return tensor.reshape(-1).view(torch.uint8)
-
-
-def _read_shared(metadata: Mapping[str, str]) -> dict[str, str]:
-    """The shared names of the metadata; a file of another program has none."""
-    own = json.loads(metadata.get(_METADATA_KEY, "{}"))
-    if not isinstance(own, dict) or not isinstance(shared := own.get("shared", {}), dict):
-        raise ValueError("its metadata is not what prunus writes")
-    if (version := own.get("version", VERSION)) != VERSION:
-        raise ValueError(f"it has version {version} of the format, this prunus reads {VERSION}")
-    return {str(name): str(source) for name, source in shared.items()}
-
-
-def _check(path: Path, state: Mapping[str, Tensor], loaded: Mapping[str, Tensor]) -> None:
-    if missing := [name for name in state if name not in loaded]:
-        raise InputError(
-            f"The file {path} does not fit the model", f"it has no tensor '{missing[0]}'", nearest(missing[0], loaded)
-        )
-    if surplus := [name for name in loaded if name not in state]:
-        raise InputError(
-            f"The file {path} does not fit the model", f"the model has no '{surplus[0]}'", nearest(surplus[0], state)
-        )
-    for name, tensor in state.items():
-        here, there = loaded[name], tensor
-        if here.shape != there.shape or here.dtype != there.dtype:
-            raise InputError(
-                f"The file {path} does not fit the model",
-                f"'{name}' is {_form(here)} in the file and {_form(there)} in the model",
-                "build the model that the file was written from; a shrunk one has other shapes",
-            )
+    return tensor.contiguous().reshape(-1).view(torch.uint8)
 
 
 def _form(tensor: Tensor) -> str:

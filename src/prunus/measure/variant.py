@@ -48,7 +48,7 @@ class Variant(Frozen):
     """One network of a comparison.
 
     input_shape: of one input, without the batch dimension. files: format -> file, each runtime takes its own.
-    builder: makes the module that the safetensors file's weights are read into.
+    builder: makes the unpruned module that a safetensors file is cut from and read into; needed by torch alone.
     """
 
     input_shape: tuple[int, ...]

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import ClassVar
 
-from prunus.errors import InputError
 from prunus.measure.runtime import Inputs, Run, Runtime
-from prunus.measure.variant import Builder, Variant
+from prunus.measure.variant import Variant
 
 
 class PyTorch(Runtime):
@@ -22,23 +21,23 @@ class PyTorch(Runtime):
         return None if find_spec("torch") else "torch is not installed; run: pip install torch"
 
     def prepare(self, variant: Variant) -> None:
-        """Import torch, the reader of weights and the builder's module."""
+        """Import torch, the reader of networks and the builder's module."""
         import torch  # noqa: F401
 
-        from prunus.export import read_safetensors  # noqa: F401
+        from prunus.export import read_network  # noqa: F401
 
-        _builder(variant).prepare()
+        if variant.builder:
+            variant.builder.prepare()
 
     def load(self, variant: Variant, inputs: Inputs, threads: int) -> Run:  # noqa: ARG002  # set for the whole process
-        """Build the module, read its weights, and run it."""
+        """Build the module, cut it as the file says, read its weights, and run it."""
         import torch
         from torch.utils._pytree import tree_leaves
 
-        from prunus.export import read_safetensors
+        from prunus.export import read_network
 
-        model = _builder(variant).build()
-        read_safetensors(variant.file(self.file_format), model)
-        model.eval()
+        build = variant.builder.build if variant.builder else None
+        model = read_network(variant.file(self.file_format), build).eval()
         given = torch.from_numpy(inputs)
 
         def run() -> torch.Tensor:
@@ -62,9 +61,3 @@ class PyTorch(Runtime):
             yield
         finally:
             torch.set_num_threads(before)
-
-
-def _builder(variant: Variant) -> Builder:
-    if variant.builder is None:
-        raise InputError("Torch cannot run the network", "it was not said how its module is built", "give a builder")
-    return variant.builder
