@@ -16,6 +16,7 @@ from prunus.report.analysis.losses import LossInfo, losses_info
 from prunus.report.analysis.memories import MemoryInfo, memories_info
 from prunus.report.analysis.provenance import ProvenanceInfo, provenance_info
 from prunus.report.analysis.recipes import RecipeTraits
+from prunus.report.analysis.sanity import sane
 from prunus.report.analysis.sizes import SizeInfo, sizes_info
 from prunus.report.analysis.speedups import SpeedupInfo, speedups_info
 from prunus.report.analysis.summary import SummaryInfo, summary_info
@@ -28,8 +29,8 @@ class Findings:
     """A study's rows and everything that follows from them. What cannot be worked out raises only where it is used."""
 
     def __init__(self, rows: StudyRows) -> None:
-        self.rows = rows
-        self.grid = Grid(rows)
+        self.rows = sane(rows)
+        self.grid = Grid(self.rows)
 
     @property
     def recipes(self) -> tuple[RecipeTraits, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 # Control characters, lone surrogates, non-characters and the marks that reorder text: none of them is visible, all of
 # them can deceive, and XML forbids most.
@@ -37,6 +38,23 @@ def file_name(text: object) -> str:
     """
     plain = unicodedata.normalize("NFKD", str(text)).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60] or "unnamed"
+
+
+def file_names(texts: Iterable[str]) -> dict[str, str]:
+    """A name for a file for each text, no two alike.
+
+    >>> file_names(["a.b", "a-b"])
+    {'a.b': 'a-b', 'a-b': 'a-b-2'}
+    """
+    names: dict[str, str] = {}
+    for text in texts:
+        name = base = file_name(text)
+        number = 1
+        while name in names.values():
+            number += 1
+            name = f"{base}-{number}"
+        names[text] = name
+    return names
 
 
 def _escaped(text: str) -> str:

@@ -20,6 +20,8 @@ class LayerInfo:
     layer: str
     kind: str
     role: str  # `output`, `protected`, or nothing
+    weights: int  # of the unpruned layer
+    units: int
     asked: float | None
     weights_gone: float | None
     units_gone: float | None
@@ -50,6 +52,8 @@ def _layer(cell: Cell, name: str, rows: list[tuple[int, LayerRow, LayerRow | Non
         layer=name,
         kind=first.kind,
         role="output" if first.output else "protected" if first.protected else "",
+        weights=(rows[0][2] or first).weights,
+        units=(rows[0][2] or first).units,
         asked=mean(row.rate for _, row, _ in rows),
         weights_gone=mean(gone_of_layer(row, unpruned, units=False) for _, row, unpruned in rows),
         units_gone=mean(gone_of_layer(row, unpruned, units=True) for _, row, unpruned in rows),

@@ -48,7 +48,7 @@ class Palette:
     def variables(self) -> dict[str, tuple[str, str]]:
         """Variable -> (light, dark)."""
         found = {name: (LIGHT[name], DARK[name]) for name in LIGHT}
-        light, dark = _sequence(self.rates, 0.70, 0.02), _sequence(self.rates, 0.42, 0.96)
+        light, dark = _sequence(self.rates, 0.62, 0.02), _sequence(self.rates, 0.42, 0.96)
         for index, rate in enumerate(self.rates):
             found[f"rate-{index}"] = found["unpruned"] if rate == 0 else (light[rate], dark[rate])
         for index, pair in enumerate(zip(RECIPES_LIGHT, RECIPES_DARK, strict=True)):

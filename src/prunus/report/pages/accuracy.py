@@ -10,12 +10,10 @@ from prunus.report.analysis.curves import RecipeCurvesInfo
 from prunus.report.content import Block, Chart, Group, Paragraph, Toggle
 from prunus.report.figures import accuracy
 from prunus.report.findings import Findings
-from prunus.report.names import file_name
+from prunus.report.names import file_names
 from prunus.report.pages.page import MOST_RECIPES, Page, drawn_rates
 from prunus.report.tables.curves import curves_table
 from prunus.report.words import counted
-
-MILESTONES = (1, 2, 5, 10, 20, 30, 50, 100, 150, 200, 300)
 
 
 class AccuracyPage(Page):
@@ -34,17 +32,17 @@ class AccuracyPage(Page):
                 "the final accuracy. Test data is drawn here; it never chose anything."
             )
         ]
-        rates = drawn_rates(findings)
-        blocks += [_group(info, rates) for info in findings.curves[:MOST_RECIPES]]
-        if left := findings.curves[MOST_RECIPES:]:
-            blocks.append(Paragraph(f"{counted(len(left), 'recipe')} more are in tables only.", "note"))
-            blocks += [curves_table(info) for info in left[:MOST_RECIPES]]
+        drawn, left = findings.curves[:MOST_RECIPES], findings.curves[MOST_RECIPES:]
+        rates, names = drawn_rates(findings), file_names(info.recipe.name for info in drawn)
+        blocks += [_group(info, f"curves-{names[info.recipe.name]}", rates) for info in drawn]
+        if left:
+            blocks.append(Paragraph(f"{counted(len(left), 'recipe')} more are in a table only.", "note"))
+            blocks.append(curves_table("more-curves", left))
         return tuple(blocks)
 
 
-def _group(info: RecipeCurvesInfo, rates: tuple[float, ...]) -> Group:
+def _group(info: RecipeCurvesInfo, name: str, rates: tuple[float, ...]) -> Group:
     recipe = info.recipe
-    name = f"curves-{file_name(recipe.name)}"
     published = bool(info.reference)
     drawn = replace(info, curves=tuple(curve for curve in info.curves if curve.rate in rates) or info.curves)
     chart = Chart(
@@ -53,7 +51,7 @@ def _group(info: RecipeCurvesInfo, rates: tuple[float, ...]) -> Group:
         description=f"Test accuracy in percent over epochs, a line per pruning rate ({_rates(drawn)}), with 95 % "
         "bands over seeds; beside it the last half of the epochs, magnified. The table below has the numbers.",
         draw=partial(accuracy.draw, drawn),
-        table=curves_table(info),
+        table=curves_table(name, [info]),
         caption="Thin dashed lines are the reference experiment's published curves of the same kind: another "
         "network, other data, one seed. Compare shapes, not heights."
         if published

@@ -33,7 +33,6 @@ class Statement:
     """
 
     key: str
-    subject: str
     claim: str
     rule: str
     quantifier: Quantifier

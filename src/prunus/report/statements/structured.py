@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prunus.report.analysis.latencies import LatencyInfo
 from prunus.report.findings import Findings
-from prunus.report.statements.control import COARSE, control_of_weights
+from prunus.report.statements.control import FINE, control_of_weights
 from prunus.report.statements.measured import top_latencies, top_memories
 from prunus.report.statements.statement import Evidence, Statement, decided, unmeasured
 from prunus.report.words import accuracy, counted, points, span, times
@@ -102,8 +102,8 @@ def accuracy_falls(findings: Findings) -> tuple[Evidence, ...]:
 def coarse(findings: Findings) -> tuple[Evidence, ...]:
     """Structured pruning: coarse."""
     found = [
-        Evidence(recipe, text, decided(deviation > COARSE))
-        for recipe, text, deviation in control_of_weights(findings, "structured")
+        Evidence(control.recipe, control.text, decided(not control.is_fine))
+        for control in control_of_weights(findings, "structured")
     ]
     return tuple(found) or unmeasured("No structured recipe has layers on record.")
 
@@ -125,7 +125,6 @@ def _thread_pairs(timed: tuple[LatencyInfo, ...]) -> list[tuple[LatencyInfo, Lat
 STRUCTURED = (
     Statement(
         "4, for",
-        "structured",
         "Structured pruning: hardware efficiency: faster inference.",
         "Supported when at least one structured recipe, at its highest measured rate, is faster than the unpruned "
         "network in every measured setting: the whole 95 % interval of the latency ratio lies below 1.",
@@ -134,7 +133,6 @@ STRUCTURED = (
     ),
     Statement(
         "4, for",
-        "structured",
         "Structured pruning: hardware efficiency: less memory.",
         "Supported when at least one structured recipe, at its highest measured rate, has a peak memory of at most "
         f"{LESS_MEMORY:.0%} of the unpruned network's in every measured setting (one process each, so no interval).",
@@ -143,7 +141,6 @@ STRUCTURED = (
     ),
     Statement(
         "4, for",
-        "structured",
         "Structured pruning: simplicity.",
         "Not measurable by a study's rows.",
         "some",
@@ -151,7 +148,6 @@ STRUCTURED = (
     ),
     Statement(
         "4, for",
-        "structured",
         "Structured pruning: suits parallel hardware.",
         "Needs timings with at least two thread counts. Supported when at least one structured recipe, at its "
         "highest measured rate, is still faster than unpruned with the most threads (whole 95 % interval below 1) "
@@ -161,7 +157,6 @@ STRUCTURED = (
     ),
     Statement(
         "4, against",
-        "structured",
         "Structured pruning: accuracy falls when important structures go.",
         "Supported when every structured recipe, at its highest rate, ends below the unpruned network: the whole 95 % "
         "interval of the paired difference lies below 0. Not measured with one seed.",
@@ -170,10 +165,10 @@ STRUCTURED = (
     ),
     Statement(
         "4, against",
-        "structured",
         "Structured pruning: coarse.",
-        "Supported when, of every structured recipe, the share of weights that is gone misses the rate asked for "
-        f"by more than {100 * COARSE:g} point at some rate.",
+        f"Supported when, of every structured recipe, more than {100 * FINE:g} % of the weights of some asked "
+        f"layer have to go at once, or the share of weights that is gone misses a rate by more than {100 * FINE:g} "
+        "point.",
         "every",
         coarse,
     ),

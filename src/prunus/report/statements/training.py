@@ -181,7 +181,6 @@ def _yes(holds: bool) -> str:
 TRAINING = (
     Statement(
         "1",
-        "unstructured",
         "All unstructured rates start low (about 40 % after one epoch) and converge after about 10 epochs.",
         f"Supported when, of every unstructured recipe, every rate's mean accuracy is at most {START_LOW:.0%} "
         f"after one epoch and its mean curve reaches {CONVERGED_SHARE:.0%} of its own end within {CONVERGED_BY} "
@@ -191,7 +190,6 @@ TRAINING = (
     ),
     Statement(
         "2",
-        "unstructured",
         "All unstructured rates end near the unpruned accuracy; 0.6 and 0.8 are slightly slower to converge, with no "
         "significant loss at the end.",
         "Supported when, of every unstructured recipe, no rate's difference to unpruned has its whole 95 % "
@@ -203,7 +201,6 @@ TRAINING = (
     ),
     Statement(
         "3",
-        "structured",
         "Structured: the higher the rate, the slower the convergence and the lower the final accuracy: a clear "
         "trade-off between BOPs and accuracy.",
         "Supported when, of every structured recipe, the highest rate's difference to unpruned has its whole 95 % "
@@ -215,7 +212,6 @@ TRAINING = (
     ),
     Statement(
         "3, asked again",
-        "structured",
         "The collapse under statement 3 comes from pruning the output layer: it goes away once that layer is left "
         "alone.",
         "For every structured recipe that leaves the output layer alone, beside the one that prunes it (the "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prunus.report.findings import Findings
-from prunus.report.statements.control import COARSE, control_of_weights
+from prunus.report.statements.control import FINE, control_of_weights
 from prunus.report.statements.measured import top_latencies, top_sizes
 from prunus.report.statements.statement import Evidence, Statement, decided, unmeasured
 from prunus.report.words import counted, percent, span, times
@@ -17,8 +17,8 @@ WORTH_TIMING = 1.2
 def fine_grained(findings: Findings) -> tuple[Evidence, ...]:
     """Unstructured pruning: fine-grained control."""
     found = [
-        Evidence(recipe, text, decided(deviation <= COARSE))
-        for recipe, text, deviation in control_of_weights(findings, "unstructured")
+        Evidence(control.recipe, control.text, decided(control.is_fine))
+        for control in control_of_weights(findings, "unstructured")
     ]
     return tuple(found) or unmeasured("No unstructured recipe has layers on record.")
 
@@ -120,16 +120,14 @@ def _gains(ratio: float, speedup: float) -> bool:
 UNSTRUCTURED = (
     Statement(
         "5, for",
-        "unstructured",
         "Unstructured pruning: fine-grained control.",
-        "Supported when, of every unstructured recipe, the share of weights that is zero is within "
-        f"{100 * COARSE:g} point of the rate asked for at every rate.",
+        f"Supported when, of every unstructured recipe, no more than {100 * FINE:g} % of the weights of any asked "
+        f"layer have to go at once, and the share that is gone is within {100 * FINE:g} point of every rate.",
         "every",
         fine_grained,
     ),
     Statement(
         "5, for",
-        "unstructured",
         "Unstructured pruning: higher sparsity.",
         "A rate keeps the accuracy when the paired difference to unpruned has not its whole 95 % interval below 0 "
         f"and is on average at most {100 * KEEPS_WITHIN:g} point. Supported when at least one unstructured recipe "
@@ -140,7 +138,6 @@ UNSTRUCTURED = (
     ),
     Statement(
         "5, for",
-        "unstructured",
         "Unstructured pruning: smaller models.",
         "Supported when at least one unstructured recipe, at its highest rate, writes a file (of any format) of "
         f"at most {SMALLER:.0%} of the unpruned network's bytes.",
@@ -149,7 +146,6 @@ UNSTRUCTURED = (
     ),
     Statement(
         "5, against",
-        "unstructured",
         "Unstructured pruning: irregular memory access.",
         "Not measurable by a study's rows.",
         "some",
@@ -157,7 +153,6 @@ UNSTRUCTURED = (
     ),
     Statement(
         "5, against",
-        "unstructured",
         "Unstructured pruning: complex to implement.",
         "Not measurable by a study's rows.",
         "some",
@@ -165,7 +160,6 @@ UNSTRUCTURED = (
     ),
     Statement(
         "5, against",
-        "unstructured",
         "Unstructured pruning: little hardware support.",
         f"For unstructured recipes whose theoretical speed-up is at least {WORTH_TIMING:g} at the highest measured "
         "rate. Supported when, of every one, in no measured setting at least half of the time is saved that the "

@@ -1,0 +1,47 @@
+"""A study of a thousand trials."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from prunus.report.build import build_report
+from report.made_study import Made, made_study
+
+
+def test_a_thousand_trials_are_drawn_within_five_seconds(tmp_path: Path) -> None:
+    """Processor time, so that whoever else uses the machine does not matter."""
+    rates = [round(index / 41, 4) for index in range(41)]
+    overrides = (f"rates={rates}", "seeds=[0,1,2,3,4]", "training.epochs=20")
+    folder = made_study(tmp_path, Made(overrides=overrides, measured="none", instant=True))
+    begin = time.process_time()
+    page = build_report(folder)
+    seconds = time.process_time() - begin
+    text = page.read_text()
+    assert "1,005 of 1,005 trials" in text or "1005 of 1,005 trials" in text
+    assert "data-failed" not in text
+    assert len(text.encode()) < 1_000_000
+    assert seconds < 5
+
+
+def test_many_recipes_are_tables_where_they_are_no_figures(tmp_path: Path) -> None:
+    names = [f"own-{index:02d}" for index in range(30)]
+    text = "\n".join(
+        [
+            f"recipes = {names}",
+            "rates = [0, 0.5, 0.8]",
+            "seeds = [0, 1]",
+            'model = "vgg-digits"',
+            'data = "digits"',
+            "[training]",
+            "epochs = 4",
+            *(f'[recipe.{name}]\nlike = "structured"' for name in names),
+        ]
+    )
+    source = tmp_path / "many.toml"
+    source.write_text(text)
+    page = build_report(made_study(tmp_path / "study", Made(source=str(source)))).read_text()
+    assert "24 recipes more are in a table only" in page
+    assert page.count('<figure id="figure-curves-') == 6
+    assert "own-29" in (tmp_path / "study" / "tables" / "more-curves.csv").read_text()
+    assert len(page.encode()) < 1_000_000
