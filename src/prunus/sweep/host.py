@@ -6,7 +6,6 @@ ends, because the coordinator is through or dead, it kills its workers and ends.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import os
@@ -21,6 +20,7 @@ from typing import Any, NoReturn
 
 from prunus.sweep.events import TrialLost, Wire
 from prunus.sweep.folder import StudyFolder
+from prunus.sweep.lifeline import end_with
 from prunus.sweep.loaded import Loaded, load
 from prunus.sweep.trial import rehearse
 from prunus.sweep.worker import FREE, RETIRES, work
@@ -91,7 +91,7 @@ class Host:
             self.selector.close()
             os.close(0)
             os.close(self.events)
-            _end_with(host)
+            end_with(host)
             work(self.folder, self.loaded, theirs)
             os._exit(0)
         theirs.close()
@@ -136,14 +136,6 @@ class Host:
 def _cause(status: int) -> str:
     code = os.waitstatus_to_exitcode(status)
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
-
-
-def _end_with(parent: int) -> None:
-    """Have this process killed when its parent dies (Linux), so that no worker outlives its study."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def main(folder: str, events: str) -> NoReturn:

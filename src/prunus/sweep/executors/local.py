@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from prunus.errors import MissingError
@@ -16,6 +17,7 @@ from prunus.sweep.blocks import Block
 from prunus.sweep.events import Event, Wire
 from prunus.sweep.executors.executor import Executor
 from prunus.sweep.folder import StudyFolder
+from prunus.sweep.lifeline import end_with
 
 FORK_SAFE = {
     "OMP_NUM_THREADS": "1",
@@ -44,6 +46,7 @@ class Local(Executor):
                 stdout=log,
                 stderr=log,
                 pass_fds=(writing, *keep_open),
+                preexec_fn=partial(end_with, os.getpid()),  # one system call, and no threads here
                 start_new_session=True,  # Ctrl-C reaches the coordinator alone, which then tells the others
                 env={**os.environ, **FORK_SAFE},
             )
