@@ -46,12 +46,13 @@ def group_atoms(wiring: Wiring, protect: Sequence[str] = (), heads: Heads = "who
     found = _places(wiring.labels, ((p, a.labels) for t, x in wiring.tensors.items() for p, a in _dims(t, x)))
     extents = _places(wiring.labels, wiring.findings.counts.items())
     averaged = _averaged(wiring)
+    parts = _parts(wiring)
     families: dict[Any, list[int]] = {}
     for atom, places in found.items():
         made = tuple((p, len(at)) for p, at in places.items() if p not in wiring.findings.consumed)
         reason = wiring.labels.pinned(atom) or ("named by the user" if atom in named else None)
         if any(p[0] not in wiring.buffers for p, _ in made):
-            families.setdefault((reason, wiring.labels.axis.get(atom), made), []).append(atom)
+            families.setdefault((reason, wiring.labels.axis.get(atom), made, parts.get(atom)), []).append(atom)
     groups = [_group(wiring, key[0], atoms, found, extents, averaged) for key, atoms in families.items()]
     return _unique_names(_without_overlap(wiring, groups, heads))
 
@@ -70,6 +71,15 @@ def _places(labels: Labels, arrays: Iterable[tuple[Place, Ids]]) -> dict[int, di
                 atoms[label] = sorted(labels.atoms(label))
             for atom in atoms[label]:
                 found.setdefault(atom, {}).setdefault(place, []).append(position)
+    return found
+
+
+def _parts(wiring: Wiring) -> dict[int, tuple[int, ...]]:
+    """Atom -> the parts of split dimensions that it lies in; each part is pruned by itself, so that none is emptied."""
+    found: dict[int, tuple[int, ...]] = {}
+    for number, ids in enumerate(wiring.findings.parts):
+        for atom in {atom for label in set(wiring.labels.roots(ids).tolist()) for atom in wiring.labels.atoms(label)}:
+            found[atom] = (*found.get(atom, ()), number)
     return found
 
 

@@ -96,6 +96,7 @@ class Graph:
 
     types: node name -> type, for inputs and tensors of the model.
     inputs, outputs: in the order of the flattened arguments and results, whose nesting the structures describe.
+    live: modules that were in training mode, for they read their parameters in no other.
     batch_input: the input whose first dimension is the batch, if sizes are written relative to it.
     """
 
@@ -106,7 +107,13 @@ class Graph:
     outputs: tuple[Any, ...]
     input_structure: TreeSpec
     output_structure: TreeSpec
+    live: tuple[str, ...] = ()
     batch_input: str | None = None
+
+
+def used_tensors(graph: Graph) -> set[str]:
+    """Names of the model's tensors that some operation reads."""
+    return {graph.tensors.name_of(ref.name) for node in graph.nodes for ref in refs((node.args, node.kwargs))}
 
 
 def refs(value: Any) -> Iterator[Ref]:

@@ -18,12 +18,14 @@ class Findings:
     consumed: dimensions of parameters over which an activation is summed up: the input side of a layer.
     normalised: nodes that average over channels, so that zeroing a channel is not the same as removing it.
     counts: (node, argument) -> labels; the argument is the number of these that are kept.
+    parts: labels of the parts that a dimension is taken apart into; none of them may be emptied.
     divisors: tensors of the model that something is divided by; they are never set to zero.
     """
 
     consumed: set[tuple[str, int]] = field(default_factory=set)
     normalised: dict[str, list[Ids]] = field(default_factory=dict)
     counts: dict[tuple[str, str], Ids] = field(default_factory=dict)
+    parts: list[Ids] = field(default_factory=list)
     divisors: set[str] = field(default_factory=set)
 
 
@@ -83,6 +85,12 @@ class Operation:
         """An average is taken over these dimensions."""
         if found := [axis.labels for axis in axes if axis.labels.any()]:
             self.findings.normalised.setdefault(self.node.name, []).extend(found)
+
+    def part(self, axis: Axis) -> Axis:
+        """The dimension is a part of a longer one."""
+        if axis.labels.any():
+            self.findings.parts.append(axis.labels)
+        return axis
 
     def count(self, argument: str, axis: Axis) -> None:
         """The argument is the number of positions of this dimension."""

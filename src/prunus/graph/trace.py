@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import operator
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -17,6 +16,7 @@ from torch.fx import Node as FxNode
 from torch.utils import _pytree as pytree
 
 from prunus.errors import InputError
+from prunus.graph.copying import fresh_copy
 from prunus.graph.node import Graph, Node, Ref, Tensors, TensorType
 
 Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
@@ -31,33 +31,35 @@ def as_call(example_inputs: Any) -> Call:
     return (tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)), {}
 
 
-def trace(model: nn.Module, example_inputs: Any, train: bool = False) -> Graph:
+def trace(model: nn.Module, example_inputs: Any, train: bool = False, live: Sequence[str] = ()) -> Graph:
     """Execute the model symbolically and record what it does; the model is left as it was.
 
     example_inputs: a tensor, a tuple of positional arguments, or a dictionary of named ones.
+    train: in training mode. live: modules that are in training mode even if the rest is not.
     Raises `InputError` if the model does not run on them or can't be traced.
     """
     args, kwargs = as_call(example_inputs)
-    twin = copy.deepcopy(model).train(train)
-    if not train:
-        _run(twin, args, kwargs)
+    twin = fresh_copy(model).train(train)
+    for name in live:
+        twin.get_submodule(name).training = True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.export.export(twin, args, kwargs, strict=False)
     except Exception as error:  # torch.export raises many kinds
+        _run(fresh_copy(model).train(train), args, kwargs)
         raise InputError(
             f"{type(model).__name__} can't be traced",
             _first_line(error),
             "a forward that decides by the values of tensors can't be pruned by channels; rewrite that part",
         ) from error
-    return _graph(program, twin, TRAIN if train else "")
+    return _graph(program, twin, TRAIN if train else "", tuple(live))
 
 
 def _run(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     try:
         with torch.no_grad():
-            model(*copy.deepcopy(args), **copy.deepcopy(kwargs))
+            model(*args, **kwargs)
     except Exception as error:
         raise InputError(
             f"{type(model).__name__} does not run on the example inputs",
@@ -76,7 +78,7 @@ def _shapes(arguments: Any) -> str:
     return ", ".join(str(tuple(a.shape)) if isinstance(a, torch.Tensor) else repr(a) for a in leaves) or "none"
 
 
-def _graph(program: ExportedProgram, model: nn.Module, prefix: str) -> Graph:
+def _graph(program: ExportedProgram, model: nn.Module, prefix: str, live: tuple[str, ...]) -> Graph:
     tensors, types, inputs = Tensors({}, {}, {}), {}, []
     canonical = _first_names(model)
     for node, spec in zip(_placeholders(program), program.graph_signature.input_specs, strict=True):
@@ -101,6 +103,7 @@ def _graph(program: ExportedProgram, model: nn.Module, prefix: str) -> Graph:
         outputs=_outputs(program, renamed, prefix),
         input_structure=program.call_spec.in_spec,
         output_structure=program.call_spec.out_spec,
+        live=live,
     )
 
 

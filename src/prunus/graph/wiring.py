@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from prunus.errors import InputError
 from prunus.graph.axes import Axes, Axis, kept
+from prunus.graph.batch import FixedBatchError, larger_batch
 from prunus.graph.labels import Labels
-from prunus.graph.node import Graph, Node, Ref, TensorType, refs, replace_refs
+from prunus.graph.node import Graph, Node, Ref, TensorType, replace_refs, used_tensors
 from prunus.graph.operation import Findings, Operation
 from prunus.graph.rules import rule_of
-from prunus.graph.trace import trace
+from prunus.graph.trace import as_call, trace
 
 Value = Any  # Axes, a tuple of them, or nothing
 
@@ -42,10 +44,28 @@ def wire_model(model: nn.Module, example_inputs: Any) -> Wiring:
     What only training uses, such as auxiliary heads, is traced in training mode as well.
     """
     graph = trace(model, example_inputs)
-    used = {graph.tensors.name_of(ref.name) for node in graph.nodes for ref in refs((node.args, node.kwargs))}
-    if set(graph.tensors.parameters.values()) <= used:
+    if unused := _unused(graph):
+        live = _own_modules(model, unused)
+        other = trace(model, example_inputs, live=live) if live else graph
+        graph = other if len(_unused(other)) < len(unused) else graph
+    if not _unused(graph):
         return wire((graph,))
-    return wire((graph, trace(model, example_inputs, train=True)))
+    try:
+        args, kwargs = larger_batch(as_call(example_inputs))  # batch normalisation trains on more than one sample
+        return wire((graph, trace(model, kwargs or args, train=True)))
+    except (InputError, FixedBatchError):
+        return wire((graph,))
+
+
+def _unused(graph: Graph) -> set[str]:
+    """Parameters that nothing reads."""
+    return set(graph.tensors.parameters.values()) - used_tensors(graph)
+
+
+def _own_modules(model: nn.Module, parameters: set[str]) -> list[str]:
+    """The user's own modules that hold these parameters; some read them in training mode only, and then remember."""
+    names = dict.fromkeys(name.rpartition(".")[0] for name in sorted(parameters))
+    return [name for name in names if not type(model.get_submodule(name)).__module__.startswith("torch.nn")]
 
 
 def wire(graphs: tuple[Graph, ...]) -> Wiring:

@@ -13,16 +13,23 @@ from prunus.surgery.rewrite import REWRITES
 Numbers: TypeAlias = dict[str, dict[int, int]]  # module -> number before -> number after
 
 
-def changed_numbers(before: tuple[Node, ...], after: tuple[Node, ...]) -> Numbers:
-    """For each module, the written sizes that change, where each always changes to the same number."""
+def changed_numbers(before: tuple[Node, ...], after: tuple[Node, ...]) -> list[Numbers]:
+    """For each module, the written sizes that change.
+
+    First those that change wherever they are written; then also those that elsewhere stay as they are, for the same
+    number may count two things.
+    """
     seen: dict[str, dict[int, set[int]]] = {}
     for old, new in zip(before, after, strict=True):
         for was, now in _pairs(old.args, new.args) if old.kind in REWRITES else ():
             seen.setdefault(old.module, {}).setdefault(was, set()).add(now)
-    return {
-        module: {was: now.copy().pop() for was, now in numbers.items() if len(now) == 1 and now != {was}}
-        for module, numbers in seen.items()
-    }
+    always = {module: _single(numbers) for module, numbers in seen.items()}
+    partly = {module: _single({n: to - {n} for n, to in numbers.items()}) for module, numbers in seen.items()}
+    return [always] if always == partly else [always, partly]
+
+
+def _single(numbers: dict[int, set[int]]) -> dict[int, int]:
+    return {was: next(iter(now)) for was, now in numbers.items() if len(now) == 1 and now != {was}}
 
 
 def _pairs(old: Any, new: Any, sizes: bool = False) -> Iterator[tuple[int, int]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from prunus.graph import ChannelGroup, Wiring, wire_model
+from prunus.graph.copying import fresh_copy
 from prunus.surgery.plan import Plan, kept_units
 from prunus.surgery.reference import masked_network
 from prunus.surgery.removed import kept_after
@@ -40,7 +40,7 @@ def masked(model: nn.Module, plan: Plan, wiring: Wiring | None = None, example_i
     Where a norm runs over channels that the plan removes (`plan.normalised`), zeroing is not removing: then the result
     takes that norm over the kept channels. This needs the wiring, or example inputs to find it.
     """
-    twin = copy.deepcopy(model)
+    twin = fresh_copy(model)
     with torch.no_grad():
         for cut in plan.cuts:
             if not cut.tensor.endswith("running_var"):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import math
 
 import torch
 from torch import Tensor, nn
+
+from prunus.graph.copying import fresh_copy
 
 SMALL = 0.1
 
@@ -16,7 +17,7 @@ def randomised(model: nn.Module) -> nn.Module:
 
     A network whose last layer or residual branches start at zero computes the same whatever is cut before them.
     """
-    twin = copy.deepcopy(model)
+    twin = fresh_copy(model)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in twin.parameters():

@@ -28,6 +28,12 @@ def kept_after(wiring: Wiring, plan: Plan) -> Kept:
                 _add(wiring, gone, *np.unique(where, return_counts=True))
     removed = {atom for atom, count in gone.items() if count == total[atom]}
     kept = Kept(wiring.labels, removed)
+    if any(not kept.mask(ids).any() for ids in wiring.findings.parts):
+        raise InputError(
+            "The plan empties a part of the network",
+            "a split would have nothing on one side",
+            "keep a unit of each part",
+        )
     for cut in plan.cuts:
         cut_axes = wiring.tensors.get(cut.tensor)
         if cut_axes is None or kept.count(cut_axes[cut.dim]) != cut_axes[cut.dim].size - len(cut.removed):

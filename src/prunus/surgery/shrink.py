@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
@@ -10,9 +11,9 @@ from torch import nn
 
 from prunus.errors import PrunusError
 from prunus.graph import Graph, Wiring, trace, wire, wire_model
+from prunus.graph.batch import FixedBatchError, larger_batch, with_free_batch
 from prunus.graph.kept import Kept
 from prunus.graph.trace import as_call
-from prunus.surgery.batch import FixedBatchError, larger_batch, with_free_batch
 from prunus.surgery.explain import Numbers, adapt_attributes, changed_numbers
 from prunus.surgery.mask import masked
 from prunus.surgery.network import GraphNetwork
@@ -86,14 +87,15 @@ def _forms(model: nn.Module, plan: Plan, example_inputs: Any, wiring: Wiring, ke
     yield _Form("class", lambda original: cut_tensors(original, plan))
     graph = wiring.graphs[0]
     nodes = rewritten(graph, wiring.values[0], wiring, kept)
-    numbers = changed_numbers(graph.nodes, nodes)
-    if changed := adapt_attributes(cut_tensors(model, plan), numbers):
-        yield _Form("class", lambda original: _adapted(cut_tensors(original, plan), numbers), tuple(changed), numbers)
+    for numbers in changed_numbers(graph.nodes, nodes):
+        if changed := adapt_attributes(cut_tensors(model, plan), numbers):
+            yield _Form("class", functools.partial(_adapted, plan, numbers), tuple(changed), numbers)
     free, why = _free_batch(replace(graph, nodes=nodes), model, plan, example_inputs)
     yield _Form("graph", lambda original: _network(cut_tensors(original, plan), free), fixed_batch=why, last=True)
 
 
-def _adapted(small: nn.Module, numbers: Numbers) -> nn.Module:
+def _adapted(plan: Plan, numbers: Numbers, original: nn.Module) -> nn.Module:
+    small = cut_tensors(original, plan)
     adapt_attributes(small, numbers)
     return small
 
@@ -108,7 +110,7 @@ def _free_batch(graph: Graph, model: nn.Module, plan: Plan, example_inputs: Any)
     """The graph for every batch size, or as it is with the reason."""
     try:
         args, kwargs = larger_batch(as_call(example_inputs))
-        large = trace(model, kwargs or args)
+        large = trace(model, kwargs or args, live=graph.live)
         wiring = wire((large,))
         nodes = rewritten(large, wiring.values[0], wiring, kept_after(wiring, plan))
         return with_free_batch(graph, replace(large, nodes=nodes)), None

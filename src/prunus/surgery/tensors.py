@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 from prunus.errors import InputError, nearest
+from prunus.graph.copying import fresh_copy
 from prunus.surgery.attributes import update_attributes
 from prunus.surgery.plan import Change, Cut, Plan
 
@@ -55,7 +55,7 @@ def cut_tensors(model: nn.Module, plan: Plan) -> nn.Module:
 
     Raises `InputError` if the plan was made for another model.
     """
-    twin = copy.deepcopy(model)
+    twin = fresh_copy(model)
     for change in plan.changes:
         _change(twin, change)
     with torch.no_grad():

@@ -54,7 +54,7 @@ def _both(one: nn.Module, other: nn.Module, arguments: Call) -> tuple[list[Tenso
         precise = pytree.tree_map(_double, arguments)
         return tuple(_outputs(copy.deepcopy(model).double(), precise) for model in (one, other))  # type: ignore[return-value]
     except (RuntimeError, TypeError, NotImplementedError):
-        return _outputs(one, arguments), _outputs(other, arguments)
+        return _outputs(copy.deepcopy(one), arguments), _outputs(copy.deepcopy(other), arguments)
 
 
 def _double(value: Any) -> Any:

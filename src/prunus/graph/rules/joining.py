@@ -52,22 +52,24 @@ def chunked(op: Operation) -> tuple[Axes, ...]:
     x: Axes = op.args[0]
     d = op.dimension(2, 0, x.rank)
     sizes = [shape[d] for shape in op.shapes]
-    if len(set(sizes)) == 1 and len(sizes) > 1 and sizes[0] > 1:
+    if sizes[0] == 1:
+        op.pin([x[d]], "parts of a single channel")
+    elif len(set(sizes)) == 1 and len(sizes) > 1:
         part, _ = split(op.labels, x[d], (len(sizes), sizes[0]), f"equal parts at {op.node}")
         op.pin([part], "equal parts of one tensor")
-    return _parts(x, d, sizes)
+    return _parts(op, x, d, sizes)
 
 
 def parted(op: Operation) -> tuple[Axes, ...]:
     """Parts of given sizes."""
     x: Axes = op.args[0]
     d = op.dimension(2, 0, x.rank)
-    return _parts(x, d, [shape[d] for shape in op.shapes])
+    return _parts(op, x, d, [shape[d] for shape in op.shapes])
 
 
-def _parts(x: Axes, d: int, sizes: Sequence[int]) -> tuple[Axes, ...]:
+def _parts(op: Operation, x: Axes, d: int, sizes: Sequence[int]) -> tuple[Axes, ...]:
     edges = np.cumsum([0, *sizes])
-    return tuple(x.with_axis(d, x[d].take(np.arange(a, b))) for a, b in pairwise(edges.tolist()))
+    return tuple(x.with_axis(d, op.part(x[d].take(np.arange(a, b)))) for a, b in pairwise(edges.tolist()))
 
 
 def unbound(op: Operation) -> tuple[Axes, ...]:
@@ -110,7 +112,8 @@ def _range(op: Operation, x: Axes, d: int, positions: slice) -> Axes:
     chosen = np.arange(x[d].size)[positions]
     if positions.step not in (None, 1) and len(chosen) < x[d].size:
         op.pin([x[d]], "every so many channels")
-    return x.with_axis(d, x[d].take(chosen))
+    taken = x[d].take(chosen)
+    return x.with_axis(d, op.part(taken) if len(chosen) < x[d].size else taken)
 
 
 def indexed(op: Operation) -> Axes:

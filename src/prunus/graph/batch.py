@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
-from prunus.graph import Graph, Node
-from prunus.graph.node import PerSample, TensorType
+from prunus.graph.node import Graph, Node, PerSample, TensorType
 from prunus.graph.trace import Call
 
 
