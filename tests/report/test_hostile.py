@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import random
 import re
@@ -20,24 +19,8 @@ from prunus.report.figures.drawing import png, styled, svg
 from prunus.report.figures.palette import Palette
 from prunus.report.findings import Findings
 from prunus.report.pages import PAGES
-from prunus.store import SessionRow, StudyRows
-from report.made_study import Made, made_study, with_text
-
-PAYLOADS = {
-    "script": "<script>window.pwned=1</script>",
-    "attribute": "\"'><img src=x onerror=\"window.pwned=1\" style='color:red'>",
-    "svg title": "</title></desc></svg><svg onload=window.pwned=1>",
-    "style": "</style><style>*{display:none}</style>",
-    "comment": "--><!-- ]]> <![CDATA[ &amp; &#x3c; {{ 7*7 }} {% raw %}",
-    "formula": '=HYPERLINK("http://evil.example")',
-    "terminal": "\x1b[31m\x1b]0;owned\x07\r\n\u202e\u200bgnp.exe",
-    "mathtext": "$\\frac{1}{$ \\$ $x^2_",
-    "code": "``` `<b>` ```",
-    "long": "x" * 20_000,
-    "glyphs": "刈り込み 🌸 عربي \ufffd",
-    "path": "../../../../tmp/pwned\x7f/.",
-}
-OPEN = Made(overrides=("rates=[0,0.8]", "seeds=[0,1]", "training.epochs=2"), failed=(4,), running=(5,))
+from prunus.store import StudyRows
+from report.hostile_names import PAYLOADS, hostile
 
 
 class Elements(HTMLParser):
@@ -51,18 +34,6 @@ class Elements(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes += attrs
-
-
-def hostile(folder: Path, payload: str) -> Path:
-    def change(row: Any) -> Any:
-        if isinstance(row, SessionRow):
-            facts = json.dumps(
-                {f"{payload}{number}": payload for number in range(3)} | {"nested": {payload: [payload]}}
-            )
-            return replace(with_text(row, payload), machine=facts, versions=facts)
-        return with_text(row, payload)
-
-    return made_study(folder, OPEN, change)
 
 
 @pytest.mark.parametrize("name", PAYLOADS)

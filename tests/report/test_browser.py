@@ -1,0 +1,250 @@
+"""The page in a real browser: it asks for nothing, and names in it do nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from prunus.report.build import build_report
+from report.hostile_names import PAYLOADS, hostile
+from report.made_study import Made, made_study
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+pytestmark = pytest.mark.browser
+
+WATCH = """
+window.violations = [];
+document.addEventListener('securitypolicyviolation', event =>
+    window.violations.push(event.violatedDirective));
+"""
+
+
+def no_browser(reason: str) -> NoReturn:
+    """Skip, unless a browser was asked for."""
+    if os.environ.get("PRUNUS_REQUIRE_BROWSER") == "1":
+        pytest.fail(f"PRUNUS_REQUIRE_BROWSER=1, but {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        no_browser("the package playwright is not installed (pip install playwright)")
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        no_browser("there is no Chromium on the path (Debian: apt install chromium)")
+    arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=arguments)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One page opened with the network blocked, and everything it did."""
+
+    def __init__(self, context: BrowserContext, path: Path) -> None:
+        self.requests: list[str] = []
+        self.messages: list[str] = []
+        self.dialogs: list[str] = []
+        self.page: Page = context.new_page()
+        context.route("**/*", lambda route: route.continue_() if route.request.url == path.as_uri() else route.abort())
+        self.page.add_init_script(WATCH)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.messages.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.dialogs.append(dialog.message), dialog.dismiss()))
+        self.page.goto(path.as_uri(), wait_until="load")
+
+    def assert_quiet(self, path: Path) -> None:
+        """One request, for the page itself; nothing on the console, no violation, no dialog."""
+        asked = [url for url in self.requests if not url.startswith("data:")]
+        assert asked == [path.as_uri()]
+        assert self.messages == []
+        assert self.dialogs == []
+        assert self.page.evaluate("window.violations") == []
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = Made(overrides=("seeds=[0,1]", "training.epochs=6"), failed=(4,), running=(5,))
+    return build_report(made_study(tmp_path_factory.mktemp("page"), made))
+
+
+def test_what_watches_the_page_sees_what_it_should(browser: Browser, report: Path, tmp_path: Path) -> None:
+    """The same page with the markup that a name would have to smuggle in: the policy stops it, and the watch tells."""
+    smuggled = (
+        '<p style="color:red" onclick="1"></p><img src="http://localhost:9/a.png"><script>window.pwned=1</script>'
+        '<link rel="stylesheet" href="http://localhost:9/a.css"><iframe src="http://localhost:9/"></iframe>'
+    )
+    path = tmp_path / "report.html"
+    path.write_text(report.read_text().replace("</main>", f"{smuggled}</main>"))
+    context = browser.new_context(offline=True)
+    visit = Visit(context, path)
+    stopped = set(visit.page.evaluate("window.violations"))
+    assert stopped >= {"style-src-attr", "script-src-attr", "script-src-elem", "img-src", "style-src-elem", "frame-src"}
+    assert visit.page.evaluate("window.pwned") is None
+    with pytest.raises(AssertionError):
+        visit.assert_quiet(path)
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_asks_for_nothing_and_complains_of_nothing(browser: Browser, report: Path, scheme: str) -> None:
+    context = browser.new_context(offline=True, color_scheme=scheme)  # type: ignore[arg-type]
+    visit = Visit(context, report)
+    visit.page.locator("footer").scroll_into_view_if_needed()
+    for summary in visit.page.locator("summary").all():
+        summary.click()
+    visit.assert_quiet(report)
+    context.close()
+
+
+def test_dark_figures_follow_the_page(browser: Browser, report: Path) -> None:
+    colors = {}
+    for scheme in ("light", "dark"):
+        context = browser.new_context(offline=True, color_scheme=scheme)  # type: ignore[arg-type]
+        page = Visit(context, report).page
+        colors[scheme] = page.evaluate(
+            """() => [
+                getComputedStyle(document.body).backgroundColor,
+                getComputedStyle(document.querySelector('svg.drawing text')).fill,
+                getComputedStyle(document.querySelector('svg.drawing .series path')).stroke,
+                getComputedStyle(document.querySelector('.swatch')).backgroundColor,
+            ]"""
+        )
+        context.close()
+    assert all(light != dark for light, dark in zip(colors["light"], colors["dark"], strict=True))
+    assert colors["dark"][0] == "rgb(21, 24, 28)"
+
+
+@pytest.mark.parametrize("name", PAYLOADS)
+def test_hostile_names_are_inert(browser: Browser, name: str, tmp_path: Path) -> None:
+    path = build_report(hostile(tmp_path, PAYLOADS[name]))
+    context = browser.new_context(offline=True)
+    visit = Visit(context, path)
+    page = visit.page
+    page.mouse.move(400, 400)
+    for head in page.locator("th button").all()[:3]:
+        head.click()
+    visit.assert_quiet(path)
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("script, style").count() == 2
+    assert page.locator("img, iframe, object, embed, form, base, link:not([rel=icon])").count() == 0
+    assert page.evaluate("document.querySelectorAll('[onload],[onerror],[style]').length") == 0
+    assert page.locator("section[data-failed]").count() == 0
+    context.close()
+
+
+def test_it_can_be_read_without_scripts(browser: Browser, report: Path) -> None:
+    context = browser.new_context(offline=True, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    assert page.locator("h2").all_inner_texts() == [
+        "What was found",
+        "Accuracy while training",
+        "Accuracy lost",
+        "Bit operations",
+        "What it bought",
+        "Discussion",
+        "Diagnoses",
+        "Provenance",
+    ]
+    assert page.locator("svg.drawing").first.is_visible()
+    assert page.locator("table.data").first.is_visible()
+    curve = page.locator("figure:has(.toggle) .reference").first
+    assert curve.is_visible()
+    page.locator(".toggle").first.click()
+    assert not curve.is_visible()  # the published curves are switched off without a script
+    table = page.locator("details table").first
+    assert not table.is_visible()
+    page.locator("details:has(table) summary").first.click()
+    assert table.is_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("width", [375, 768, 1440])
+def test_nothing_sticks_out(browser: Browser, report: Path, width: int) -> None:
+    context = browser.new_context(offline=True, viewport={"width": width, "height": 900})
+    page = Visit(context, report).page
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    context.close()
+
+
+def test_long_names_do_not_stick_out_either(browser: Browser, tmp_path: Path) -> None:
+    path = build_report(hostile(tmp_path, "W" * 400))
+    context = browser.new_context(offline=True, viewport={"width": 375, "height": 900})
+    page = Visit(context, path).page
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") == 375
+    context.close()
+
+
+def test_tables_sort_by_a_click_and_missing_values_stay_last(browser: Browser, report: Path) -> None:
+    context = browser.new_context(offline=True)
+    page = Visit(context, report).page
+    table = page.locator("#summary table.data").first
+    head = table.locator("th", has_text="to unpruned").locator("button")
+    values = "rows => rows.map(row => row.cells[4].dataset.sort)"
+    for direction, sign in (("ascending", 1), ("descending", -1)):
+        head.click()
+        assert table.locator("th", has_text="to unpruned").get_attribute("aria-sort") == direction
+        keys = table.locator("tbody tr").evaluate_all(values)
+        numbers = [sign * float(key) for key in keys if key]
+        assert numbers == sorted(numbers)
+        assert keys[-1] == ""  # the unpruned network has no difference to itself
+        assert len(numbers) > 10
+    context.close()
+
+
+def test_long_tables_filter(browser: Browser, report: Path) -> None:
+    context = browser.new_context(offline=True)
+    page = Visit(context, report).page
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    field = page.locator(".filter input").first
+    field.fill("onnxruntime structured 0.8")
+    rows = page.locator("details:has(.filter) table").first.locator("tbody tr:visible")
+    texts = rows.all_inner_texts()
+    assert texts
+    assert all("onnxruntime" in text and "structured" in text and "0.8" in text for text in texts)
+    context.close()
+
+
+def test_a_reader_of_the_screen_finds_names_for_everything(browser: Browser, report: Path) -> None:
+    context = browser.new_context(offline=True)
+    page = Visit(context, report).page
+    assert page.evaluate("document.documentElement.lang") == "en"
+    assert page.evaluate(
+        """() => [...document.querySelectorAll('svg[role=img]')].every(svg =>
+            svg.getAttribute('aria-labelledby').split(' ').every(id => document.getElementById(id).textContent))"""
+    )
+    assert page.evaluate("[...document.querySelectorAll('table')].every(table => table.caption.textContent.trim())")
+    assert page.evaluate("[...document.querySelectorAll('th')].every(head => head.scope === 'col')")
+    identities = page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
+    assert len(identities) == len(set(identities))
+    levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map(heading => +heading.tagName[1])")
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    context.close()
+
+
+def test_it_prints_with_its_tables_open(browser: Browser, report: Path) -> None:
+    context = browser.new_context(offline=True, color_scheme="dark")
+    page = Visit(context, report).page
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator("nav").is_visible()
+    assert page.locator("details table").first.is_visible()
+    assert page.pdf().startswith(b"%PDF")
+    context.close()
