@@ -29,7 +29,7 @@ def test_the_cut_model_is_smaller_and_the_same_as_the_masked_one() -> None:
 def test_a_plan_survives_json() -> None:
     chosen = plan(channel_groups(chain(), X), {"0": [0]})
     assert Plan.model_validate_json(chosen.model_dump_json()) == chosen
-    assert chosen.positions("2.weight") == {1: (1, 2, 3)}
+    assert chosen.by_tensor()["2.weight"] == {1: (1, 2, 3)}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from prunus.errors import InputError
 from prunus.graph import ChannelGroup
-from prunus.surgery.tensors import tensor_of
+from prunus.surgery.tensors import NamedTensors
 
 Score: TypeAlias = Callable[[nn.Module, ChannelGroup], Tensor]
 Allocation: TypeAlias = Callable[[Mapping[str, Tensor], float], Mapping[str, float]]
@@ -19,12 +19,15 @@ Allocation: TypeAlias = Callable[[Mapping[str, Tensor], float], Mapping[str, flo
 
 def magnitude(model: nn.Module, group: ChannelGroup) -> Tensor:
     """Size of each unit, shape (units,): its L2 norm over the weights that make it, relative to the group's mean."""
-    weights = [member for member in group.producers if tensor_of(model, member.parameter).dim() > 1]
+    tensors = NamedTensors(model)
+    weights = [member for member in group.producers if tensors[member.parameter].dim() > 1]
     total = torch.zeros(group.units, dtype=torch.float64)
     for member in weights or group.producers:
-        weight = tensor_of(model, member.parameter).detach().double().cpu()
+        weight = tensors[member.parameter].detach().double().cpu()
         rows = weight.movedim(member.dim, 0).flatten(1).square().sum(1)
-        norms = torch.stack([rows[list(at)].sum() for at in member.indices]).sqrt()
+        unit = torch.tensor([u for u, at in enumerate(member.indices) for _ in at])
+        positions = torch.tensor([position for at in member.indices for position in at])
+        norms = torch.zeros(group.units, dtype=torch.float64).index_add(0, unit, rows[positions]).sqrt()
         total += norms / norms.mean().clamp_min(torch.finfo(torch.float64).tiny)
     return total
 

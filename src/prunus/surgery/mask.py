@@ -12,7 +12,7 @@ from prunus.graph.copying import fresh_copy
 from prunus.surgery.plan import Plan, kept_units
 from prunus.surgery.reference import masked_network
 from prunus.surgery.removed import kept_after
-from prunus.surgery.tensors import tensor_of
+from prunus.surgery.tensors import NamedTensors
 
 
 def unit_masks(
@@ -41,10 +41,11 @@ def masked(model: nn.Module, plan: Plan, wiring: Wiring | None = None, example_i
     takes that norm over the kept channels. This needs the wiring, or example inputs to find it.
     """
     twin = fresh_copy(model)
+    tensors = NamedTensors(twin)
     with torch.no_grad():
         for cut in plan.cuts:
             if not cut.tensor.endswith("running_var"):
-                tensor = tensor_of(twin, cut.tensor)
+                tensor = tensors[cut.tensor]
                 tensor.index_fill_(cut.dim, torch.tensor(cut.removed, device=tensor.device), 0)
     if not plan.normalised:
         return twin

@@ -43,9 +43,12 @@ class Plan(Frozen):
     changes: tuple[Change, ...] = ()
     normalised: tuple[str, ...] = ()
 
-    def positions(self, tensor: str) -> dict[int, tuple[int, ...]]:
-        """Dimension -> positions that go, of one tensor."""
-        return {cut.dim: cut.removed for cut in self.cuts if cut.tensor == tensor}
+    def by_tensor(self) -> dict[str, dict[int, tuple[int, ...]]]:
+        """Tensor -> dimension -> positions that go."""
+        found: dict[str, dict[int, tuple[int, ...]]] = {}
+        for cut in self.cuts:
+            found.setdefault(cut.tensor, {})[cut.dim] = cut.removed
+        return found
 
 
 def plan(groups: Sequence[ChannelGroup], keep: Mapping[str, Sequence[int] | Sequence[bool] | Any]) -> Plan:

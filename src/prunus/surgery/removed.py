@@ -18,8 +18,9 @@ def kept_after(wiring: Wiring, plan: Plan) -> Kept:
     """
     total: dict[int, int] = {}
     gone: dict[int, int] = {}
+    cuts = plan.by_tensor()
     for name, axes in wiring.tensors.items():
-        positions = plan.positions(name)
+        positions = cuts.get(name, {})
         for dim, axis in enumerate(axes.axes):
             ids, counts = np.unique(wiring.labels.roots(axis.labels), return_counts=True)
             _add(wiring, total, ids, counts)

@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue
 from torch import Tensor, nn
 
 from prunus.spec.part import Frozen
+from prunus.surgery.network import GraphNetwork
 from prunus.surgery.plan import Plan
 
 VERSION = 1
@@ -55,9 +56,13 @@ def structure_of(model: nn.Module) -> Structure:
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers, each under its first name, sorted; those that state_dict leaves out as well."""
+    """Parameters and buffers that are saved, each under its first name, sorted.
+
+    Of a graph, which nobody else can build, these are all; of a class those that its state dictionary has.
+    """
     found = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    return dict(sorted(found.items()))
+    saved = found if isinstance(model, GraphNetwork) else model.state_dict(keep_vars=True)
+    return {name: found[name] for name in sorted(found) if name in saved}
 
 
 def form_of(tensor: Tensor) -> TensorForm:
