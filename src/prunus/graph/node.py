@@ -110,6 +110,10 @@ class Graph:
     live: tuple[str, ...] = ()
     batch_input: str | None = None
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
+        """Nothing in it changes: copies of a network share it."""
+        return self
+
 
 def used_tensors(graph: Graph) -> set[str]:
     """Names of the model's tensors that some operation reads."""

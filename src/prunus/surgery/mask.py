@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from prunus.graph import ChannelGroup, Wiring, wire_model
 from prunus.graph.copying import fresh_copy
+from prunus.graph.kept import Kept
 from prunus.surgery.plan import Plan, kept_units
 from prunus.surgery.reference import masked_network
 from prunus.surgery.removed import kept_after
@@ -34,12 +35,26 @@ def unit_masks(
     return masks
 
 
-def masked(model: nn.Module, plan: Plan, wiring: Wiring | None = None, example_inputs: Any = None) -> nn.Module:
+def masked(model: nn.Module, plan: Plan, example_inputs: Any = None) -> nn.Module:
     """A copy in which every entry that the plan removes is zero; variances of norms, which divide, are left.
 
     Where a norm runs over channels that the plan removes (`plan.normalised`), zeroing is not removing: then the result
-    takes that norm over the kept channels. This needs the wiring, or example inputs to find it.
+    takes that norm over the kept channels. This needs example inputs, to trace the model with.
     """
+    if not plan.normalised:
+        return zeroed(model, plan)
+    wiring = wire_model(model, example_inputs)
+    return masked_in(model, plan, wiring, kept_after(wiring, plan))
+
+
+def masked_in(model: nn.Module, plan: Plan, wiring: Wiring, kept: Kept) -> nn.Module:
+    """`masked` for a model that is wired already."""
+    twin = zeroed(model, plan)
+    return masked_network(twin, wiring, kept).train(model.training) if plan.normalised else twin
+
+
+def zeroed(model: nn.Module, plan: Plan) -> nn.Module:
+    """A copy in which every entry that the plan removes is zero."""
     twin = fresh_copy(model)
     tensors = NamedTensors(twin)
     with torch.no_grad():
@@ -47,7 +62,4 @@ def masked(model: nn.Module, plan: Plan, wiring: Wiring | None = None, example_i
             if not cut.tensor.endswith("running_var"):
                 tensor = tensors[cut.tensor]
                 tensor.index_fill_(cut.dim, torch.tensor(cut.removed, device=tensor.device), 0)
-    if not plan.normalised:
-        return twin
-    wiring = wiring or wire_model(model, example_inputs)
-    return masked_network(twin, wiring, kept_after(wiring, plan)).train(model.training)
+    return twin

@@ -47,6 +47,10 @@ class _Narrowed:
         self._arguments = replace_refs((node.args, node.kwargs), lambda ref: values[ref.name])
         self._results = values[node.name]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Narrowed:
+        """Nothing in it changes: copies of a network share it."""
+        return self
+
     def select(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What is kept of the arguments, and the written numbers adapted to it."""
         numbers = (self.node.args, self.node.kwargs)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections import Counter
 
 from prunus.errors import InputError
 from prunus.graph import Wiring
+from prunus.graph.axes import Axes, Axis
 from prunus.graph.kept import Kept
+from prunus.graph.labels import Labels
 from prunus.surgery.plan import Plan
 
 
@@ -16,17 +18,16 @@ def kept_after(wiring: Wiring, plan: Plan) -> Kept:
     A channel is removed if all of its positions are. Raises `InputError` if the plan takes positions that don't make
     up whole channels of this model.
     """
-    total: dict[int, int] = {}
-    gone: dict[int, int] = {}
+    labels = wiring.labels
+    total: Counter[int] = Counter()
+    gone: Counter[int] = Counter()
     cuts = plan.by_tensor()
     for name, axes in wiring.tensors.items():
-        positions = cuts.get(name, {})
-        for dim, axis in enumerate(axes.axes):
-            ids, counts = np.unique(wiring.labels.roots(axis.labels), return_counts=True)
-            _add(wiring, total, ids, counts)
-            if dim in positions:
-                where = wiring.labels.roots(axis.labels[_valid(name, axis.size, positions[dim])])
-                _add(wiring, gone, *np.unique(where, return_counts=True))
+        for dim, positions in cuts.get(name, {}).items():
+            roots = labels.roots(_dimension(name, axes, dim).labels)
+            total.update(roots.tolist())
+            gone.update(roots[_valid(name, len(roots), positions)].tolist())
+    total, gone = _by_atom(labels, total), _by_atom(labels, gone)
     removed = {atom for atom, count in gone.items() if count == total[atom]}
     kept = Kept(wiring.labels, removed)
     if any(not kept.mask(ids).any() for ids in wiring.findings.parts):
@@ -35,17 +36,28 @@ def kept_after(wiring: Wiring, plan: Plan) -> Kept:
             "a split would have nothing on one side",
             "keep a unit of each part",
         )
-    for cut in plan.cuts:
-        cut_axes = wiring.tensors.get(cut.tensor)
-        if cut_axes is None or kept.count(cut_axes[cut.dim]) != cut_axes[cut.dim].size - len(cut.removed):
-            raise _foreign(cut.tensor)
+    if unknown := cuts.keys() - wiring.tensors.keys():
+        raise _foreign(min(unknown))
+    for name, axes in wiring.tensors.items():
+        gone_here = {dim: len(positions) for dim, positions in cuts.get(name, {}).items()}
+        if any(axis.size - kept.count(axis) != gone_here.get(dim, 0) for dim, axis in enumerate(axes.axes)):
+            raise _foreign(name)
     return kept
 
 
-def _add(wiring: Wiring, counts: dict[int, int], ids: np.ndarray, times: np.ndarray) -> None:
-    for label, count in zip(ids.tolist(), times.tolist(), strict=True):
-        for atom in wiring.labels.atoms(label):
-            counts[atom] = counts.get(atom, 0) + count
+def _by_atom(labels: Labels, counts: Counter[int]) -> Counter[int]:
+    """Positions per atom, from positions per label."""
+    found: Counter[int] = Counter()
+    for label, count in counts.items():
+        for atom in labels.atoms(label):
+            found[atom] += count
+    return found
+
+
+def _dimension(name: str, axes: Axes, dim: int) -> Axis:
+    if dim >= axes.rank:
+        raise _foreign(name)
+    return axes[dim]
 
 
 def _valid(name: str, size: int, positions: tuple[int, ...]) -> list[int]:

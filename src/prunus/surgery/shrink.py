@@ -15,7 +15,7 @@ from prunus.graph.batch import FixedBatchError, larger_batch, with_free_batch
 from prunus.graph.kept import Kept
 from prunus.graph.trace import as_call
 from prunus.surgery.explain import Numbers, adapt_attributes, changed_numbers
-from prunus.surgery.mask import masked
+from prunus.surgery.mask import masked_in
 from prunus.surgery.network import GraphNetwork
 from prunus.surgery.plan import Plan
 from prunus.surgery.randomise import randomised
@@ -56,7 +56,7 @@ def shrink(model: nn.Module, plan: Plan, example_inputs: Any, wiring: Wiring | N
     wiring = wiring or wire_model(model, example_inputs)
     kept = kept_after(wiring, plan)
     twin = randomised(model)
-    proofs = [(original, masked(original, plan, wiring=wiring)) for original in (twin, model)]
+    proofs = [(original, masked_in(original, plan, wiring, kept)) for original in (twin, model)]
     for form in _forms(model, plan, example_inputs, wiring, kept):
         try:
             deviation = max(verify(reference, form.make(original), example_inputs) for original, reference in proofs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 from torch import Tensor, nn
@@ -38,6 +38,10 @@ class Structure(Frozen):
     graph: JsonValue = None
     tensors: dict[str, TensorForm] = Field(default_factory=dict)
     training: bool = False
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Structure:
+        """Nothing in it changes: copies of a model share it."""
+        return self
 
 
 def remember(model: nn.Module, structure: Structure) -> nn.Module:
