@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from prunus.errors import PrunusError
 from prunus.export import WrittenFile, write_safetensors
-from prunus.measure import Builder
-from prunus.models import build_model
-from prunus.spec import Part, Trial
+from prunus.measure import Builder, named_model
+from prunus.spec import Trial
 from prunus.store import ProblemRow, write_atomically
 from prunus.surgery import Plan, cut, verify
 from prunus.surgery import plan as make_plan
@@ -52,26 +49,9 @@ def finish(state: TrainingState, trial: Trial, loaded: Loaded, folder: StudyFold
     return FinalNetwork(model, deviation, file, tuple(problems))
 
 
-def builder(trial: Trial, loaded: Loaded, folder: StudyFolder) -> Builder:
-    """How any process builds the final network of a finished trial, for its weights to be read into."""
-    where = folder.plan(trial.digest)
-    return Builder(
-        function=f"{__name__}:build_final",
-        arguments={
-            "model": trial.model.model_dump(mode="json"),
-            "input_shape": list(loaded.dataset.input_shape),
-            "classes": len(loaded.dataset.classes),
-            "plan": str(where) if where.exists() else None,
-        },
-    )
-
-
-def build_final(model: Any, input_shape: list[int], classes: int, plan: str | None) -> nn.Module:
-    """Build a network and cut it by the plan of that path, if there is one; its weights are still to be read."""
-    whole = build_model(Part.model_validate(model), tuple(input_shape), classes)
-    if plan is None:
-        return whole
-    return cut(whole, Plan.model_validate_json(Path(plan).read_bytes()), torch.zeros(1, *input_shape))
+def builder(trial: Trial, loaded: Loaded) -> Builder:
+    """How any process builds the unpruned network of a trial, which the final one's file is cut from and read into."""
+    return named_model(trial.model, loaded.dataset.input_shape, len(loaded.dataset.classes))
 
 
 def _cuttable(trial: Trial, pruner: Pruner) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from prunus.errors import PrunusError
-from prunus.export import OnnxTemplates, read_safetensors, write_onnx
+from prunus.export import OnnxTemplates, read_network, write_onnx
 from prunus.measure import MemoryHost, Variant, measure_latency, runtime_of
 from prunus.spec import Trial
 from prunus.store import LatencyRow, MemoryRow, ProblemRow, write_result
@@ -31,8 +31,7 @@ def _files(block: Block, folder: StudyFolder, loaded: Loaded, tell: Tell) -> Ite
     templates = OnnxTemplates()
     for digest in block.trials:
         try:
-            model = builder(loaded.trials[digest], loaded, folder).build().eval()
-            read_safetensors(folder.weights(digest), model)
+            model = read_network(folder.weights(digest), builder(loaded.trials[digest], loaded).build).eval()
             written = write_onnx(model, example(loaded.dataset), folder.onnx(digest), templates)
             yield file_row(digest, written, folder)
         except PrunusError as error:
@@ -109,7 +108,7 @@ def _variant(trial: Trial, folder: StudyFolder, loaded: Loaded) -> Variant:
     return Variant(
         input_shape=loaded.dataset.input_shape,
         files={kind: path for kind, path in files.items() if path.exists()},
-        builder=builder(trial, loaded, folder),
+        builder=builder(trial, loaded),
     )
 
 
