@@ -10,10 +10,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from prunus import surgery
 from prunus.errors import InputError, PrunusError, nearest
 from prunus.export.written import WrittenFile
-from prunus.surgery.saving import KEY
+from prunus.surgery import saving
 from prunus.surgery.structure import named_tensors
 
 
@@ -24,7 +23,7 @@ def write_safetensors(model: nn.Module, path: Path) -> WrittenFile:
     Raises `PrunusError` where the file does not hold what the model does; it is then removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    surgery.save(model, path)
+    saving.save(model, path)
     if not _equal_bits(_read(path)[0], named_tensors(model)):
         path.unlink()
         raise PrunusError(f"The file {path} did not hold the model's weights", "they came back different", "try again")
@@ -38,8 +37,8 @@ def read_network(path: Path, build: Callable[[], nn.Module] | None) -> nn.Module
     build: makes the unpruned network; a file that holds the whole graph needs none. Files of other programs go too.
     Raises `InputError` that names the file and what does not fit.
     """
-    if KEY in _read(path)[1]:
-        return surgery.load(path, build)
+    if saving.KEY in _read(path)[1]:
+        return saving.load(path, build)
     if build is None:
         raise InputError(f"The file {path} holds weights alone", "it was not said how the network is built", "say it")
     model = build()
