@@ -1,1 +1,115 @@
-"""prunus."""
+"""Prune a PyTorch network, train it, and see what the pruning really bought.
+
+The public names, a table of contents. Each is imported when it is first used: importing prunus imports no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prunus.cost import LayerCost, NetworkCost, count_cost
+    from prunus.data import Dataset, Split, load_data
+    from prunus.errors import InputError, MissingError, PrunusError, StoreError, TrialsFailedError
+    from prunus.export import WrittenFile, read_network, write_onnx, write_safetensors
+    from prunus.graph import ChannelGroup, channel_groups
+    from prunus.measure import MemoryHost, Sample, Variant, measure_latency
+    from prunus.models import build_model
+    from prunus.report import build_report
+    from prunus.spec import (
+        Measurement,
+        Part,
+        Recipe,
+        Study,
+        Training,
+        builtin_recipes,
+        builtin_studies,
+        load_study,
+    )
+    from prunus.store import StudyRows, read_study
+    from prunus.surgery import Plan, Pruned, ShrinkReport, load, prune_channels, recalibrate, save
+    from prunus.sweep.run import Options, Outcome, run_study
+    from prunus.train import Pruner
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ChannelGroup",
+    "Dataset",
+    "InputError",
+    "LayerCost",
+    "Measurement",
+    "MemoryHost",
+    "MissingError",
+    "NetworkCost",
+    "Options",
+    "Outcome",
+    "Part",
+    "Plan",
+    "Pruned",
+    "Pruner",
+    "PrunusError",
+    "Recipe",
+    "Sample",
+    "ShrinkReport",
+    "Split",
+    "StoreError",
+    "Study",
+    "StudyRows",
+    "Training",
+    "TrialsFailedError",
+    "Variant",
+    "WrittenFile",
+    "build_model",
+    "build_report",
+    "builtin_recipes",
+    "builtin_studies",
+    "channel_groups",
+    "count_cost",
+    "load",
+    "load_data",
+    "load_study",
+    "measure_latency",
+    "prune_channels",
+    "read_network",
+    "read_study",
+    "recalibrate",
+    "run_study",
+    "save",
+    "write_onnx",
+    "write_safetensors",
+]
+
+_CONTENTS = {
+    "prunus.spec": (
+        "Study", "Recipe", "Training", "Measurement", "Part", "load_study", "builtin_studies", "builtin_recipes",
+    ),
+    "prunus.sweep.run": ("run_study", "Options", "Outcome"),
+    "prunus.store": ("read_study", "StudyRows"),
+    "prunus.report": ("build_report",),
+    "prunus.data": ("load_data", "Dataset", "Split"),
+    "prunus.models": ("build_model",),
+    "prunus.train": ("Pruner",),
+    "prunus.surgery": ("prune_channels", "Pruned", "Plan", "ShrinkReport", "recalibrate", "save", "load"),
+    "prunus.graph": ("channel_groups", "ChannelGroup"),
+    "prunus.cost": ("count_cost", "NetworkCost", "LayerCost"),
+    "prunus.measure": ("measure_latency", "Sample", "Variant", "MemoryHost"),
+    "prunus.export": ("write_onnx", "write_safetensors", "read_network", "WrittenFile"),
+    "prunus.errors": ("PrunusError", "InputError", "TrialsFailedError", "StoreError", "MissingError"),
+}  # fmt: skip
+_PLACES = {name: module for module, names in _CONTENTS.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name where it is asked for first."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return [*__all__, "__version__"]

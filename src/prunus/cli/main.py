@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from prunus import __version__
 from prunus.cli.bench import bench
 from prunus.cli.cost import cost
 from prunus.cli.doctor import doctor
@@ -34,9 +35,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"prunus {version('prunus')}")
+        typer.echo(f"prunus {__version__}")
         raise typer.Exit
 
 

@@ -16,7 +16,7 @@ def run(
     study: Annotated[str, typer.Argument(help="A built-in study, a TOML file, or the folder of a started study.")] = (
         "digits"
     ),
-    out: Annotated[Path | None, typer.Option(help="The study's folder.  [default: studies/NAME]")] = None,
+    out: Annotated[Path | None, typer.Option(show_default="studies/NAME", help="The study's folder.")] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the study, such as training.epochs=10."),

@@ -42,8 +42,9 @@ class StudyRows:
     sessions: tuple[SessionRow, ...]
 
 
-def read_study(folder: Path) -> StudyRows:
+def read_study(folder: str | Path) -> StudyRows:
     """Read a study's rows, of a running or a finished study. Raises `StoreError` if there are none."""
+    folder = Path(folder)
     with Store(folder) as store, store.snapshot():
         sessions = store.rows(SessionRow)
         if not sessions:

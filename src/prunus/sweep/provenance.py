@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import prunus
 from prunus.errors import StoreError
 from prunus.measure.machine import describe_machine, package_versions
 from prunus.spec import Study
@@ -41,7 +40,7 @@ def now() -> str:
 def code_digest(study: Study) -> str:
     """Digest of prunus' own source and of the user's Python files that the study names."""
     digest = hashlib.sha256()
-    root = Path(prunus.__file__).parent
+    root = Path(__file__).parents[1]
     for path in [*sorted(root.rglob("*.py")), *user_files(study)]:
         digest.update(path.name.encode())
         digest.update(path.read_bytes())

@@ -71,13 +71,16 @@ class Options:
     command: str = ""
 
 
-def run_study(study: Study, folder: Path, options: Options, observe: Observer = lambda _: None) -> Outcome:
+def run_study(
+    study: Study, folder: str | Path, options: Options = Options(), observe: Observer = lambda _: None
+) -> Outcome:
     """Run what is not finished of a study in its folder, then measure; or continue where an earlier run stopped.
 
     Errors: `InputError` for a study that cannot be run, `StoreError` for a folder in use or begun under other
     conditions, `MissingError` for a full disk. Whatever was stored before stays.
     """
     try:
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "payoff").mkdir(exist_ok=True)
     except OSError as error:
