@@ -236,6 +236,27 @@ def test_one_recipe_that_does_supports_a_statement_about_what_is_possible(comple
     assert verdict("faster", change(complete)) == "supported"
 
 
+def test_recipes_that_prune_the_output_layer_do_not_show_what_structures_are_worth(complete: StudyRows) -> None:
+    collapse = accuracy("reference-structured", 0.95, 0.4, 8, 0.9)
+    kept = changes(UNPRUNED, collapse, *(accuracy(name, 0.95, 0.4, 8) for name in STRUCTURED[1:]))
+    assert verdict("falls", kept(complete)) == "not supported"
+    alone = changes(only("reference-structured"), UNPRUNED, collapse)
+    assert verdict("falls", alone(complete)) == "supported"
+
+
+def test_a_setting_in_which_it_is_slower_outweighs_those_in_which_it_is_faster(complete: StudyRows) -> None:
+    faster = with_latency(with_recipes(complete, "structured"), "structured", 0.5)
+    trials = {trial.trial for trial in faster.trials if trial.recipe == "structured"}
+    slow = tuple(
+        replace(row, latency_ms=3 * row.latency_ms)
+        if row.trial in trials and (row.runtime, row.batch_size) == ("torch", 64)
+        else row
+        for row in faster.latencies
+    )
+    assert verdict("faster", faster) == "supported"
+    assert verdict("faster", replace(faster, latencies=slow)) == "not supported"
+
+
 def test_evidence_is_given_for_each_recipe_apart(complete: StudyRows) -> None:
     (statement,) = [one for one in STATEMENTS if one.key == "3"]
     evidence = judged(statement, Findings(complete)).evidence

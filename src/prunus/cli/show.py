@@ -53,8 +53,10 @@ def _print(findings: Findings) -> None:
     for recipe, rows in groupby(findings.summary, key=lambda row: row.recipe):
         console.print(Text("unpruned" if recipe is None else _plain(recipe), style="bold"))
         console.print(_block(list(rows), header=False))
-    timed = next((row.latency_setting for row in findings.summary if row.latency_setting), None)
-    console.print(Text(_plain(f"All but accuracy is relative to unpruned. Latency: {timed or 'not measured'}."), "dim"))
+    settings = ", ".join(setting.label for setting in findings.latencies.settings) or "nothing was timed"
+    console.print(
+        Text(_plain(f"Relative to unpruned, but for accuracy. Latency: from best to worst of: {settings}."), "dim")
+    )
     for one in findings.failures.failed:
         console.print(Text(_plain(f"failed: {one.trial}, after {one.epochs} epochs: {one.kind}: {one.error}")))
     typer.echo(_plain(progress(findings)), err=True)
@@ -67,7 +69,7 @@ def _block(rows: list[SummaryInfo], *, header: bool) -> RichTable:
     from rich.table import Table
     from rich.text import Text
 
-    from prunus.report.forms import ACCURACY, PERCENT, POINTS, RATE, TIMES
+    from prunus.report.forms import ACCURACY, PERCENT, POINTS, RATE, TIMES, TIMES_SPAN
 
     table = Table(box=None, show_header=header, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     for title, width in COLUMNS:
@@ -82,7 +84,7 @@ def _block(rows: list[SummaryInfo], *, header: bool) -> RichTable:
             PERCENT.show(row.effective_macs_share),
             PERCENT.show(row.effective_bops_share),
             TIMES.show(row.size_ratio),
-            _with_half_width(TIMES, row.latency_ratio),
+            TIMES_SPAN.show(tuple(one.ratio.mean for one in row.latencies if one.ratio)),
         )
         table.add_row(*(Text(_plain(cell)) for cell in cells))
     return table
@@ -91,13 +93,13 @@ def _block(rows: list[SummaryInfo], *, header: bool) -> RichTable:
 COLUMNS = (
     ("rate", 5),
     ("trials", 6),
-    ("accuracy, %", 13),
-    ("points", 13),
+    ("accuracy, %", 12),
+    ("points", 12),
     ("zero %", 6),
     ("MACs %", 6),
     ("BOPs %", 6),
     ("size", 5),
-    ("latency", 10),
+    ("latency", 12),
 )
 """Heads and widths; `2+1!/3` are trials that finished, failed, and are planned."""
 

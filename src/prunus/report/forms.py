@@ -143,6 +143,35 @@ class Bounds:
 
 
 @dataclass(frozen=True)
+class Span:
+    """Several numbers of one form, from the smallest to the largest; two CSV columns."""
+
+    number: Number
+    macro: str = "number"
+
+    def show(self, value: Any) -> str:
+        """`smallest to largest`."""
+        shown = [self.number.show(bound) for bound in self._bounds(value)]
+        return MISSING if not shown else shown[0] if shown[0] == shown[1] else f"{shown[0]} to {shown[1]}"
+
+    def sort_key(self, value: Any) -> str:
+        """The smallest."""
+        return self.number.sort_key(next(iter(self._bounds(value)), None))
+
+    def csv_titles(self, title: str) -> tuple[str, ...]:
+        """The smallest and the largest."""
+        return f"{title} smallest", f"{title} largest"
+
+    def csv_values(self, value: Any) -> tuple[object, ...]:
+        """Bare numbers."""
+        return tuple(self.number.scaled(bound) for bound in self._bounds(value)) or ("", "")
+
+    @staticmethod
+    def _bounds(value: Any) -> tuple[float, ...]:
+        return (min(value), max(value)) if value else ()
+
+
+@dataclass(frozen=True)
 class Listed(Text):
     """Several short texts, one below the other."""
 
@@ -223,4 +252,4 @@ EVIDENCE = Listed(macro="evidence")
 ACCURACY_INTERVAL = Bounds(ACCURACY)
 POINTS_INTERVAL = Bounds(POINTS)
 RATIO_INTERVAL = Bounds(RATIO)
-TIMES_INTERVAL = Bounds(TIMES)
+TIMES_SPAN = Span(TIMES)

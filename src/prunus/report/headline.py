@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from prunus.report.analysis.summary import SummaryInfo
 from prunus.report.findings import Findings
-from prunus.report.forms import TIMES
-from prunus.report.words import accuracy, counted, joined, percent, points, times
+from prunus.report.forms import POINTS, TIMES
+from prunus.report.statistics import Interval
+from prunus.report.words import accuracy, counted, joined, percent, points, span, times
 
 KEEPS_WITHIN = 0.01
 
@@ -82,52 +83,56 @@ def collapse(findings: Findings) -> str | None:
 
 def unstructured_time(findings: Findings) -> str | None:
     """Whether zeros alone bought any time."""
-    timed = [
-        row
-        for row in findings.summary
-        if row.latency_ratio and row.recipe in {recipe.name for recipe in findings.recipes_of("unstructured")}
-    ]
+    names = [recipe.name for recipe in findings.recipes_of("unstructured")]
+    timed = [row for row in findings.summary if row.recipe in names and _ratios(row)]
     if not timed:
         return None
     row = max(timed, key=lambda row: row.rate)
-    cost = findings.cost.get((row.recipe, row.rate))
-    theory = f" against a theoretical speed-up of {TIMES.show(cost.theoretical_speedup)}" if cost else ""
+    speedup = findings.cost[row.recipe, row.rate].theoretical_speedup
+    theory = f", while the theoretical speed-up is {TIMES.show(speedup)}" if speedup else ""
     return (
-        f"Zeros alone: `{row.recipe}` at rate {row.rate:g} takes {times(row.latency_ratio)} of the unpruned "
-        f"network's time ({row.latency_setting}){theory}."
+        f"Zeros alone: `{row.recipe}` at rate {row.rate:g} takes {span([ratio.mean for ratio in _ratios(row)])} of the "
+        f"unpruned network's time{theory}."
     )
 
 
 def fastest(findings: Findings) -> str | None:
-    """The fastest measured network, and its accuracy."""
-    timed = [row for row in findings.summary if row.latency_ratio and row.latency_ratio.is_below(1)]
-    if not timed:
-        measured = any(row.latency_ratio and row.latency_ratio.known for row in findings.summary)
-        return "No pruned network was measurably faster than the unpruned one." if measured else None
-    best = min(timed, key=lambda row: row.latency_ratio.mean if row.latency_ratio else 1)
-    size = f" and {percent(best.size_ratio)} of its {best.file_format} bytes" if best.size_ratio is not None else ""
+    """The fastest measured network, in how many settings it is faster, and its accuracy."""
+    timed = [(row, one) for row in findings.summary for one in row.latencies if one.ratio and one.ratio.known]
+    faster = [(row, one) for row, one in timed if one.ratio and one.ratio.is_below(1)]
+    if not faster:
+        return "No pruned network was measurably faster than the unpruned one." if timed else None
+    best, one = min(faster, key=lambda pair: pair[1].ratio.mean if pair[1].ratio else 1)
+    count = sum(ratio.is_below(1) for ratio in _ratios(best))
+    size = f" Its {best.file_format} file has {percent(best.size_ratio)} of the bytes." if best.size_ratio else ""
     return (
-        f"The fastest is `{best.recipe}` at rate {best.rate:g}: {times(best.latency_ratio)} of the unpruned "
-        f"network's time ({best.latency_setting}){size}, at {accuracy(best.accuracy)} ({points(best.difference)})."
+        f"The fastest is `{best.recipe}` at rate {best.rate:g}: {times(one.ratio)} of the unpruned network's time "
+        f"({one.setting}), faster in {count} of {counted(len(best.latencies), 'measured setting')}, at "
+        f"{accuracy(best.accuracy)} ({points(best.difference)}).{size}"
     )
 
 
 def ends_lower(findings: Findings) -> str | None:
-    """Which recipes lose accuracy at their highest rate, and which show no difference."""
+    """Which recipes lose accuracy at their highest rate, and of which the seeds do not tell."""
     tops = {row.recipe: row for row in findings.summary if row.recipe is not None and row.difference}
-    lower = [f"`{name}`" for name, row in tops.items() if row.reading == "lower"]
-    same = [f"`{name}`" for name, row in tops.items() if row.reading == "no difference shown"]
-    parts = []
-    if lower:
-        parts.append(f"{_listed(lower)} end{'s' if len(lower) == 1 else ''} below the unpruned network")
-    if same:
-        other = "it" if lower else "the unpruned network"
-        parts.append(f"{_listed(same)} show{'s' if len(same) == 1 else ''} no difference to {other}")
-    return f"At the highest rate {'; '.join(parts)} (95 % intervals, paired by seed)." if parts else None
+    lower = [_with_points(row) for row in tops.values() if row.reading == "lower"]
+    same = [_with_points(row) for row in tops.values() if row.reading == "no difference shown"]
+    parts = [f"{_listed(lower)} end{'s' if len(lower) == 1 else ''} below the unpruned network"] if lower else []
+    parts += [f"for {_listed(same)} the seeds show no difference to it"] if same and lower else []
+    parts += [f"the seeds show no difference to the unpruned network for {_listed(same)}"] if same and not lower else []
+    return f"At the highest rate {'; '.join(parts)} (means; 95 % intervals paired by seed)." if parts else None
+
+
+def _with_points(row: SummaryInfo) -> str:
+    return f"`{row.recipe}` ({POINTS.show(row.difference.mean) if row.difference else ''} points)"
 
 
 def _listed(names: list[str]) -> str:
     return joined(names) if len(names) <= 6 else f"{', '.join(names[:5])} and {len(names) - 5} more"
+
+
+def _ratios(row: SummaryInfo) -> list[Interval]:
+    return [one.ratio for one in row.latencies if one.ratio]
 
 
 def _keeps(row: SummaryInfo) -> bool:

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from prunus.report.analysis.costs import costs_info
 from prunus.report.analysis.latencies import Latencies, Setting, latencies_info
 from prunus.report.analysis.memories import memories_info
 from prunus.report.analysis.sizes import sizes_info
+from prunus.report.analysis.speedups import speedups_info
 from prunus.store import FileRow, LatencyRow, MemoryRow
-from report.tiny import grid
+from report.tiny import cost, grid
 
 
 def timed(name: str, *milliseconds: float, runtime: str = "torch", batch: int = 1) -> list[LatencyRow]:
@@ -48,10 +50,17 @@ def test_a_seed_whose_control_was_not_timed_is_compared_with_the_one_that_was() 
     assert pruned.ratio.mean == 0.5
 
 
-def test_the_leading_setting_is_the_fastest_of_the_smallest_batch() -> None:
-    rows = timed("u0", 3.0) + timed("u0", 1.0, runtime="onnxruntime") + timed("u0", 0.5, batch=64)
-    assert Latencies(latencies_info(grid(latencies=rows))).leading == Setting("onnxruntime", 1, 1)
-    assert Latencies(()).leading is None
+def test_speedups_are_given_for_every_setting() -> None:
+    tables = {
+        "epochs": (),
+        "costs": [cost("u0", 100, 100), cost("s0", 50, 25)],
+        "latencies": timed("u0", 3.0) + timed("s0", 1.0) + timed("u0", 1.0, batch=64) + timed("s0", 2.0, batch=64),
+    }
+    study = grid(**tables)
+    latencies = Latencies(latencies_info(study))
+    assert latencies.settings == (Setting("torch", 1, 1), Setting("torch", 64, 1))
+    found = speedups_info(costs_info(study), latencies)
+    assert [(one.setting.batch_size, one.theoretical, one.measured) for one in found] == [(1, 4.0, 3.0), (64, 4.0, 0.5)]
 
 
 def test_memory_is_less_that_of_the_process_without_the_network() -> None:

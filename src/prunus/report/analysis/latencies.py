@@ -93,14 +93,6 @@ class Latencies:
         """All settings anything was timed in."""
         return tuple(sorted({info.setting for info in self.infos}))
 
-    @cached_property
-    def leading(self) -> Setting | None:
-        """The setting that stands for all in a summary: the unpruned network's fastest of the smallest batch."""
-        control = [info for info in self.infos if info.recipe is None]
-        smallest = min((info.setting.batch_size for info in control), default=0)
-        candidates = [info for info in control if info.setting.batch_size == smallest]
-        return min(candidates, key=lambda info: info.p50_ms).setting if candidates else None
-
     def of(self, recipe: str | None, rate: float, setting: Setting | None) -> LatencyInfo | None:
         """One cell in one setting."""
         return self._by_key.get((recipe, rate, setting))

@@ -14,6 +14,15 @@ from prunus.report.statistics import Interval, ratio
 
 
 @dataclass(frozen=True)
+class TimedInfo:
+    """A cell's median latency in one setting, and its ratio to the unpruned network's."""
+
+    setting: str
+    p50_ms: float
+    ratio: Interval | None
+
+
+@dataclass(frozen=True)
 class SummaryInfo:
     """One cell. Shares and ratios are of the unpruned network; `recipe` is None for that one itself."""
 
@@ -31,9 +40,7 @@ class SummaryInfo:
     file_format: str | None
     size_bytes: float | None  # measured
     size_ratio: float | None
-    latency_setting: str | None
-    latency_p50_ms: float | None  # measured
-    latency_ratio: Interval | None
+    latencies: tuple[TimedInfo, ...]  # measured; one per setting
 
 
 def summary_info(
@@ -43,7 +50,7 @@ def summary_info(
     sizes: tuple[SizeInfo, ...],
     latencies: Latencies,
 ) -> tuple[SummaryInfo, ...]:
-    """All cells, the control first; of several file formats the first, of several settings the leading one."""
+    """All cells, the control first; of several file formats the first."""
     first_size: dict[tuple[str | None, float], SizeInfo] = {}
     for size in sizes:
         first_size.setdefault((size.recipe, size.rate), size)
@@ -56,7 +63,7 @@ def summary_info(
 def _summary(
     grid: Grid, cell: Cell, loss: LossInfo, cost: CostInfo, size: SizeInfo | None, latencies: Latencies
 ) -> SummaryInfo:
-    timed = latencies.of(cell.recipe, cell.rate, latencies.leading)
+    timed = [latencies.of(cell.recipe, cell.rate, setting) for setting in latencies.settings]
     return SummaryInfo(
         recipe=cell.recipe,
         rate=cell.rate,
@@ -72,7 +79,5 @@ def _summary(
         file_format=size.format if size else None,
         size_bytes=size.size_bytes if size else None,
         size_ratio=size.ratio if size else None,
-        latency_setting=latencies.leading.label if timed and latencies.leading else None,
-        latency_p50_ms=timed.p50_ms if timed else None,
-        latency_ratio=timed.ratio if timed else None,
+        latencies=tuple(TimedInfo(one.setting.label, one.p50_ms, one.ratio) for one in timed if one),
     )

@@ -27,8 +27,8 @@ def draw(rows: tuple[SummaryInfo, ...], recipes: tuple[str, ...], palette: Palet
         if not own:
             continue
         shift = 0.007 * (index - (len(recipes) - 1) / 2)  # so that equal values do not hide each other
-        for axes, group in ((whole, f"series-{index}"), (near, f"series-near-{index}")):
-            _line(axes, [*control, *own], shift, palette, name, group)
+        for axes, group, alpha in ((whole, f"series-{index}", 0.75), (near, f"series-near-{index}", 0.35)):
+            _line(axes, [*control, *own], shift, palette, name, group, alpha)
             titles[group] = f"{label(name, 60)}: {accuracy(own[-1][1])} at rate {own[-1][0]:g}"
         color, marker = palette.recipe(name), palette.marker(name)
         handles.append(Line2D([], [], label=label(name, 34), color=color, marker=marker, markersize=5.5))
@@ -45,7 +45,7 @@ def draw(rows: tuple[SummaryInfo, ...], recipes: tuple[str, ...], palette: Palet
     return Drawing(figure, titles)
 
 
-def _line(axes: Axes, points: Line, shift: float, palette: Palette, name: str, group: str) -> None:
+def _line(axes: Axes, points: Line, shift: float, palette: Palette, name: str, group: str, alpha: float) -> None:
     color = palette.recipe(name)
     rates = [rate + (shift if rate > 0 else 0) for rate, _ in points]
     means = [100 * value.mean for _, value in points]
@@ -53,7 +53,7 @@ def _line(axes: Axes, points: Line, shift: float, palette: Palette, name: str, g
     for rate, (_, value) in zip(rates, points, strict=True):
         if value.low is not None and value.high is not None:
             ends = [max(100 * value.low, 0), min(100 * value.high, 100)]
-            axes.plot([rate, rate], ends, color=color, linewidth=1, alpha=0.7)
+            axes.plot([rate, rate], ends, color=color, linewidth=1, alpha=alpha)
 
 
 def _magnify(axes: Axes, values: list[Interval], control: Line) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import ClassVar
 
+from prunus.report.analysis.latencies import Setting
 from prunus.report.content import Block, Chart, Group, Paragraph
 from prunus.report.figures import latency, speedup
 from prunus.report.findings import Findings
@@ -56,23 +57,25 @@ def _latency(findings: Findings) -> tuple[Block, ...]:
         table=table,
         caption="Variants were timed in interleaved rounds; intervals are a bootstrap over rounds (2,000 resamples).",
     )
-    return (chart, *_speedup(findings))
+    return (chart, *_speedup(findings, settings))
 
 
-def _speedup(findings: Findings) -> tuple[Block, ...]:
-    setting = findings.latencies.leading
-    points = tuple(one for one in findings.speedups if is_drawn(findings, one.recipe, one.rate))
-    if setting is None or not points:
+def _speedup(findings: Findings, settings: tuple[Setting, ...]) -> tuple[Block, ...]:
+    points = tuple(
+        one for one in findings.speedups if one.setting in settings and is_drawn(findings, one.recipe, one.rate)
+    )
+    if not points:
         return ()
     return (
         Chart(
             name="speed-up",
             title="Theoretical speed-up, and what arrives",
-            description="A mark per recipe and rate: theoretical speed-up by effective MACs on the horizontal axis, "
-            "measured speed-up on the vertical one, both logarithmic; the diagonal is where they agree. The table "
-            "has the numbers.",
-            draw=partial(speedup.draw, points, setting.label),
+            description="For each runtime and batch size, a mark per recipe and rate: theoretical speed-up by "
+            "effective MACs on the horizontal axis, measured speed-up on the vertical one, both logarithmic; the "
+            "diagonal is where they agree. The table has the numbers.",
+            draw=partial(speedup.draw, points, settings),
             table=speedups_table(findings),
-            caption=f"Measured with {setting.label}.",
+            caption="On the dashed diagonal a network is as much faster as its multiplications are fewer; on the "
+            "horizontal line it is not faster at all.",
         ),
     )

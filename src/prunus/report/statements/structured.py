@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from prunus.report.analysis.latencies import LatencyInfo
+from prunus.report.analysis.losses import LossInfo
+from prunus.report.analysis.recipes import RecipeTraits
 from prunus.report.findings import Findings
 from prunus.report.statements.control import FINE, control_of_weights
 from prunus.report.statements.measured import top_latencies, top_memories
 from prunus.report.statements.statement import Evidence, Statement, decided, unmeasured
 from prunus.report.words import accuracy, counted, points, span, times
 
-LESS_MEMORY = 0.95
+LESS, MORE = 0.95, 1.05
 PARALLEL_SLACK = 1.1
 
 
@@ -20,12 +22,13 @@ def faster(findings: Findings) -> tuple[Evidence, ...]:
         timed = top_latencies(findings, recipe.name)
         if timed:
             ratios = [info.ratio for info in timed if info.ratio]
-            won = sum(ratio.is_below(1) for ratio in ratios)
+            won, lost = sum(ratio.is_below(1) for ratio in ratios), sum(ratio.is_above(1) for ratio in ratios)
             text = (
-                f"at rate {timed[0].rate:g} faster in {won} of {counted(len(timed), 'measured setting')}; latency "
-                f"{span([ratio.mean for ratio in ratios])} of the unpruned network's{_best(timed)}."
+                f"at rate {timed[0].rate:g} faster in {won} and slower in {lost} of "
+                f"{counted(len(timed), 'measured setting')}; latency {span([ratio.mean for ratio in ratios])} of "
+                f"the unpruned network's{_best(timed)}."
             )
-            found.append(Evidence(recipe.name, text, decided(won == len(timed))))
+            found.append(Evidence(recipe.name, text, decided(won > len(timed) / 2 and not lost)))
     return tuple(found) or unmeasured("No structured recipe was timed beside the unpruned network.")
 
 
@@ -36,12 +39,12 @@ def less_memory(findings: Findings) -> tuple[Evidence, ...]:
         measured = top_memories(findings, recipe.name)
         if measured:
             ratios = [info.ratio for info in measured if info.ratio is not None]
-            won = sum(ratio <= LESS_MEMORY for ratio in ratios)
+            won, lost = sum(ratio <= LESS for ratio in ratios), sum(ratio >= MORE for ratio in ratios)
             text = (
-                f"at rate {measured[0].rate:g} at least 5 % less in {won} of "
+                f"at rate {measured[0].rate:g} at least 5 % less in {won} and 5 % more in {lost} of "
                 f"{counted(len(ratios), 'measured setting')}; peak memory {span(ratios)} of the unpruned network's."
             )
-            found.append(Evidence(recipe.name, text, decided(won == len(ratios))))
+            found.append(Evidence(recipe.name, text, decided(won > len(ratios) / 2 and not lost)))
     return tuple(found) or unmeasured("No structured recipe's peak memory was measured beside the unpruned network's.")
 
 
@@ -84,19 +87,21 @@ def parallel(findings: Findings) -> tuple[Evidence, ...]:
 
 def accuracy_falls(findings: Findings) -> tuple[Evidence, ...]:
     """Structured pruning: accuracy falls when important structures go."""
+    recipes = [(recipe, losses) for recipe in findings.recipes_of("structured") if (losses := _lost(findings, recipe))]
+    any_protected = any(recipe.output_pruned is False for recipe, _ in recipes)
     found: list[Evidence] = []
-    for recipe in findings.recipes_of("structured"):
-        losses = [loss for loss in findings.losses_of(recipe.name) if loss.difference is not None]
-        if not losses:
-            continue
+    for recipe, losses in recipes:
         top = losses[-1]
-        if top.difference is None or not top.difference.known:
-            found += unmeasured("one seed has no interval.", recipe.name)
-            continue
         way = f" ({recipe.way})" if recipe.way else ""
-        text = f"{accuracy(top.final)} at rate {top.rate:g}, {points(top.difference)} to unpruned: {top.reading}{way}."
-        found.append(Evidence(recipe.name, text, decided(top.is_lower)))
+        text = f"{accuracy(top.final)} at rate {top.rate:g}, {points(top.difference)} to unpruned: {top.reading}{way}"
+        counts = top.reading != "one seed, no interval" and not (any_protected and recipe.output_pruned)
+        outside = "; not counted" if any_protected and recipe.output_pruned else ""
+        found.append(Evidence(recipe.name, f"{text}{outside}.", decided(top.is_lower) if counts else "not measured"))
     return tuple(found) or unmeasured("No structured recipe has finished trials beside unpruned ones.")
+
+
+def _lost(findings: Findings, recipe: RecipeTraits) -> list[LossInfo]:
+    return [loss for loss in findings.losses_of(recipe.name) if loss.difference is not None]
 
 
 def coarse(findings: Findings) -> tuple[Evidence, ...]:
@@ -127,15 +132,17 @@ STRUCTURED = (
         "4, for",
         "Structured pruning: hardware efficiency: faster inference.",
         "Supported when at least one structured recipe, at its highest measured rate, is faster than the unpruned "
-        "network in every measured setting: the whole 95 % interval of the latency ratio lies below 1.",
+        "network in more than half of the measured settings (the whole 95 % interval of the latency ratio lies below "
+        "1) and slower in none (above 1).",
         "some",
         faster,
     ),
     Statement(
         "4, for",
         "Structured pruning: hardware efficiency: less memory.",
-        "Supported when at least one structured recipe, at its highest measured rate, has a peak memory of at most "
-        f"{LESS_MEMORY:.0%} of the unpruned network's in every measured setting (one process each, so no interval).",
+        f"Supported when at least one structured recipe, at its highest measured rate, takes at most {LESS:.0%} of the "
+        f"unpruned network's peak memory in more than half of the measured settings and at least {MORE:.0%} in none "
+        "(one process each, so no interval).",
         "some",
         less_memory,
     ),
@@ -158,9 +165,10 @@ STRUCTURED = (
     Statement(
         "4, against",
         "Structured pruning: accuracy falls when important structures go.",
-        "Supported when every structured recipe, at its highest rate, ends below the unpruned network: the whole 95 % "
-        "interval of the paired difference lies below 0. Not measured with one seed.",
-        "every",
+        "Supported when at least one structured recipe that leaves the output layer alone, at its highest rate, ends "
+        "below the unpruned network: the whole 95 % interval of the paired difference lies below 0. Recipes that prune "
+        "the output layer lose classes and count only where there is no other. Not measured with one seed.",
+        "some",
         accuracy_falls,
     ),
     Statement(

@@ -85,8 +85,7 @@ def trade_off(findings: Findings) -> tuple[Evidence, ...]:
         control = findings.loss.get((None, 0.0))
         if not losses or control is None or control.final is None:
             continue
-        top = losses[-1]
-        if top.difference is None or not top.difference.known:
+        if not any(loss.difference and loss.difference.known for loss in losses):
             found += unmeasured("one seed has no interval, so a loss can be neither shown nor excluded.", recipe.name)
             continue
         found.append(_trade_off(findings, recipe, control, losses))
@@ -96,7 +95,9 @@ def trade_off(findings: Findings) -> tuple[Evidence, ...]:
 def _trade_off(findings: Findings, recipe: RecipeTraits, control: LossInfo, losses: list[LossInfo]) -> Evidence:
     top = losses[-1]
     means = [loss.final.mean for loss in (control, *losses) if loss.final]
-    falls = top.is_lower and all(after <= before + TOLERATED_RISE for before, after in pairwise(means))
+    falls = any(loss.is_lower for loss in losses) and all(
+        after <= before + TOLERATED_RISE for before, after in pairwise(means)
+    )
     unpruned, pruned = _epochs(findings, control), _epochs(findings, top)
     slower = bool(unpruned and pruned) and float(np.mean(pruned)) > float(np.mean(unpruned))
     way = f" ({recipe.way})" if recipe.way else ""
@@ -105,7 +106,7 @@ def _trade_off(findings: Findings, recipe: RecipeTraits, control: LossInfo, loss
     reached = _reached(top)
     text = (
         f"accuracy {', '.join(accuracy(mean) for mean in means)} at rates 0 to {top.rate:g}{way}; "
-        f"{points(top.difference)} at {top.rate:g}{cost}; {reached} "
+        f"{points(top.difference)} at {top.rate:g}{cost}; {_lower(losses)}; {reached} "
         f"(falls: {_yes(falls)}; slower: {_yes(slower)})."
     )
     return Evidence(recipe.name, text, decided(falls and slower))
@@ -141,6 +142,11 @@ def _beside(findings: Findings, recipe: RecipeTraits, other: RecipeTraits) -> Ev
         return Evidence(recipe.name, f"{text} Nothing collapsed.", "not measured")
     holds = gain.is_above(0) and _mean(kept) > _mean(lost) / 2
     return Evidence(recipe.name, text, decided(holds))
+
+
+def _lower(losses: list[LossInfo]) -> str:
+    rates = [f"{loss.rate:g}" for loss in losses if loss.is_lower]
+    return f"whole interval below 0 at {joined(rates)}" if rates else "no whole interval below 0"
 
 
 def _mean(loss: LossInfo) -> float:
@@ -203,7 +209,7 @@ TRAINING = (
         "3",
         "Structured: the higher the rate, the slower the convergence and the lower the final accuracy: a clear "
         "trade-off between BOPs and accuracy.",
-        "Supported when, of every structured recipe, the highest rate's difference to unpruned has its whole 95 % "
+        "Supported when, of every structured recipe, some rate's difference to unpruned has its whole 95 % "
         f"interval below 0, mean accuracy never rises by more than {100 * TOLERATED_RISE:g} points from one rate "
         "to the next, and the highest rate needs more epochs than unpruned to reach 99 % of the unpruned final "
         "accuracy. Not measured with one seed.",

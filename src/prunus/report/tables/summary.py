@@ -13,15 +13,15 @@ from prunus.report.forms import (
     RATE,
     RATIO,
     TEXT,
-    TIMES_INTERVAL,
+    TIMES_SPAN,
 )
 from prunus.report.tables.words import recipe_name
+from prunus.report.words import counted
 
 
 def summary_table(findings: Findings) -> Table:
     """A row per recipe and rate, the unpruned network first."""
-    first = next((row for row in findings.summary if row.latency_setting), None)
-    setting = first.latency_setting if first else None
+    settings = len(findings.latencies.settings)
     size = next((row.file_format for row in findings.summary if row.file_format), "file")
     rows = tuple(
         (
@@ -33,11 +33,11 @@ def summary_table(findings: Findings) -> Table:
             row.sparsity,
             row.effective_bops_share,
             row.size_ratio,
-            row.latency_ratio,
+            tuple(one.ratio.mean for one in row.latencies if one.ratio),
         )
         for row in findings.summary
     )
-    timed = f"; latency is that of {setting}" if setting else ""
+    timed = f"; latency from best to worst of {counted(settings, 'measured setting')}" if settings else ""
     return Table(
         "summary",
         f"Every recipe at every rate; % and ratios are of the unpruned network{timed}",
@@ -50,7 +50,7 @@ def summary_table(findings: Findings) -> Table:
             Column("sparsity, %", PERCENT, "computed"),
             Column("effective BOPs, %", PERCENT, "computed"),
             Column(f"{size} / unpruned", RATIO, "measured"),
-            Column("latency / unpruned", TIMES_INTERVAL, "measured"),
+            Column("latency / unpruned", TIMES_SPAN, "measured"),
         ),
         rows,
     )
