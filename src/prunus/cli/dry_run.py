@@ -11,13 +11,15 @@ def print_trials(study: Study) -> None:
     """Print one line per trial on standard output, and the estimate on standard error."""
     from prunus.cli.tally import duration
     from prunus.sweep.estimate import estimate_seconds
+    from prunus.sweep.loaded import Loaded
 
-    typer.echo("timing some training steps", err=True)
-    seconds = estimate_seconds(study)
-    for trial in study.trials():
-        typer.echo(f"{trial.digest}  {trial.label}")
+    typer.echo("loading torch and the data, timing some training steps", err=True)
+    loaded = Loaded.of(study)
+    seconds = estimate_seconds(loaded)
+    for digest, trial in loaded.trials.items():
+        typer.echo(f"{digest}  {trial.label}")
     typer.echo(
-        f"{len(study.trials())} trials of {study.training.epochs} epochs: the training takes about {duration(seconds)}"
+        f"{len(loaded.trials)} trials of {study.training.epochs} epochs: the training takes about {duration(seconds)}"
         " on this machine; exports and measurements come on top",
         err=True,
     )

@@ -7,7 +7,6 @@ import time
 from dataclasses import replace
 
 from prunus.data import Dataset, Split
-from prunus.spec import Study
 from prunus.sweep.loaded import Loaded
 from prunus.sweep.trial import begin
 from prunus.train import train
@@ -16,13 +15,11 @@ TIMED_SECONDS = 2.0
 TIMED_BATCHES = 8
 
 
-def estimate_seconds(study: Study) -> float:
+def estimate_seconds(loaded: Loaded) -> float:
     """Seconds that the training of all trials takes; exports and measurements come on top.
 
     Times the unpruned network, one trial alone, on its first batches until 2 s have passed, after one warm-up.
-    Raises `InputError` for a study that cannot be run.
     """
-    loaded = Loaded.of(study)
     trial = next(iter(loaded.trials.values()))
     once = trial.training.model_copy(update={"epochs": 1})
     timed = _first(loaded.dataset, TIMED_BATCHES * once.batch_size)
@@ -33,7 +30,7 @@ def estimate_seconds(study: Study) -> float:
         train(state, timed, once, seed=trial.seed)
         epochs += 1
         spent += (time.perf_counter() - began) * (epochs > 0)
-    workers = study.execution.workers or len(os.sched_getaffinity(0))
+    workers = loaded.study.execution.workers or len(os.sched_getaffinity(0))
     share = len(loaded.dataset.train) / len(timed.train)
     rounds = -(-len(loaded.trials) // workers)
     return spent / epochs * share * trial.training.epochs * rounds
