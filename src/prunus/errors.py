@@ -50,6 +50,17 @@ class MissingError(PrunusError):
     exit_code = 5
 
 
+class DiskFullError(MissingError):
+    """Nothing more can be written; all that was acknowledged is safe."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(
+            f"The disk that holds {path} is full",
+            "what was being written is lost; all that was stored before is safe",
+            "free some space and run the same command again to continue",
+        )
+
+
 def _sentence(text: str) -> str:
     text = text.strip()
     text = text[:1].upper() + text[1:]

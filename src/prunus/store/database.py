@@ -9,7 +9,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from prunus.errors import MissingError, StoreError
+from prunus.errors import DiskFullError, StoreError
 from prunus.store.schema import APPLICATION_ID, BY_ROW, MIGRATIONS, TABLES, VERSION
 
 Row = TypeVar("Row")
@@ -18,8 +18,8 @@ Row = TypeVar("Row")
 class Store:
     """A study's rows. An acknowledged write survives a power cut: rollback journal, `synchronous=FULL`.
 
-    Errors: `StoreError` for a file that is damaged, of another program or of a newer version; `MissingError` when the
-    disk is full. Whatever was written before stays.
+    Errors: `StoreError` for a file that is damaged, of another program or of a newer version; `DiskFullError` when
+    the disk is full. Whatever was written before stays.
     """
 
     FILE_NAME = "study.sqlite"
@@ -124,11 +124,7 @@ class Store:
             yield
         except sqlite3.OperationalError as error:
             if "full" in str(error):
-                raise MissingError(
-                    f"The disk that holds {self.path} is full",
-                    "the last results could not be written; all earlier ones are safe",
-                    "free some space and run the same command again to continue",
-                ) from None
+                raise DiskFullError(self.path) from None
             raise StoreError(f"{self.path} cannot be used", str(error), "check the disk and its permissions") from None
         except sqlite3.DatabaseError as error:
             raise StoreError(f"{self.path} is damaged", str(error), "restore it from a copy") from None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
+
+from prunus.errors import DiskFullError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside the target, fsync, rename, fsync the folder."""
+    """Write beside the target, fsync, rename, fsync the folder. Raises `DiskFullError`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -15,8 +18,10 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
+            raise DiskFullError(path) from None
         raise
     sync_folder(path.parent)
 

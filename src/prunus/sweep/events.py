@@ -9,6 +9,9 @@ from typing import Any, ClassVar, Literal
 from prunus.errors import PrunusError
 from prunus.store import EpochRow, TrialRow
 
+EndStatus = Literal["finished", "failed", "interrupted", "no space"]
+"""`no space`: the disk is full, and no other trial can go on either."""
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -57,11 +60,10 @@ class TrialEnded:
     """A worker is through with a trial, after so many seconds; a finished one has left its result file."""
 
     trial: str
-    status: Literal["finished", "failed", "interrupted"]
+    status: EndStatus
     seconds: float
     kind: str = ""
     message: str = ""
-    fatal: bool = False  # no other trial can go on either: the disk is full
 
 
 @dataclass(frozen=True)

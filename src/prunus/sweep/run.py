@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from prunus.errors import MissingError, StoreError
+from prunus.errors import DiskFullError, MissingError, StoreError
 from prunus.spec import Study, Trial
 from prunus.spec.load import parse_study
 from prunus.store import (
@@ -77,7 +77,7 @@ def run_study(
     """Run what is not finished of a study in its folder, then measure; or continue where an earlier run stopped.
 
     Errors: `InputError` for a study that cannot be run, `StoreError` for a folder in use or begun under other
-    conditions, `MissingError` for a full disk. Whatever was stored before stays.
+    conditions, `DiskFullError`. Whatever was stored before stays.
     """
     try:
         folder = Path(folder)
@@ -197,11 +197,10 @@ class Coordinator:
                 self._finish(event.trial, event.seconds)
             case TrialEnded(status="interrupted"):
                 self._end(event.trial, event.seconds, status="waiting")
+            case TrialEnded(status="no space"):
+                raise DiskFullError(self.folder.path)
             case TrialEnded():
                 self._end(event.trial, event.seconds, status="failed", error_kind=event.kind, error=event.message)
-                if event.fatal:
-                    self._write()
-                    raise MissingError("The disk is full", event.message, "free some space and run the command again")
             case TrialLost() if self.trials[event.trial].attempts < MOST_ATTEMPTS:
                 self._end(event.trial, status="waiting")
                 waiting.append(event.trial)

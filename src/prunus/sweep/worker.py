@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import faulthandler
 import json
 import signal
@@ -12,11 +11,11 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from prunus.errors import PrunusError
+from prunus.errors import DiskFullError, PrunusError
 from prunus.sweep.blocks import Block
-from prunus.sweep.events import BlockEnded, Event, TrialEnded, Wire
+from prunus.sweep.events import BlockEnded, EndStatus, Event, TrialEnded, Wire
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.loaded import Loaded
 from prunus.sweep.payoff import measure_block
@@ -72,7 +71,7 @@ def _carry_out(
     digest = job["trial"]
     began = time.perf_counter()
 
-    def ended(status: Literal["finished", "failed", "interrupted"], *error: Any) -> None:
+    def ended(status: EndStatus, *error: Any) -> None:
         tell(TrialEnded(digest, status, time.perf_counter() - began, *error))
 
     try:
@@ -80,11 +79,12 @@ def _carry_out(
         ended("finished")
     except Interrupted:
         ended("interrupted")
+    except DiskFullError as error:
+        ended("no space", type(error).__name__, str(error))
     except Exception as error:
         if not isinstance(error, PrunusError):
             traceback.print_exc()
-        fatal = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        ended("failed", type(error).__name__, describe(error), fatal)
+        ended("failed", type(error).__name__, describe(error))
 
 
 def describe(error: BaseException) -> str:
