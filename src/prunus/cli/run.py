@@ -68,12 +68,12 @@ def run(
 def _study(study: str, out: Path | None, overrides: list[str], seeds: str | None) -> tuple[Study, Path]:
     """The study to run and its folder."""
     from prunus.errors import InputError
-    from prunus.spec import load_study
+    from prunus.spec import builtin_studies, load_study
     from prunus.store import read_study
 
     if seeds is not None:
         overrides = [*overrides, f"seeds=[{seeds}]"]
-    if not Path(study).is_dir():
+    if study in builtin_studies() or not Path(study).is_dir():
         spec = load_study(study, overrides)
         return spec, out or Path("studies") / spec.name
     if overrides or out:

@@ -11,9 +11,8 @@ from prunus.errors import PrunusError
 from prunus.export import WrittenFile, write_safetensors
 from prunus.measure import Builder, named_model
 from prunus.spec import Trial
-from prunus.store import ProblemRow, write_atomically
-from prunus.surgery import Plan, cut, verify
-from prunus.surgery import plan as make_plan
+from prunus.store import ProblemRow
+from prunus.surgery import cut, plan, verify
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.loaded import Loaded, example
 from prunus.train import Pruner, TrainingState
@@ -41,8 +40,7 @@ def finish(state: TrainingState, trial: Trial, loaded: Loaded, folder: StudyFold
     deviation, problems = None, []
     if _cuttable(trial, state.pruner):
         try:
-            plan, model, deviation = _shrink(model, state.pruner, example(loaded.dataset))
-            write_atomically(folder.plan(trial.digest), plan.model_dump_json().encode())
+            model, deviation = _shrink(model, state.pruner, example(loaded.dataset))
         except PrunusError as error:
             problems.append(ProblemRow(trial.digest, "shrink", type(error).__name__, str(error)))
     file = write_safetensors(model, folder.weights(trial.digest))
@@ -60,8 +58,8 @@ def _cuttable(trial: Trial, pruner: Pruner) -> bool:
     return channels and any(bool(units.any()) for units in pruner.gone.values())
 
 
-def _shrink(model: nn.Module, pruner: Pruner, example_inputs: Tensor) -> tuple[Plan, nn.Module, float]:
+def _shrink(model: nn.Module, pruner: Pruner, example_inputs: Tensor) -> tuple[nn.Module, float]:
     groups = [one.group for one in pruner.anatomy.unit_sets if one.group is not None]
-    plan = make_plan(groups, {name: ~units.cpu() for name, units in pruner.gone.items()})
-    small = cut(model, plan, example_inputs).eval()
-    return plan, small, verify(model, small, example_inputs)
+    what = plan(groups, {name: ~units.cpu() for name, units in pruner.gone.items()})
+    small = cut(model, what, example_inputs).eval()
+    return small, verify(model, small, example_inputs)

@@ -12,7 +12,7 @@ class StudyFolder:
 
     study.sqlite: the store. study.json: the resolved study. log.txt: what trials print, and tracebacks.
     trials/DIGEST/: `result.json` (rows), `checkpoint.safetensors` (while unfinished), and the final network:
-    `model.safetensors`, `model.onnx`, `plan.json` (what was cut out of it).
+    `model.safetensors` (what was cut out of it stands in its header) and `model.onnx`.
     payoff/: rows of measurements, by block.
     """
 
@@ -47,10 +47,6 @@ class StudyFolder:
     def onnx(self, digest: str) -> Path:
         """The final network for other runtimes."""
         return self.trial(digest) / "model.onnx"
-
-    def plan(self, digest: str) -> Path:
-        """What was cut out of the final network, if anything was."""
-        return self.trial(digest) / "plan.json"
 
     def payoff(self, block: str) -> Path:
         """The rows of one block of measurements."""
