@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from prunus.graph.axes import Axes, Axis, kept_axis
 from prunus.graph.operation import Operation
+from prunus.graph.rules.pointwise import pointwise
 
 
 def _dimensions(op: Operation, place: int, rank: int, name: str = "dim") -> list[int]:
@@ -62,11 +63,13 @@ def along(op: Operation) -> Axes:
     return x.untied_zero()
 
 
-def two_results(op: Operation) -> tuple[Axes, ...]:
-    """Operations with values and places, such as `max` over a dimension, `topk` and `sort`."""
+def two_results(op: Operation) -> Axes | tuple[Axes, ...]:
+    """Operations with values and places, such as `max` over a dimension, `topk` and `sort`; `max` of two tensors."""
     x = op.args[0]
+    if len(op.tensors()) > 1:
+        return pointwise(op)
     if not isinstance(op.node.output, tuple):
-        return (extremes(op),)
+        return extremes(op)
     place = 2 if op.node.kind == "topk" else 1
     dim = op.dimension(place, -1, x.rank)
     op.pin([x[dim]], "an extreme over channels")
