@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prunus.channels import prune_channels
     from prunus.cost import LayerCost, NetworkCost, count_cost
     from prunus.data import Dataset, Split, load_data
     from prunus.errors import InputError, MissingError, PrunusError, StoreError, TrialsFailedError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
         load_study,
     )
     from prunus.store import StudyRows, read_study
-    from prunus.surgery import Plan, Pruned, ShrinkReport, load, prune_channels, recalibrate, save
+    from prunus.surgery import Plan, Pruned, ShrinkReport, load, recalibrate, save
     from prunus.sweep.run import Options, Outcome, run_study
     from prunus.train import Pruner
 
@@ -91,7 +92,8 @@ _CONTENTS = {
     "prunus.data": ("load_data", "Dataset", "Split"),
     "prunus.models": ("build_model",),
     "prunus.train": ("Pruner",),
-    "prunus.surgery": ("prune_channels", "Pruned", "Plan", "ShrinkReport", "recalibrate", "save", "load"),
+    "prunus.channels": ("prune_channels",),
+    "prunus.surgery": ("Pruned", "Plan", "ShrinkReport", "recalibrate", "save", "load"),
     "prunus.graph": ("channel_groups", "ChannelGroup"),
     "prunus.cost": ("count_cost", "NetworkCost", "LayerCost"),
     "prunus.measure": ("measure_latency", "Sample", "Variant", "MemoryHost"),

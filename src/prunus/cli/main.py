@@ -14,7 +14,9 @@ from prunus import __version__
 from prunus.cli.bench import bench
 from prunus.cli.cost import cost
 from prunus.cli.doctor import doctor
+from prunus.cli.inspect import inspect
 from prunus.cli.listing import list_names
+from prunus.cli.prune import prune
 from prunus.cli.report import report
 from prunus.cli.run import run
 from prunus.cli.show import show
@@ -54,6 +56,8 @@ app.command("report")(report)
 app.command("show")(show)
 app.command("list")(list_names)
 app.command("cost")(cost)
+app.command("inspect")(inspect)
+app.command("prune")(prune)
 app.command("bench")(bench)
 app.command("doctor")(doctor)
 

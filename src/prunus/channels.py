@@ -1,0 +1,92 @@
+"""Channel pruning in one call, with the criterion and the allocation given by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunus.graph import ChannelGroup
+from prunus.graph.grouping import Heads
+from prunus.prune.allocations import ALLOCATIONS
+from prunus.prune.criteria import CRITERIA, Criterion, Evidence
+from prunus.prune.units import UnitSet
+from prunus.spec import Part, make
+from prunus.surgery import Pruned
+from prunus.surgery import prune_channels as prune_by_score
+from prunus.surgery.choice import Allocation, Score
+
+
+def prune_channels(
+    model: nn.Module,
+    example_inputs: Any,
+    rate: float,
+    *,
+    criterion: str | Part | Score = "magnitude",
+    allocation: str | Part | Allocation = "uniform",
+    protect: Sequence[str] = (),
+    round_to: int = 1,
+    floor: int = 1,
+    heads: Heads = "whole",
+    seed: int = 0,
+) -> Pruned:
+    """Remove a share of the channels and prove the result; the model passed in is untouched.
+
+    example_inputs: a tensor, a tuple of positional arguments or a dictionary of named ones.
+    rate: share of each group's channels that goes, 0 <= rate < 1.
+    criterion: by name, as a part with settings, or a function of model and group that scores each unit.
+    allocation: by name, as a part, or a function of all scores and the rate that gives each group its own rate.
+    protect: layers by name or shell pattern; the model's outputs always are.
+    round_to: channels that are left are a multiple of this. floor: channels that are left at least.
+    heads: attention heads and groups of convolutions go `whole`, or lose the same `dimensions` each.
+    seed: of criteria that draw numbers.
+
+    Raises `InputError` if the model can't be traced, a name is unknown, or nothing can be pruned; `DifferenceError` if
+    the result can't be proven equal to the masked model.
+    """
+    return prune_by_score(
+        model,
+        example_inputs,
+        rate,
+        score=criterion if callable(criterion) else _score(_part(criterion), seed),
+        allocation=allocation if callable(allocation) else _allocation(_part(allocation)),
+        protect=protect,
+        round_to=round_to,
+        floor=floor,
+        heads=heads,
+    )
+
+
+def _part(name: str | Part) -> Part:
+    return name if isinstance(name, Part) else Part(name=name)
+
+
+def _score(part: Part, seed: int) -> Score:
+    """Sum of the criterion's scores over the weights that make the channel, each relative to its own mean."""
+    criterion: Criterion = make(CRITERIA, part)
+    generator = torch.Generator().manual_seed(seed)
+
+    def score(model: nn.Module, group: ChannelGroup) -> Tensor:
+        parameters = dict(model.named_parameters())
+        weights = [member for member in group.producers if parameters[member.parameter].dim() > 1]
+        total = torch.zeros(group.units, dtype=torch.float64)
+        for member in weights or group.producers:
+            along = parameters[member.parameter].detach().cpu().movedim(member.dim, 0).flatten(1)
+            scores = criterion.score(Evidence(along[torch.tensor(member.indices)].flatten(1), generator)).double()
+            total += scores / scores.abs().mean().clamp_min(torch.finfo(torch.float64).tiny)
+        return total
+
+    return score
+
+
+def _allocation(part: Part) -> Allocation:
+    allocation = make(ALLOCATIONS, part)
+
+    def rates(scores: Mapping[str, Tensor], rate: float) -> dict[str, float]:
+        sets = [UnitSet(name=name, units=len(score), scored={}, masked={}) for name, score in scores.items()]
+        counts = allocation.counts(sets, list(scores.values()), rate)
+        return {one.name: count / one.units for one, count in zip(sets, counts, strict=True)}
+
+    return rates

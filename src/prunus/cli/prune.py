@@ -1,0 +1,85 @@
+"""`prunus prune`: a smaller network, and the proof that it computes the same."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from prunus.surgery import Pruned
+
+
+class Heads(StrEnum):
+    """What goes of attention heads and of the groups of a convolution."""
+
+    WHOLE = "whole"
+    DIMENSIONS = "dimensions"
+
+
+def prune(
+    model: Annotated[
+        str, typer.Argument(help="A network's name, as `prunus list models` shows it, or file.py:function.")
+    ],
+    rate: Annotated[float, typer.Option(help="Share of the channels to remove, from 0 to below 1.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    shape: Annotated[str | None, typer.Option("--input", help="Shape of one input, such as 3,224,224.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="A safetensors file; without it, weights are fresh.")] = None,
+    criterion: Annotated[str, typer.Option(help="What scores a channel: `prunus list criteria`.")] = "magnitude",
+    allocation: Annotated[str, typer.Option(help="How layers share it: `prunus list allocations`.")] = "uniform",
+    protect: Annotated[list[str] | None, typer.Option(help="A layer to leave alone, by name or pattern.")] = None,
+    round_to: Annotated[int, typer.Option(help="What is left of a layer is a multiple of this.")] = 1,
+    floor: Annotated[int, typer.Option(help="At least so many channels of a layer are left.")] = 1,
+    heads: Annotated[Heads, typer.Option(help="Remove whole heads, or the same dimensions of each.")] = Heads.WHOLE,
+    seed: Annotated[int, typer.Option(help="Of fresh weights, and of criteria that draw numbers.")] = 0,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Also write small.onnx, checked by running it.")] = False,
+) -> None:
+    """Remove channels from a network, prove that it computes what the masked one does, and save it.
+
+    Writes small.safetensors (`prunus.load` reads it), plan.json and report.json.
+    """
+    import torch
+
+    from prunus.channels import prune_channels
+    from prunus.cli.named_network import named_network
+    from prunus.cli.plain import plain
+
+    torch.manual_seed(seed)
+    network = named_network(model, shape, weights)
+    inputs = torch.randn(2, *network.input_shape)
+    pruned = prune_channels(
+        network.model.eval(),
+        inputs,
+        rate,
+        criterion=criterion,
+        allocation=allocation,
+        protect=protect or (),
+        round_to=round_to,
+        floor=floor,
+        heads=heads.value,
+        seed=seed,
+    )
+    _write(pruned, out)
+    if onnx:
+        from prunus.export import write_onnx
+
+        write_onnx(pruned.model, inputs, out / "small.onnx")
+    for line in str(pruned.report).splitlines():
+        typer.echo(str(plain(line)))
+    typer.echo(str(plain(f"written: {out}")), err=True)
+
+
+def _write(pruned: Pruned, out: Path) -> None:
+    from prunus.errors import InputError
+    from prunus.store.files import write_atomically
+    from prunus.surgery import save
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        save(pruned.model, out / "small.safetensors")
+        for name, data in (("plan", pruned.plan), ("report", pruned.report)):
+            write_atomically(out / f"{name}.json", data.model_dump_json(indent=2).encode())
+    except OSError as error:
+        raise InputError(f"Nothing can be written to {out}", str(error), "choose another folder") from None

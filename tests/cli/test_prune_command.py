@@ -1,0 +1,60 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+import prunus
+from prunus.cli.inspect import inspect
+from prunus.cli.prune import prune
+from prunus.errors import InputError
+from prunus.models import build_model
+from prunus.spec import Part
+from prunus.surgery import Plan
+
+
+def run(command, *arguments):
+    app = typer.Typer()
+    app.command()(command)
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_inspect_lists_groups_and_reasons():
+    shown = run(inspect, "vgg-digits").stdout
+    assert "model output" in shown
+    assert "4 of 5 groups can be pruned" in shown
+
+
+def test_inspect_as_json():
+    groups = json.loads(run(inspect, "vgg-digits", "--json").stdout)
+    assert [group["units"] for group in groups] == [32, 32, 64, 64, 10]
+    assert groups[-1]["protected"] == "model output"
+
+
+def test_prune_writes_a_model_that_loads_and_a_plan_that_fits(tmp_path: Path):
+    shown = run(prune, "vgg-digits", "--rate", "0.5", "--out", str(tmp_path), "--onnx")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["channels"] == {"before": 202, "after": 106}
+    assert f"{report['macs']['before']:,}" in shown.stdout
+    plan = Plan.model_validate_json((tmp_path / "plan.json").read_text())
+    assert len(plan.removed) == 4
+    model = prunus.load(tmp_path / "small.safetensors", lambda: build_model(Part(name="vgg-digits"), (1, 8, 8), 10))
+    assert model(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
+    assert (tmp_path / "small.onnx").stat().st_size > 0
+
+
+def test_prune_refuses_a_rate_that_leaves_nothing(tmp_path: Path):
+    with pytest.raises(InputError, match="0 <= rate < 1"):
+        run(prune, "vgg-digits", "--rate", "1", "--out", str(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_prune_names_a_folder_it_cannot_write(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="Nothing can be written"):
+        run(prune, "vgg-digits", "--rate", "0.5", "--out", str(tmp_path / "file"))

@@ -1,0 +1,47 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+import prunus
+from prunus.errors import InputError
+from prunus.graph import ChannelGroup
+from prunus.spec import Part
+
+X = torch.randn(2, 1, 6, 6)
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.Flatten(), nn.Linear(32, 3))
+
+
+def test_criterion_and_allocation_by_name() -> None:
+    model = network()
+    with torch.no_grad():
+        model[0].weight[[1, 2, 5]] *= 1e-4
+    result = prunus.prune_channels(model, X, 0.375, criterion="magnitude", allocation="uniform")
+    assert result.plan.removed["0"] == (1, 2, 5)
+    assert [row.kept for row in result.report.groups] == [5, 5, 3]
+
+
+def test_ranked_together_the_weak_layer_loses_more() -> None:
+    def score(_model: nn.Module, group: ChannelGroup) -> Tensor:
+        return torch.arange(group.units) + (100.0 if group.name == "2" else 0.0)
+
+    result = prunus.prune_channels(network(), X, 0.25, criterion=score, allocation="global")
+    assert [row.kept for row in result.report.groups] == [4, 8, 3]
+
+
+def test_a_random_criterion_follows_its_seed() -> None:
+    plans = [prunus.prune_channels(network(), X, 0.5, criterion="random", seed=seed).plan for seed in (0, 0, 1)]
+    assert plans[0] == plans[1] != plans[2]
+
+
+def test_settings_go_with_the_name() -> None:
+    part = Part(name="magnitude", settings={"norm": 2})
+    assert prunus.prune_channels(network(), X, 0.5, criterion=part).report.deviation < 1e-12
+
+
+def test_an_unknown_criterion_is_refused() -> None:
+    with pytest.raises(InputError, match="Did you mean 'magnitude'"):
+        prunus.prune_channels(network(), X, 0.5, criterion="magnitud")
