@@ -121,7 +121,8 @@ def test_the_fashion_study_on_files_of_its_format(prunus, tmp_path):
     write_mnist(tmp_path / "fashion")
     done = prunus(
         "run", "fashion", "--seeds", "0", "--set", "rates=[0.5]", "--set", f"data.folder={tmp_path}/fashion",
-        "--set", "data.train_limit=20", "--set", "data.test_limit=10", "--set", "training.epochs=2", "--set", "measurement.select=none",
+        "--set", "data.train_limit=20", "--set", "data.test_limit=10",
+        "--set", "training.epochs=2", "--set", "measurement.select=none",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len(read_study(tmp_path / "studies/fashion").costs) == 6
