@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from prunus.errors import StoreError
 from prunus.report.build import build_report
-from prunus.report.pages import PAGES
+from prunus.report.content import Block, Chart, Column, Paragraph, Table
+from prunus.report.figures.drawing import Drawing
+from prunus.report.findings import Findings
+from prunus.report.forms import NAME
+from prunus.report.pages import PAGES, Page
 from report.made_study import Made, made_study
 
 STUDIES = {
@@ -28,7 +34,7 @@ STUDIES = {
     "no epochs": Made(overrides=("training.epochs=0",)),
     "one epoch": Made(overrides=("training.epochs=1",)),
     "one recipe": Made(overrides=('recipes=["structured"]', "seeds=[0,1]")),
-    "many rates": Made(overrides=(f"rates={[i / 20 for i in range(20)]}", "seeds=[0,1]")),
+    "many rates": Made(overrides=(f"rates={[i / 20 for i in range(20)]}", "seeds=[0,1]", "training.epochs=20")),
 }
 
 
@@ -67,3 +73,90 @@ def test_equal_rows_give_equal_bytes(digits: Path) -> None:
 def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="There is no study"):
         build_report(tmp_path)
+
+
+class OwnPage(Page):
+    """A page of a third party."""
+
+    title: ClassVar[str] = "My <own> page"
+
+    def content(self, findings: Findings) -> tuple[Block, ...]:
+        return (Paragraph(f"{len(findings.rows.trials)} <trials>"),)
+
+
+class RaisingPage(OwnPage):
+    """A page that cannot be made."""
+
+    def content(self, findings: Findings) -> tuple[Block, ...]:
+        raise ZeroDivisionError("<b>nothing</b> to divide by")
+
+
+class CrookedPage(OwnPage):
+    """A page whose table has a cell too many."""
+
+    def content(self, findings: Findings) -> tuple[Block, ...]:
+        return (Table("crooked", "Crooked", (Column("recipe", NAME),), (("a", "b"),)),)
+
+
+class UndrawablePage(OwnPage):
+    """A page whose figure cannot be drawn."""
+
+    def content(self, findings: Findings) -> tuple[Block, ...]:
+        def draw(palette: object) -> Drawing:
+            raise ValueError("no such colour")
+
+        table = Table("numbers", "Numbers", (Column("recipe", NAME),), (("a",),))
+        return (Chart("mine", "Mine", "What cannot be drawn", draw, table),)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = Made(overrides=("rates=[0,0.8]", "seeds=[0]", "training.epochs=2", 'recipes=["structured"]'))
+    return made_study(tmp_path_factory.mktemp("small"), made)
+
+
+def with_page(monkeypatch: pytest.MonkeyPatch, page: type[Page], folder: Path) -> str:
+    monkeypatch.setattr(PAGES, "_parts", {**PAGES._parts, "my own": page})
+    return build_report(folder).read_text()
+
+
+def test_a_page_of_a_third_party_is_a_page_like_any_other(monkeypatch: pytest.MonkeyPatch, small: Path) -> None:
+    text = with_page(monkeypatch, OwnPage, small)
+    assert '<a href="#my-own">My &lt;own&gt; page</a>' in text
+    assert "<p>2 &lt;trials&gt;</p>" in text
+    assert "data-failed" not in text
+
+
+@pytest.mark.parametrize(("page", "reason"), [(RaisingPage, "ZeroDivisionError"), (CrookedPage, "ValueError")])
+def test_a_page_that_cannot_be_made_says_so_in_its_place(
+    page: type[Page], reason: str, monkeypatch: pytest.MonkeyPatch, small: Path
+) -> None:
+    text = with_page(monkeypatch, page, small)
+    assert text.count("data-failed") == 1
+    assert f"This page could not be made of the study&#39;s rows: {reason}" in text.replace("study's", "study&#39;s")
+    assert "<b>nothing" not in text
+    assert all(f'<section id="{anchor}"' in text for anchor in ("summary", "provenance", "my-own"))
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_its_table(monkeypatch: pytest.MonkeyPatch, small: Path) -> None:
+    text = with_page(monkeypatch, UndrawablePage, small)
+    assert text.count("This figure could not be drawn") == 1
+    assert "Table: Numbers" in text
+    assert "data-failed" not in text
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_to_is_one_clear_sentence(small: Path) -> None:
+    small.chmod(0o500)
+    try:
+        with pytest.raises(StoreError, match="cannot be written"):
+            build_report(small)
+    finally:
+        small.chmod(0o700)
+
+
+def test_a_file_where_a_folder_should_be_is_one_clear_sentence(tmp_path: Path) -> None:
+    folder = made_study(tmp_path, Made(overrides=("rates=[0]", "seeds=[0]", "training.epochs=1")))
+    (folder / "figures").write_text("not a folder")
+    with pytest.raises(StoreError, match="cannot be written"):
+        build_report(folder)

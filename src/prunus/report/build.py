@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
+from prunus.errors import StoreError
 from prunus.report.content import Chart, charts_in, tables_in
 from prunus.report.csv_files import rows_csv, stored_tables, table_csv
 from prunus.report.figures.drawing import png, styled, svg
@@ -13,7 +13,7 @@ from prunus.report.figures.palette import Palette
 from prunus.report.findings import Findings
 from prunus.report.names import file_name, visible
 from prunus.report.pages import PAGES
-from prunus.report.rendering import Section, render
+from prunus.report.rendering import Section, failed_section, render, render_section
 from prunus.report.words import counted
 from prunus.store.files import write_atomically
 from prunus.store.study_rows import StudyRows, read_study
@@ -21,42 +21,44 @@ from prunus.store.study_rows import StudyRows, read_study
 FILE_NAME = "report.html"
 
 
-def build_report(folder: str | Path) -> Path:
+def build_report(folder: Path) -> Path:
     """Write `report.html`, `figures/` and `tables/` into a study's folder; returns the page's path.
 
-    Works on a running study too. Raises `StoreError` where there is no study. A page that cannot be made of these rows
-    says so in its place and does not keep the others from being made.
+    Works on a running study too. A page that cannot be made of these rows says so in its place and does not keep the
+    others from being made. Raises `StoreError` where there is no study, or where nothing can be written.
     """
-    folder = Path(folder)
     rows = read_study(folder)
     findings = Findings(rows)
     palette = Palette(findings.grid.rates, tuple(recipe.name for recipe in findings.recipes))
-    sections = [section(name, findings) for name in PAGES.names()]
-    drawings = _write_figures(folder / "figures", sections, palette)
-    _write_tables(folder / "tables", sections, rows)
     page = folder / FILE_NAME
-    write_atomically(page, render(rows.study.name, _subtitle(rows), sections, drawings, palette).encode())
+    try:
+        for part in ("figures", "tables/rows"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        _write_rows(folder / "tables" / "rows", rows)
+        with styled():
+            sections = [write_section(folder, name, findings, palette) for name in PAGES.names()]
+        write_atomically(page, render(rows.study.name, _subtitle(rows), sections, palette).encode())
+    except OSError as error:
+        raise StoreError(
+            f"The report cannot be written to {folder}", str(error), "check its permissions and the space on its disk"
+        ) from None
     return page
 
 
-def section(name: str, findings: Findings) -> Section:
-    """One page's blocks, or what kept it from being made."""
-    page = PAGES.get(name)
+def write_section(folder: Path, name: str, findings: Findings, palette: Palette) -> Section:
+    """Write one page's figures and tables, and return its markup; or what kept it from being made."""
+    page, anchor = PAGES.get(name), file_name(name)
     try:
-        return Section(file_name(name), page.title, page().content(findings))
+        content = page().content(findings)
+        for table in tables_in(content):
+            (folder / "tables" / f"{file_name(table.name)}.csv").write_bytes(table_csv(table))
+        drawings = {chart.name: _write_figure(folder / "figures", chart, palette) for chart in charts_in(content)}
+        drawn = {name: drawing for name, drawing in drawings.items() if drawing is not None}
+        return render_section(anchor, page.title, content, drawn, palette)
+    except OSError:
+        raise
     except Exception as error:  # whatever a stored row does to one page, the others are worth having
-        return Section(file_name(name), page.title, (), visible(f"{type(error).__name__}: {error}", 400))
-
-
-def _write_figures(folder: Path, sections: Sequence[Section], palette: Palette) -> dict[str, str]:
-    """Every chart as SVG and PNG; returns name -> SVG for the page."""
-    folder.mkdir(exist_ok=True)
-    with styled():
-        found = {
-            chart.name: _write_figure(folder, chart, palette)
-            for chart in charts_in([block for one in sections for block in one.blocks])
-        }
-    return {name: drawing for name, drawing in found.items() if drawing is not None}
+        return failed_section(anchor, page.title, f"{type(error).__name__}: {error}")
 
 
 def _write_figure(folder: Path, chart: Chart, palette: Palette) -> str | None:
@@ -66,19 +68,16 @@ def _write_figure(folder: Path, chart: Chart, palette: Palette) -> str | None:
         content, picture = svg(drawing), png(drawing)
     except Exception:
         return None
-    (folder / f"{chart.name}.svg").write_bytes(content)
-    (folder / f"{chart.name}.png").write_bytes(picture)
-    return inline_svg(
-        content, chart.name, visible(chart.title), visible(chart.description, 600), drawing.titles, palette.variable_of
-    )
+    name = file_name(chart.name)
+    (folder / f"{name}.svg").write_bytes(content)
+    (folder / f"{name}.png").write_bytes(picture)
+    title, description = visible(chart.title), visible(chart.description, 600)
+    return inline_svg(content, name, title, description, drawing.titles, palette.variable_of)
 
 
-def _write_tables(folder: Path, sections: Sequence[Section], rows: StudyRows) -> None:
-    (folder / "rows").mkdir(parents=True, exist_ok=True)
-    for table in tables_in([block for one in sections for block in one.blocks]):
-        (folder / f"{table.name}.csv").write_bytes(table_csv(table))
+def _write_rows(folder: Path, rows: StudyRows) -> None:
     for name, stored in stored_tables(rows).items():
-        (folder / "rows" / f"{name}.csv").write_bytes(rows_csv(stored))
+        (folder / f"{name}.csv").write_bytes(rows_csv(stored))
 
 
 def _subtitle(rows: StudyRows) -> str:
@@ -86,4 +85,4 @@ def _subtitle(rows: StudyRows) -> str:
     ended = rows.sessions[-1].ended_at if rows.sessions else None
     when = f", {visible(ended[:19]).replace('T', ' ')} UTC" if ended else ""
     trials = counted(len(rows.trials), "trial")
-    return f"{rows.study.about or 'A pruning study.'} {finished} of {trials} finished{when}."
+    return f"{rows.study.about or 'A pruning study.'} {finished:,} of {trials} finished{when}."

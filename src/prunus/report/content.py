@@ -51,7 +51,7 @@ class Table:
     rows: tuple[tuple[Any, ...], ...]
     empty: str = "Nothing to show."
     folded: bool = False  # shown behind its caption
-    most_rows: int = 64
+    most_rows: int = 60
     macro: ClassVar[str] = "table"
 
 

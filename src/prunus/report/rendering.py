@@ -20,31 +20,55 @@ from prunus.report.names import visible, visible_lines
 
 @dataclass(frozen=True)
 class Section:
-    """A page's place in the report; `failure` says why there are no blocks."""
+    """A page's place in the report: its anchor, and its markup."""
 
     anchor: str
     title: str
-    blocks: tuple[Block, ...]
-    failure: str | None = None
+    body: Markup
 
 
-def render(
-    title: str, subtitle: str, sections: Sequence[Section], drawings: Mapping[str, str], palette: Palette
-) -> str:
-    """The whole page. drawings: name of a chart -> its SVG; a chart that is not among them could not be drawn."""
+def render_section(
+    anchor: str, title: str, content: Sequence[Block], drawings: Mapping[str, str], palette: Palette
+) -> Section:
+    """A page's blocks as markup. drawings: name of a chart -> its SVG; a chart not among them could not be drawn."""
+    body = (
+        _environment()
+        .get_template("section.html.jinja")
+        .render(
+            anchor=anchor,
+            title=title,
+            failure=None,
+            content=content,
+            drawings={name: Markup(svg) for name, svg in drawings.items()},  # noqa: S704 - of inline_svg, which escapes
+            rate_index=palette.rate_index,
+        )
+    )
+    return Section(anchor, title, Markup(body))  # noqa: S704 - rendered with autoescape
+
+
+def failed_section(anchor: str, title: str, failure: str) -> Section:
+    """Says in a page's place why it could not be made."""
+    template = _environment().get_template("section.html.jinja")
+    body = template.render(anchor=anchor, title=title, failure=failure, drawings={}, rate_index=None)
+    return Section(anchor, title, Markup(body))  # noqa: S704 - rendered with autoescape
+
+
+def render(title: str, subtitle: str, sections: Sequence[Section], palette: Palette) -> str:
+    """The whole page."""
     style = _template("style.css") + _variables(palette)
     script = _template("script.js")
-    environment = _environment()
-    return environment.get_template("report.html.jinja").render(
-        title=title,
-        subtitle=subtitle,
-        sections=sections,
-        drawings={name: Markup(svg) for name, svg in drawings.items()},  # noqa: S704 - made by inline_svg, which escapes
-        rate_index=palette.rate_index,
-        style=Markup(style),  # noqa: S704 - of the package
-        script=Markup(script),  # noqa: S704 - of the package
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+    return (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            title=title,
+            subtitle=subtitle,
+            sections=sections,
+            style=Markup(style),  # noqa: S704 - of the package
+            script=Markup(script),  # noqa: S704 - of the package
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+        )
     )
 
 

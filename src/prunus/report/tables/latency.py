@@ -48,5 +48,5 @@ def latency_table(findings: Findings) -> Table:
         rows,
         empty="No network was timed.",
         folded=True,
-        most_rows=100,
+        most_rows=84,
     )

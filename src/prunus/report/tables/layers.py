@@ -47,7 +47,7 @@ def layers_table(findings: Findings) -> Table:
             for info in findings.layers
         ),
         folded=True,
-        most_rows=128,
+        most_rows=100,
     )
 
 

@@ -21,5 +21,5 @@ def speedups_table(findings: Findings) -> Table:
         ),
         tuple((one.setting.label, one.recipe, one.rate, one.theoretical, one.measured) for one in findings.speedups),
         folded=True,
-        most_rows=100,
+        most_rows=84,
     )
