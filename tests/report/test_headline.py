@@ -1,0 +1,61 @@
+"""The sentences on top."""
+
+from __future__ import annotations
+
+import pytest
+
+from prunus.report.findings import Findings
+from prunus.report.headline import cheapest_without_loss, fastest, headline, progress, unstructured_time
+from prunus.store import StudyRows
+from report.changed import with_latency, with_recipes, with_seeds, without
+from report.tiny import cost, epochs, rows
+
+CONTROL = (*epochs("u0", 900), *epochs("u1", 902))
+COSTS = [cost("u0", 100, 100), cost("s0", 40, 40), cost("s1", 40, 40)]
+
+
+def test_a_whole_study_has_six_sentences(findings: Findings) -> None:
+    sentences = headline(findings)
+    assert len(sentences) == 6
+    assert all(sentence.endswith(".") for sentence in sentences)
+    assert "61 of 63 trials finished, 1 failed, 1 still to come" in sentences[0]
+
+
+def test_the_cheapest_network_that_keeps_the_accuracy_is_named() -> None:
+    study = Findings(rows(epochs=(*CONTROL, *epochs("s0", 899), *epochs("s1", 903)), costs=COSTS))
+    assert cheapest_without_loss(study) == (
+        "The cheapest network that keeps the unpruned accuracy of 90.1 % is `structured` at rate 0.5: 90.1 % "
+        "(0.00 points [−1.27, +1.27]) with 40.0 % of the effective BOPs, which is computed, not timed."
+    )
+
+
+def test_where_none_keeps_it_that_is_said() -> None:
+    study = Findings(rows(epochs=(*CONTROL, *epochs("s0", 700), *epochs("s1", 702)), costs=COSTS))
+    assert cheapest_without_loss(study) == "No pruned network keeps the unpruned accuracy."
+
+
+def test_with_one_seed_nothing_is_said_about_keeping(complete: StudyRows) -> None:
+    assert cheapest_without_loss(Findings(with_seeds(complete, 0))) is None
+
+
+@pytest.mark.parametrize(("ratio", "words"), [(0.5, "0.50 [0.50, 0.50] of"), (1.1, "No pruned network was measurably")])
+def test_the_fastest_is_named_only_if_it_is_faster(ratio: float, words: str, complete: StudyRows) -> None:
+    study = Findings(with_latency(with_recipes(complete, "structured"), "structured", ratio))
+    sentence = fastest(study)
+    assert sentence is not None
+    assert words in sentence
+    if ratio < 1:
+        assert "faster in 4 of 4 measured settings" in sentence
+
+
+def test_what_was_not_measured_is_not_mentioned(complete: StudyRows) -> None:
+    study = Findings(without(complete, "latencies"))
+    assert fastest(study) is None
+    assert unstructured_time(study) is None
+    assert len(headline(study)) == 4
+
+
+def test_a_study_that_has_not_begun_tells_how_far_it_is() -> None:
+    study = Findings(rows(()))
+    assert headline(study) == (progress(study),)
+    assert "0 of 4 trials finished, 4 still to come" in progress(study)
