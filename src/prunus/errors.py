@@ -62,8 +62,14 @@ class DiskFullError(MissingError):
 
 
 def _sentence(text: str) -> str:
+    """With a capital and a full stop, but for a name of the user's (`mine.toml`) at its beginning, which stays.
+
+    >>> _sentence("mine.toml is empty"), _sentence("it is empty")
+    ('mine.toml is empty.', 'It is empty.')
+    """
     text = text.strip()
-    text = text[:1].upper() + text[1:]
+    if text.partition(" ")[0].rstrip(",;:.!?").isalpha():
+        text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?", ":")) else text + "."
 
 

@@ -64,4 +64,12 @@ class Registry(Generic[T]):
             return
         self._entry_points_loaded = True
         for point in entry_points(group=f"prunus.{self.kind.replace(' ', '_')}"):
-            self.register(point.name, point.load())
+            try:
+                part = point.load()
+            except Exception as error:  # whatever importing another's package may raise
+                raise InputError(
+                    f"The {self.kind} {point.name!r} of an installed package cannot be loaded",
+                    f"{point.value}: {type(error).__name__}: {error}",
+                    "mend or remove that package",
+                ) from error
+            self.register(point.name, part)

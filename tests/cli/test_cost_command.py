@@ -1,3 +1,4 @@
+import io
 import json
 import subprocess
 import sys
@@ -5,13 +6,20 @@ import sys
 import pytest
 import torch
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
-from prunus.cli.cost import cost
+from prunus.cli.cost import _print_layers, cost
+from prunus.cost import LayerCost
 from prunus.errors import InputError
 from prunus.export import write_safetensors
 from prunus.models import build_model
 from prunus.spec import Part
+
+LAYERS = (
+    LayerCost("classifier.0", "linear", 102_760_448, 102_760_448, 4096, 0, 102_760_448, 51_380_224, 105_226_698_752,
+              52_613_349_376, 0, 0),
+)  # fmt: skip
 
 
 def run(*arguments):
@@ -93,3 +101,17 @@ def test_the_command_files_import_nothing_heavy():
     command %= (("torch", "numpy", "rich.table", "pydantic"),)
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_no_number_is_cut_off_in_a_narrow_terminal():
+    console = Console(width=80, force_terminal=True, record=True, file=io.StringIO())
+    _print_layers(console, LAYERS)
+    shown = console.export_text()
+    assert "…" not in shown
+    assert "103 M" in shown
+
+
+def test_a_reader_that_is_no_terminal_gets_every_digit():
+    console = Console(width=80, force_terminal=False, record=True, file=io.StringIO())
+    _print_layers(console, LAYERS)
+    assert "102,760,448" in console.export_text()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from prunus.cost import LayerCost, NetworkCost
@@ -44,7 +46,7 @@ def cost(
 
     console = Console()
     if layers:
-        console.print(_layer_table(counted.layers))
+        _print_layers(console, counted.layers)
     console.print(_totals(model, network.input_shape, counted))
 
 
@@ -97,18 +99,47 @@ def _totals(model: str, input_shape: tuple[int, ...], counted: NetworkCost) -> T
     return table
 
 
-def _layer_table(layers: tuple[LayerCost, ...]) -> Table:
+def _print_layers(console: Console, layers: tuple[LayerCost, ...]) -> None:
+    """Exact numbers; rounded ones in a terminal too narrow for them. No number is ever cut off."""
+    from rich.measure import Measurement
+
+    table = _layer_table(layers, "{:,}".format)
+    needed = Measurement.get(console, console.options.update(width=10_000), table).maximum
+    if not console.is_terminal:
+        console.width = max(needed, console.width)
+    elif needed > console.width:
+        table = _layer_table(layers, rounded)
+        table.box, table.padding = None, (0, 2, 0, 0)
+    console.print(table)
+
+
+def rounded(number: int) -> str:
+    """Three significant digits and a prefix of the SI.
+
+    >>> rounded(512), rounded(37_748_736), rounded(999_999)
+    ('512', '37.7 M', '1.00 M')
+    """
+    for power, prefix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if number >= 0.9995 * 10**power:
+            value = number / 10**power
+            return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {prefix}"
+    return str(number)
+
+
+def _layer_table(layers: tuple[LayerCost, ...], number: Callable[[int], str]) -> Table:
     from rich.table import Table
 
     from prunus.cli.plain import plain
 
     table = Table(title="Layers, in the order of execution")
-    table.add_column("layer", overflow="fold")
-    table.add_column("kind")
-    for words in ("weights", "non-zero", "rows", "empty rows", "dense MACs", "effective MACs", "dense BOPs"):
-        table.add_column(words, justify="right")
+    table.add_column("layer", overflow="fold", min_width=8)
+    table.add_column("kind", no_wrap=True)
+    for words in ("weights", "non-zero", "rows", "empty\nrows", "dense\nMACs", "effective\nMACs", "dense\nBOPs"):
+        table.add_column(words, justify="right", no_wrap=True)
     for each in layers:
-        counts = (each.weights, each.nonzero_weights, each.units, each.empty_units)
+        weights = (each.weights, each.nonzero_weights)
+        rows = (each.units, each.empty_units)
         work = (each.dense_macs, each.effective_macs, each.dense_bops)
-        table.add_row(plain(each.layer), plain(each.kind), *(f"{n:,}" for n in (*counts, *work)))
+        cells = (*map(number, weights), *map("{:,}".format, rows), *map(number, work))
+        table.add_row(plain(each.layer), plain(each.kind), *cells)
     return table

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from prunus.registry import Registry
 
 Names = Iterable[tuple[str, str]]
 """Name and what it is, in one line."""
@@ -19,85 +24,153 @@ class Kind(StrEnum):
     RECIPES = "recipes"
     MODELS = "models"
     DATA = "data"
-    CRITERIA = "criteria"
     PATTERNS = "patterns"
+    CRITERIA = "criteria"
     ALLOCATIONS = "allocations"
     SCHEDULES = "schedules"
+    OPTIMIZERS = "optimizers"
+    AUGMENTATIONS = "augmentations"
     RUNTIMES = "runtimes"
+    TORCHVISION = "torchvision"
+    TIMM = "timm"
+
+
+FAMILIES = (Kind.TORCHVISION, Kind.TIMM)
+"""Too many to be shown unasked."""
 
 
 def list_names(
-    kind: Annotated[Kind | None, typer.Argument(help="What to list; all of it, if left out.")] = None,
+    kind: Annotated[
+        Kind | None, typer.Argument(help="What to list; all but the networks of torchvision and timm, if left out.")
+    ] = None,
 ) -> None:
-    """List the names of studies, recipes, models, data and of all parts of a recipe."""
-    for one in [kind] if kind else list(Kind):
+    """List the names of studies, recipes, models and data, and of all parts of a study with their settings."""
+    for one in [kind] if kind else [each for each in Kind if each not in FAMILIES]:
         if kind is None:
             typer.secho(one.value, bold=True)
-        entries = list(NAMES[one]())
-        width = max((len(name) for name, _ in entries), default=0)
-        for name, what in entries:
-            typer.echo(f"{'  ' * (kind is None)}{name:{width}}  {what}".rstrip())
+        for line in lines_of(list(NAMES[one]()), indent=2 * (kind is None), width=_width()):
+            typer.echo(line)
 
 
-def _studies() -> Iterator[tuple[str, str]]:
+def lines_of(entries: list[tuple[str, str]], indent: int, width: int | None) -> Iterator[str]:
+    """One line per name; wrapped beside the names where there is a width.
+
+    >>> list(lines_of([("mlp", "linear layers"), ("vgg11", "")], 2, None))
+    ['  mlp    linear layers', '  vgg11']
+    """
+    import textwrap
+
+    longest = max((len(name) for name, _ in entries), default=0)
+    for name, what in entries:
+        head = f"{' ' * indent}{name:{longest}}  "
+        if width is None:
+            yield f"{head}{what}".rstrip()
+        else:
+            yield from textwrap.wrap(what, width, initial_indent=head, subsequent_indent=" " * len(head)) or [head]
+
+
+def _width() -> int | None:
+    """Columns of the terminal; None where the reader is a program."""
+    import shutil
+    import sys
+
+    return max(60, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+
+
+def _studies() -> Names:
     from prunus.spec import builtin_studies, load_study
 
     return ((name, load_study(name).about) for name in builtin_studies())
 
 
-def _recipes() -> Iterator[tuple[str, str]]:
+def _recipes() -> Names:
     from prunus.spec import builtin_recipes
 
     return ((recipe.name, recipe.about) for recipe in builtin_recipes().values())
 
 
-def _models() -> Iterator[tuple[str, str]]:
-    from prunus.models import MODELS, model_names
+def _models() -> Names:
+    from prunus.models import MODELS
+    from prunus.models.build import FUNCTION
 
-    return _described(model_names(), MODELS)
-
-
-def _data() -> Iterator[tuple[str, str]]:
-    from prunus.data import DATA, data_names
-
-    return _described(data_names(), DATA)
+    yield from _described(MODELS)
+    for family in FAMILIES:
+        yield f"{family.value}:NAME", f"A network of {family.value}; `prunus list {family.value}` has the names."
+    yield FUNCTION, "A function of your own that returns a torch.nn.Module."
 
 
-def _criteria() -> Iterator[tuple[str, str]]:
-    from prunus.prune.criteria import CRITERIA
+def _data() -> Names:
+    from prunus.data import DATA
+    from prunus.data.load import FUNCTION
 
-    return _described(CRITERIA, CRITERIA)
+    yield from _described(DATA)
+    yield FUNCTION, "A function of your own that returns (x_train, y_train, x_test, y_test) or a prunus.Dataset."
 
 
-def _patterns() -> Iterator[tuple[str, str]]:
+def _patterns() -> Names:
     from prunus.prune import PATTERNS
 
-    return _described(PATTERNS, PATTERNS)
+    return _described(PATTERNS)
 
 
-def _allocations() -> Iterator[tuple[str, str]]:
+def _criteria() -> Names:
+    from prunus.prune.criteria import CRITERIA
+
+    return _described(CRITERIA)
+
+
+def _allocations() -> Names:
     from prunus.prune import ALLOCATIONS
 
-    return _described(ALLOCATIONS, ALLOCATIONS)
+    return _described(ALLOCATIONS)
 
 
-def _schedules() -> Iterator[tuple[str, str]]:
+def _schedules() -> Names:
     from prunus.prune import SCHEDULES
 
-    return _described(SCHEDULES, SCHEDULES)
+    return _described(SCHEDULES)
 
 
-def _runtimes() -> Iterator[tuple[str, str]]:
+def _optimizers() -> Names:
+    from prunus.train import OPTIMIZERS
+
+    return _described(OPTIMIZERS)
+
+
+def _augmentations() -> Names:
+    from prunus.train import AUGMENTATIONS
+
+    return _described(AUGMENTATIONS)
+
+
+def _runtimes() -> Names:
     from prunus.measure import RUNTIMES
 
-    return _described(RUNTIMES, RUNTIMES)
+    return _described(RUNTIMES)
 
 
-def _described(names, registry) -> Iterator[tuple[str, str]]:  # type: ignore[no-untyped-def]
-    """Each name with the first line of its part's documentation; names such as `timm:NAME` stand for many."""
-    for name in names:
-        documentation = registry.get(name).__doc__ if name in registry else ""
-        yield name, (documentation or "").strip().split("\n", 1)[0]
+def _family(family: Kind) -> Names:
+    from prunus.models import family_names
+
+    return ((name, "") for name in family_names(family.value))
+
+
+def _described(registry: Registry[Any]) -> Names:
+    """Each part with the first line of its documentation and its settings."""
+    for name in registry:
+        part = registry.get(name)
+        what = (part.__doc__ or "").strip().split("\n", 1)[0]
+        settings = ", ".join(_setting(*item) for item in part.model_fields.items())
+        yield name, f"{what} Settings: {settings}." if settings else what
+
+
+def _setting(name: str, field: FieldInfo) -> str:
+    """A setting with its default as TOML has it; None cannot be written there."""
+    import json
+
+    if field.is_required():
+        return f"{name} (must be given)"
+    return name if field.default is None else f"{name} = {json.dumps(field.default)}"
 
 
 NAMES: dict[Kind, Callable[[], Names]] = {
@@ -105,9 +178,13 @@ NAMES: dict[Kind, Callable[[], Names]] = {
     Kind.RECIPES: _recipes,
     Kind.MODELS: _models,
     Kind.DATA: _data,
-    Kind.CRITERIA: _criteria,
     Kind.PATTERNS: _patterns,
+    Kind.CRITERIA: _criteria,
     Kind.ALLOCATIONS: _allocations,
     Kind.SCHEDULES: _schedules,
+    Kind.OPTIMIZERS: _optimizers,
+    Kind.AUGMENTATIONS: _augmentations,
     Kind.RUNTIMES: _runtimes,
+    Kind.TORCHVISION: lambda: _family(Kind.TORCHVISION),
+    Kind.TIMM: lambda: _family(Kind.TIMM),
 }

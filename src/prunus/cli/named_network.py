@@ -23,19 +23,25 @@ class NamedNetwork:
     classes: int
 
 
-def named_network(name: str, shape: str | None, weights: Path | None) -> NamedNetwork:
-    """Build the network, for its own default input where none is given, and read its weights."""
+def named_network(name: str, shape: str | None, weights: Path | None, seed: int = 0) -> NamedNetwork:
+    """Build the network, for its own default input where none is given, and read its weights.
+
+    seed: of fresh weights. A file that tells of a cut gives the cut network.
+    """
+    import torch
+
     from prunus.models import build_model, model_source
 
     part = Part(name=name)
     source = model_source(part)
     input_shape = input_shape_of(shape) if shape else source.default_input_shape
     classes = source.default_classes
+    torch.manual_seed(seed)
     model = build_model(part, input_shape, classes)
     if weights:
-        from prunus.export import read_safetensors
+        from prunus.export import read_network
 
-        read_safetensors(weights, model)
+        model = read_network(weights, lambda: build_model(part, input_shape, classes))
     return NamedNetwork(model, part, input_shape, classes)
 
 
@@ -45,17 +51,17 @@ def input_shape_of(text: str) -> tuple[int, ...]:
     >>> input_shape_of("3x224x224")
     (3, 224, 224)
     """
-    return numbers_of("--input", text.replace("x", ","))
+    return numbers_of("--input", text)
 
 
 def numbers_of(option: str, text: str) -> tuple[int, ...]:
-    """Read whole numbers above 0, separated by commas. Raises `InputError` that names the option.
+    """Read whole numbers above 0, separated by commas or by x. Raises `InputError` that names the option.
 
     >>> numbers_of("--batch", "1, 64")
     (1, 64)
     """
     try:
-        values = tuple(int(piece) for piece in text.split(","))
+        values = tuple(int(piece) for piece in text.replace("x", ",").split(","))
     except ValueError:
         values = (0,)
     if min(values) < 1:

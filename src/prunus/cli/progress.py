@@ -60,9 +60,9 @@ class Lines:
             case StudyStarted():
                 self._say(f"{len(event.trials)} trials, {event.ended} of them done, {event.workers} at once")
             case TrialEnded() | TrialLost():
-                self._say(f"{self.tally.progress()} {self.tally.ended(event)}, {self.tally.time_left()}")
+                self._say(f"{self.tally.progress()} {self.tally.ended(event)} ({self.tally.time_left()})")
             case EpochDone() if time.monotonic() - self.said_at > PLAIN_LINE_EVERY_SECONDS:
-                self._say(f"{self.tally.progress()} {self.tally.epoch(event)}, {self.tally.time_left()}")
+                self._say(f"{self.tally.progress()} {self.tally.epoch(event)} ({self.tally.time_left()})")
             case MeasuringStarted() if event.blocks:
                 self._say(f"measuring the final networks, {event.blocks} blocks")
             case BlockEnded():

@@ -46,8 +46,7 @@ def prune(
     from prunus.cli.named_network import named_network
     from prunus.cli.plain import plain
 
-    torch.manual_seed(seed)
-    network = named_network(model, shape, weights)
+    network = named_network(model, shape, weights, seed)
     inputs = torch.randn(2, *network.input_shape)
     pruned = prune_channels(
         network.model.eval(),

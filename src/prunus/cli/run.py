@@ -72,7 +72,7 @@ def _study(study: str, out: Path | None, overrides: list[str], seeds: str | None
     from prunus.store import read_study
 
     if seeds is not None:
-        overrides = [*overrides, f"seeds=[{seeds}]"]
+        overrides = [*overrides, f"seeds={_numbers(seeds)}"]
     if study in builtin_studies() or not Path(study).is_dir():
         spec = load_study(study, overrides)
         return spec, out or Path("studies") / spec.name
@@ -80,6 +80,17 @@ def _study(study: str, out: Path | None, overrides: list[str], seeds: str | None
         why = "its folder holds the study with all its settings"
         raise InputError("A started study is continued as it is", why, "leave out --set, --seeds and --out")
     return read_study(Path(study)).study, Path(study)
+
+
+def _numbers(seeds: str) -> list[int]:
+    """Read `0,1,2`."""
+    from prunus.errors import InputError
+
+    try:
+        return [int(piece) for piece in seeds.split(",")]
+    except ValueError:
+        why = "it takes whole numbers, separated by commas"
+        raise InputError(f"--seeds {seeds!r} cannot be read", why, "write for example --seeds 0,1,2") from None
 
 
 def _refuse_unasked_code(study: Study, overrides: list[str]) -> None:

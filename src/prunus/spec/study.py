@@ -11,7 +11,7 @@ from prunus.spec.measurement import Measurement
 from prunus.spec.part import Frozen, Part, digest
 from prunus.spec.recipe import Recipe
 from prunus.spec.training import Training
-from prunus.spec.trial import Rate, Trial
+from prunus.spec.trial import Rate, Seed, Trial
 
 V = TypeVar("V")
 
@@ -37,7 +37,7 @@ class Study(Frozen):
     training: Training = Training()
     recipes: tuple[Recipe, ...] = Field(min_length=1)
     rates: tuple[Rate, ...] = Field(min_length=1)
-    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1)
     measurement: Measurement = Measurement()
     execution: Execution = Execution()
 

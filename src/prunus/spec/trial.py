@@ -12,6 +12,7 @@ from prunus.spec.recipe import Recipe
 from prunus.spec.training import Training
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0)]
 
 
 class Trial(Frozen):
@@ -25,7 +26,7 @@ class Trial(Frozen):
     training: Training
     recipe: Recipe | None
     rate: Rate
-    seed: int = Field(ge=0)
+    seed: Seed
 
     @model_validator(mode="after")
     def _rate_zero_has_no_recipe(self) -> Trial:
