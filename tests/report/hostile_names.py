@@ -24,7 +24,11 @@ PAYLOADS = {
     "glyphs": "刈り込み 🌸 عربي \ufffd",
     "path": "../../../../tmp/pwned\x7f/.",
 }
-OPEN = Made(overrides=("rates=[0,0.8]", "seeds=[0,1]", "training.epochs=2"), failed=(4,), running=(5,))
+OPEN = Made(
+    overrides=('recipes=["reference-structured","structured"]', "rates=[0,0.8]", "seeds=[0,1]", "training.epochs=2"),
+    failed=(2,),
+    running=(4,),
+)
 
 
 def hostile(folder: Path, payload: str) -> Path:

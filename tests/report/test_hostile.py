@@ -20,6 +20,7 @@ from prunus.report.figures.palette import Palette
 from prunus.report.findings import Findings
 from prunus.report.pages import PAGES
 from prunus.store import StudyRows
+from report.changed import with_recipes
 from report.hostile_names import PAYLOADS, hostile
 
 
@@ -61,7 +62,7 @@ def test_cells_of_text_never_start_a_formula(tmp_path: Path) -> None:
                 cells += 1
                 assert not cell.startswith(("=", "@", "\t", "\r")), (path.name, cell)
                 assert not cell.startswith(("+", "-")) or is_number(cell), (path.name, cell)
-    assert cells > 1000
+    assert cells > 500
 
 
 def is_number(text: str) -> bool:
@@ -99,9 +100,10 @@ def wild(rows: StudyRows, seed: int, share: float) -> StudyRows:
     return replace(rows, **{name: tuple(changed(row) for row in getattr(rows, name)) for name in names})
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(9))
 def test_no_page_fails_over_wild_values(seed: int, complete: StudyRows) -> None:
-    findings = Findings(wild(complete, seed, share=(0.002, 0.05, 0.5)[seed % 3]))
+    some = with_recipes(complete, "reference-structured", "structured")
+    findings = Findings(wild(some, seed, share=(0.002, 0.05, 0.5)[seed % 3]))
     palette = Palette(findings.grid.rates, tuple(recipe.name for recipe in findings.recipes))
     pages = [PAGES.get(name)().content(findings) for name in PAGES.names()]
     with styled():
