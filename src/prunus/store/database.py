@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -76,7 +75,7 @@ class Store:
         for row in rows:
             table = BY_ROW[type(row)]
             places = ", ".join("?" * len(table.columns))
-            self._connection.execute(f"INSERT OR REPLACE INTO {table.name} VALUES ({places})", astuple(row))  # noqa: S608
+            self._connection.execute(f"INSERT OR REPLACE INTO {table.name} VALUES ({places})", table.values(row))  # noqa: S608
 
     def delete(self, kind: type[Any], **where: object) -> None:
         """Remove the rows of a table whose columns have these values. Call it inside `transaction`."""

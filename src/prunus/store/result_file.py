@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import astuple
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ def write_result(path: Path, rows: Iterable[Any]) -> None:
     """Write rows of any kinds, atomically; a result file is whole or it is not there."""
     rows = list(rows)
     tables = {
-        table.name: {"columns": table.columns, "rows": [astuple(row) for row in rows if type(row) is table.row]}
+        table.name: {"columns": table.columns, "rows": [table.values(row) for row in rows if type(row) is table.row]}
         for table in TABLES
     }
     content = {"format": FORMAT, "tables": {name: table for name, table in tables.items() if table["rows"]}}
@@ -41,9 +41,15 @@ def read_result(path: Path) -> list[Any]:
         ) from None
 
 
+@cache
+def _adapter(row: type[Any]) -> TypeAdapter[list[Any]]:
+    """The validator of a table's rows; making one takes longer than using it."""
+    return TypeAdapter(list[row])  # type: ignore[valid-type]
+
+
 def _rows(table: Any, tables: Any) -> list[Any]:
     content = tables[table.name]
     if tuple(content["columns"]) != table.columns:
         raise ValueError(f"table {table.name} has other columns")
     records = [dict(zip(table.columns, values, strict=True)) for values in content["rows"]]
-    return TypeAdapter(list[table.row]).validate_json(json.dumps(records), strict=True)
+    return _adapter(table.row).validate_json(json.dumps(records), strict=True)

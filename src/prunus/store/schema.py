@@ -7,6 +7,8 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from prunus.store import rows
@@ -23,10 +25,15 @@ class Table:
     row: type[Any]
     key: tuple[str, ...]
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Column names, in order."""
         return tuple(field.name for field in fields(self.row))
+
+    @cached_property
+    def values(self) -> Callable[[Any], tuple[Any, ...]]:
+        """Takes a row apart, in the order of the columns (`astuple` copies deeply, ten times as slowly)."""
+        return attrgetter(*self.columns)
 
     def create(self) -> str:
         """The SQL statement that makes the table."""
