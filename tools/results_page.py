@@ -33,15 +33,6 @@ TABLES = (
     latency_table,
     memories_table,
 )
-    summary_table,
-    losses_table,
-    epochs_table,
-    bops_table,
-    cut_off_table,
-    sizes_table,
-    latency_table,
-    memories_table,
-)
 
 
 def markdown(table: Table) -> Iterator[str]:
