@@ -115,3 +115,14 @@ def test_a_reader_that_is_no_terminal_gets_every_digit():
     console = Console(width=80, force_terminal=False, record=True, file=io.StringIO())
     _print_layers(console, LAYERS)
     assert "102,760,448" in console.export_text()
+
+
+def test_settings_and_classes_are_the_networks_own():
+    told = json.loads(run("vgg-digits", "--set", "width=16", "--classes", "3", "--json").stdout)
+    assert [layer["units"] for layer in told["layers"]] == [16, 16, 32, 32, 3]
+    with pytest.raises(InputError, match="Did you mean 'width'"):
+        run("vgg-digits", "--set", "widht=16")
+
+
+def test_fresh_weights_are_the_same_at_every_call():
+    assert run("mlp", "--json").stdout == run("mlp", "--json").stdout

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from prunus.cli.network_options import Classes, Model, Settings, Shape, Weights
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -14,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def bench(
-    model: Annotated[
-        str, typer.Argument(help="A network's name, as `prunus list models` shows it, or file.py:function.")
-    ],
-    shape: Annotated[str | None, typer.Option("--input", help="Shape of one input, such as 3,224,224.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="A safetensors file; without it, weights are fresh.")] = None,
+    model: Model,
+    shape: Shape = None,
+    classes: Classes = None,
+    settings: Settings = None,
+    weights: Weights = None,
     batch: Annotated[str, typer.Option(help="Batch sizes, such as 1,64.")] = "1,64",
     threads: Annotated[str, typer.Option(help="Numbers of threads, such as 1,2.")] = "1",
     runtime: Annotated[list[str] | None, typer.Option(help="Runtimes; give it once for each. Default: all.")] = None,
@@ -36,7 +38,7 @@ def bench(
     runtimes = tuple(runtime or RUNTIMES.names())
     for name in runtimes:
         runtime_of(name)  # an unknown one is refused before anything is built
-    network = named_network(model, shape, weights)
+    network = named_network(model, shape, classes, settings, weights)
     with TemporaryDirectory(prefix="prunus-bench-") as folder:
         measured = benchmark(
             network.model,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from prunus.cli.network_options import Classes, Model, Settings, Shape, Weights
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def cost(
-    model: Annotated[
-        str, typer.Argument(help="A network's name, as `prunus list models` shows it, or file.py:function.")
-    ],
-    shape: Annotated[str | None, typer.Option("--input", help="Shape of one input, such as 3,224,224.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="A safetensors file; without it, weights are fresh.")] = None,
+    model: Model,
+    shape: Shape = None,
+    classes: Classes = None,
+    settings: Settings = None,
+    weights: Weights = None,
     weight_bits: Annotated[int, typer.Option(min=1, max=64, help="Bits of a weight, for BOPs.")] = 32,
     activation_bits: Annotated[int, typer.Option(min=1, max=64, help="Bits of an activation, for BOPs.")] = 32,
     layers: Annotated[bool, typer.Option("--layers", help="A row for each layer.")] = False,
@@ -32,7 +33,7 @@ def cost(
     from prunus.cli.named_network import named_network
     from prunus.cost import count_cost
 
-    network = named_network(model, shape, weights)
+    network = named_network(model, shape, classes, settings, weights)
     counted = count_cost(
         network.model,
         torch.zeros(1, *network.input_shape),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from prunus.cli.network_options import Classes, Model, Settings, Shape, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    model: Annotated[
-        str, typer.Argument(help="A network's name, as `prunus list models` shows it, or file.py:function.")
-    ],
-    shape: Annotated[str | None, typer.Option("--input", help="Shape of one input, such as 3,224,224.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="A safetensors file; without it, weights are fresh.")] = None,
+    model: Model,
+    shape: Shape = None,
+    classes: Classes = None,
+    settings: Settings = None,
+    weights: Weights = None,
     protect: Annotated[list[str] | None, typer.Option(help="A layer to leave alone, by name or pattern.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON, positions included.")] = False,
 ) -> None:
@@ -28,7 +29,7 @@ def inspect(
     from prunus.cli.named_network import named_network
     from prunus.graph import channel_groups
 
-    network = named_network(model, shape, weights)
+    network = named_network(model, shape, classes, settings, weights)
     groups = channel_groups(network.model.eval(), torch.zeros(2, *network.input_shape), protect or ())
     if as_json:
         typer.echo(_as_json(groups))

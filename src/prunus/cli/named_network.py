@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import JsonValue
+
 from prunus.errors import InputError
 from prunus.spec import Part
 
@@ -23,7 +25,15 @@ class NamedNetwork:
     classes: int
 
 
-def named_network(name: str, shape: str | None, weights: Path | None, seed: int = 0) -> NamedNetwork:
+def named_network(
+    name: str,
+    shape: str | None,
+    classes: int | None,
+    settings: list[str] | None,
+    weights: Path | None,
+    *,
+    seed: int = 0,
+) -> NamedNetwork:
     """Build the network, for its own default input where none is given, and read its weights.
 
     seed: of fresh weights. A file that tells of a cut gives the cut network.
@@ -32,10 +42,10 @@ def named_network(name: str, shape: str | None, weights: Path | None, seed: int 
 
     from prunus.models import build_model, model_source
 
-    part = Part(name=name)
+    part = _part(name, settings or [])
     source = model_source(part)
     input_shape = input_shape_of(shape) if shape else source.default_input_shape
-    classes = source.default_classes
+    classes = classes or source.default_classes
     torch.manual_seed(seed)
     model = build_model(part, input_shape, classes)
     if weights:
@@ -43,6 +53,15 @@ def named_network(name: str, shape: str | None, weights: Path | None, seed: int 
 
         model = read_network(weights, lambda: build_model(part, input_shape, classes))
     return NamedNetwork(model, part, input_shape, classes)
+
+
+def _part(name: str, settings: list[str]) -> Part:
+    from prunus.spec.load import set_key
+
+    table: dict[str, JsonValue] = {}
+    for setting in settings:
+        set_key(table, setting)
+    return Part(name=name, settings=table)
 
 
 def input_shape_of(text: str) -> tuple[int, ...]:

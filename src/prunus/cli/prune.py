@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from prunus.cli.network_options import Classes, Model, Settings, Shape, Weights
+
 if TYPE_CHECKING:
     from prunus.surgery import Pruned
 
@@ -20,13 +22,13 @@ class Heads(StrEnum):
 
 
 def prune(
-    model: Annotated[
-        str, typer.Argument(help="A network's name, as `prunus list models` shows it, or file.py:function.")
-    ],
+    model: Model,
     rate: Annotated[float, typer.Option(help="Share of the channels to remove, from 0 to below 1.")],
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
-    shape: Annotated[str | None, typer.Option("--input", help="Shape of one input, such as 3,224,224.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="A safetensors file; without it, weights are fresh.")] = None,
+    shape: Shape = None,
+    classes: Classes = None,
+    settings: Settings = None,
+    weights: Weights = None,
     criterion: Annotated[str, typer.Option(help="What scores a channel: `prunus list criteria`.")] = "magnitude",
     allocation: Annotated[str, typer.Option(help="How layers share it: `prunus list allocations`.")] = "uniform",
     protect: Annotated[list[str] | None, typer.Option(help="A layer to leave alone, by name or pattern.")] = None,
@@ -46,7 +48,7 @@ def prune(
     from prunus.cli.named_network import named_network
     from prunus.cli.plain import plain
 
-    network = named_network(model, shape, weights, seed)
+    network = named_network(model, shape, classes, settings, weights, seed=seed)
     inputs = torch.randn(2, *network.input_shape)
     pruned = prune_channels(
         network.model.eval(),

@@ -45,7 +45,7 @@ def load_study(source: str | Path, overrides: Iterable[str] = ()) -> Study:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{origin} is not valid TOML", str(error), "mend that line") from None
     for override in overrides:
-        _override(table, override)
+        set_key(table, override)
     table.setdefault("name", Path(source).stem)
     _spell_out_recipes(table, origin)
     try:
@@ -79,7 +79,13 @@ def _read(source: str | Path) -> tuple[str, str, Path]:
         raise InputError(f"The study {path} cannot be read", str(error), "check the path") from None
 
 
-def _override(table: dict[str, Any], override: str) -> None:
+def set_key(table: dict[str, Any], override: str) -> None:
+    """Set one key as `--set` does; the value is read as TOML, and a bare word is a string.
+
+    >>> set_key(table := {"model": "mlp"}, "model.hidden=[16]")
+    >>> table
+    {'model': {'name': 'mlp', 'hidden': [16]}}
+    """
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set {override!r} is not key=value", "", "write for example --set training.epochs=10")
