@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from prunus.report.analysis.grid import Grid
+from prunus.spec.part import Part
 from prunus.store.rows import SessionRow
 
 Pairs = tuple[tuple[str, str], ...]
@@ -53,8 +54,8 @@ def provenance_info(grid: Grid) -> ProvenanceInfo:
         study=study.name,
         digest=study.digest,
         about=study.about,
-        model=str(study.model),
-        data=str(study.data),
+        model=_named(study.model),
+        data=_named(study.data),
         epochs=study.training.epochs,
         rates=study.rates,
         seeds=study.seeds,
@@ -82,6 +83,11 @@ def provenance_info(grid: Grid) -> ProvenanceInfo:
 def _changed(sessions: tuple[SessionRow, ...]) -> tuple[str, ...]:
     names = ("study_digest", "code_digest", "data_digest", "versions", "machine")
     return tuple(name.removesuffix("_digest") for name in names if len({getattr(row, name) for row in sessions}) > 1)
+
+
+def _named(part: Part) -> str:
+    """The part with the settings that say something."""
+    return str(Part(name=part.name, settings={key: value for key, value in part.settings.items() if value}))
 
 
 def _pairs(text: str) -> Pairs:
