@@ -73,7 +73,8 @@ def _score(part: Part, seed: int) -> Score:
         weights = [member for member in group.producers if parameters[member.parameter].dim() > 1]
         total = torch.zeros(group.units, dtype=torch.float64)
         for member in weights or group.producers:
-            along = parameters[member.parameter].detach().cpu().movedim(member.dim, 0).flatten(1)
+            values = parameters[member.parameter].detach().cpu()
+            along = values.movedim(member.dim, 0).reshape(values.shape[member.dim], -1)
             scores = criterion.score(Evidence(along[torch.tensor(member.indices)].flatten(1), generator)).double()
             total += scores / scores.abs().mean().clamp_min(torch.finfo(torch.float64).tiny)
         return total

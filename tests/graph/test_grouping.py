@@ -28,7 +28,8 @@ def test_a_residual_sum_is_one_group() -> None:
     assert [m.parameter for m in stem.producers] == ["stem.weight", "stem.bias", "back.weight", "back.bias"]
     assert [(m.parameter, m.dim) for m in stem.consumers] == [("inner.weight", 1), ("head.weight", 1)]
     assert stem.consumers[1].indices[1] == (4, 5, 6, 7)  # channel 1 of four pixels
-    assert [m.parameter for m in groups["inner"].buffers] == ["norm.running_mean", "norm.running_var"]
+    assert [m.parameter for m in groups["inner"].buffers] == ["norm.running_mean"]
+    assert [m.parameter for m in groups["inner"].divisors] == ["norm.running_var"]
     assert groups["head"].protected == "model output"
 
 

@@ -42,9 +42,10 @@ class ChannelGroup:
     producers: entries that make the channel: rows of weights, biases, scale and shift of norms. With all of them zero
     the channel is zero, or no one reads it.
     consumers: entries that read it: input slices of the layers that follow.
-    buffers: running statistics and the like, which are cut along but have no score.
-    normalised: layers that average over these channels, as layer normalisation does: to remove a channel is then not
-    the same as to zero it.
+    buffers: running means and the like, which are cut along but have no score.
+    divisors: what something is divided by, such as variances; cut along, but never set to zero.
+    normalised: layers that average over these channels, as layer normalisation does, or take the largest: to remove a
+    channel is then not the same as to zero it.
     protected: why no unit may be removed ("model output", "named by the user", the operation that can't be
     followed); None if all but one may.
     """
@@ -54,11 +55,12 @@ class ChannelGroup:
     producers: tuple[Member, ...]
     consumers: tuple[Member, ...]
     buffers: tuple[Member, ...] = ()
+    divisors: tuple[Member, ...] = ()
     extents: tuple[Extent, ...] = ()
     normalised: tuple[str, ...] = ()
     protected: str | None = None
 
     @property
     def members(self) -> tuple[Member, ...]:
-        """All tensors of the group."""
+        """All tensors of the group that may be set to zero."""
         return self.producers + self.consumers + self.buffers

@@ -49,9 +49,9 @@ def group_atoms(wiring: Wiring, protect: Sequence[str] = (), heads: Heads = "who
     parts = _parts(wiring)
     families: dict[Any, list[int]] = {}
     for atom, places in found.items():
-        made = tuple((p, len(at)) for p, at in places.items() if p not in wiring.findings.consumed)
+        made = tuple((p, len(at)) for p, at in places.items() if _role(wiring, p) == "producers")
         reason = wiring.labels.pinned(atom) or ("named by the user" if atom in named else None)
-        if any(p[0] not in wiring.buffers for p, _ in made):
+        if made:
             families.setdefault((reason, wiring.labels.axis.get(atom), made, parts.get(atom)), []).append(atom)
     groups = [_group(wiring, key[0], atoms, found, extents, averaged) for key, atoms in families.items()]
     return _unique_names(_without_overlap(wiring, groups, heads))
@@ -118,38 +118,38 @@ def _group(
     extents: dict[int, dict[Place, list[int]]],
     averaged: dict[int, dict[str, None]],
 ) -> Grouped:
-    places = list(dict.fromkeys(place for atom in atoms for place in found[atom]))
-    members = {place: _member(place, atoms, found) for place in places}
-    consumed = wiring.findings.consumed
-    counted = list(dict.fromkeys(place for atom in atoms for place in extents.get(atom, ())))
-    producers = tuple(m for p, m in members.items() if p not in consumed and p[0] not in wiring.buffers)
+    places = dict.fromkeys(place for atom in atoms for place in found[atom])
+    counted = dict.fromkeys(place for atom in atoms for place in extents.get(atom, ()))
+    roles: dict[str, list[Member]] = {role: [] for role in ("producers", "consumers", "buffers", "divisors")}
+    for place in places:
+        roles[_role(wiring, place)].append(_member(place, atoms, found))
     group = ChannelGroup(
-        name=producers[0].layer,
+        name=roles["producers"][0].layer,
         units=len(atoms),
-        producers=producers,
-        consumers=tuple(m for p, m in members.items() if p in consumed),
-        buffers=tuple(m for p, m in members.items() if p not in consumed and p[0] in wiring.buffers),
-        extents=tuple(
-            Extent(
-                wiring.modules[node],
-                str(argument),
-                tuple(tuple(extents.get(a, {}).get((node, argument), ())) for a in atoms),
-            )
-            for node, argument in counted
-        ),
+        **{role: tuple(members) for role, members in roles.items()},
+        extents=tuple(_extent(wiring, place, atoms, extents) for place in counted),
         normalised=tuple(dict.fromkeys(layer for atom in atoms for layer in averaged.get(atom, ()))),
         protected=reason or ("it has a single unit" if len(atoms) == 1 else None),
     )
     return Grouped(group, tuple(atoms))
 
 
-def _member(place: Place, atoms: list[int], found: dict[int, dict[Place, list[int]]]) -> Member:
-    return Member(place[0], int(place[1]), tuple(tuple(found[atom].get(place, ())) for atom in atoms))
+def _role(wiring: Wiring, place: Place) -> str:
+    """What a dimension of a tensor is to the channels along it."""
+    if place in wiring.findings.divisors:
+        return "divisors"
+    if place in wiring.findings.consumed:
+        return "consumers"
+    return "buffers" if place[0] in wiring.buffers else "producers"
 
 
 def _extent(wiring: Wiring, place: Place, atoms: list[int], found: dict[int, dict[Place, list[int]]]) -> Extent:
     positions = tuple(tuple(found.get(atom, {}).get(place, ())) for atom in atoms)
     return Extent(wiring.modules[place[0]], str(place[1]), positions)
+
+
+def _member(place: Place, atoms: list[int], found: dict[int, dict[Place, list[int]]]) -> Member:
+    return Member(place[0], int(place[1]), tuple(tuple(found[atom].get(place, ())) for atom in atoms))
 
 
 def _unique_names(groups: Sequence[Grouped]) -> tuple[Grouped, ...]:

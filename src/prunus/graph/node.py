@@ -72,22 +72,28 @@ class Node:
 class Tensors:
     """The tensors that a network holds, by the name of the node that reads them.
 
-    parameters, buffers: node name -> name in the model; a tensor that several names share has one of them.
-    constants: node name -> tensor that is neither, such as a plain attribute.
+    parameters, buffers, constants: node name -> name in the model; a tensor that several names share has one of them.
+    Constants are neither: plain attributes, and tensors written into a forward, which no module holds.
+    values: name of a constant -> its value.
     """
 
     parameters: dict[str, str]
     buffers: dict[str, str]
-    constants: dict[str, torch.Tensor]
+    constants: dict[str, str]
+    values: dict[str, torch.Tensor]
 
     @property
     def without_gradient(self) -> frozenset[str]:
         """Names of buffers and constants."""
-        return frozenset((*self.buffers.values(), *self.constants))
+        return frozenset((*self.buffers.values(), *self.constants.values()))
+
+    def names(self) -> frozenset[str]:
+        """All names."""
+        return frozenset((*self.parameters.values(), *self.without_gradient))
 
     def name_of(self, node: str) -> str:
-        """Name in the model, or of the constant."""
-        return self.parameters.get(node) or self.buffers.get(node) or node
+        """Name in the model."""
+        return self.parameters.get(node) or self.buffers.get(node) or self.constants[node]
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,9 @@ class Graph:
 
 def used_tensors(graph: Graph) -> set[str]:
     """Names of the model's tensors that some operation reads."""
-    return {graph.tensors.name_of(ref.name) for node in graph.nodes for ref in refs((node.args, node.kwargs))}
+    held = {*graph.tensors.parameters, *graph.tensors.buffers, *graph.tensors.constants}
+    read = {ref.name for node in graph.nodes for ref in refs((node.args, node.kwargs))}
+    return {graph.tensors.name_of(node) for node in held & read}
 
 
 def refs(value: Any) -> Iterator[Ref]:

@@ -16,17 +16,17 @@ class Findings:
     """What the rules found out, besides labels.
 
     consumed: dimensions of parameters over which an activation is summed up: the input side of a layer.
-    normalised: nodes that average over channels, so that zeroing a channel is not the same as removing it.
+    normalised: nodes that average over channels, or take the largest, so that to zero one is not to remove it.
     counts: (node, argument) -> labels; the argument is the number of these that are kept.
     parts: labels of the parts that a dimension is taken apart into; none of them may be emptied.
-    divisors: tensors of the model that something is divided by; they are never set to zero.
+    divisors: dimensions of tensors that something is divided by; they are never set to zero.
     """
 
     consumed: set[tuple[str, int]] = field(default_factory=set)
     normalised: dict[str, list[Ids]] = field(default_factory=dict)
     counts: dict[tuple[str, str], Ids] = field(default_factory=dict)
     parts: list[Ids] = field(default_factory=list)
-    divisors: set[str] = field(default_factory=set)
+    divisors: set[tuple[str, int]] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Operation:
     kwargs: dict[str, Any]
     labels: Labels
     findings: Findings
+    used: frozenset[int] = frozenset()  # which of several results someone reads
 
     @property
     def shape(self) -> Shape:
@@ -82,7 +83,7 @@ class Operation:
             self.findings.consumed |= axis.origins
 
     def normalise(self, axes: Iterable[Axis]) -> None:
-        """An average is taken over these dimensions."""
+        """An average, or the largest, is taken over these dimensions."""
         if found := [axis.labels for axis in axes if axis.labels.any()]:
             self.findings.normalised.setdefault(self.node.name, []).extend(found)
 

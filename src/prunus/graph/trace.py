@@ -46,6 +46,7 @@ def trace(model: nn.Module, example_inputs: Any, train: bool = False, live: Sequ
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.export.export(twin, args, kwargs, strict=False)
+            return _graph(program, twin, TRAIN if train else "", tuple(live))
     except Exception as error:  # torch.export raises many kinds
         _run(fresh_copy(model).train(train), args, kwargs)
         raise InputError(
@@ -53,7 +54,6 @@ def trace(model: nn.Module, example_inputs: Any, train: bool = False, live: Sequ
             _first_line(error),
             "a forward that decides by the values of tensors can't be pruned by channels; rewrite that part",
         ) from error
-    return _graph(program, twin, TRAIN if train else "", tuple(live))
 
 
 def _run(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -79,7 +79,7 @@ def _shapes(arguments: Any) -> str:
 
 
 def _graph(program: ExportedProgram, model: nn.Module, prefix: str, live: tuple[str, ...]) -> Graph:
-    tensors, types, inputs = Tensors({}, {}, {}), {}, []
+    tensors, types, inputs = Tensors({}, {}, {}, {}), {}, []
     canonical = _first_names(model)
     for node, spec in zip(_placeholders(program), program.graph_signature.input_specs, strict=True):
         name = prefix + node.name
@@ -91,7 +91,8 @@ def _graph(program: ExportedProgram, model: nn.Module, prefix: str, live: tuple[
             case InputKind.BUFFER:
                 tensors.buffers[name] = canonical[str(spec.target)]
             case InputKind.CONSTANT_TENSOR:
-                tensors.constants[name] = program.constants[str(spec.target)]
+                tensors.constants[name] = str(spec.target)
+                tensors.values[str(spec.target)] = program.constants[str(spec.target)]
             case _:
                 inputs.append(name)
     renamed: dict[str, Any] = {}

@@ -12,7 +12,7 @@ from prunus.errors import InputError
 from prunus.graph.axes import Axes, Axis, kept
 from prunus.graph.batch import FixedBatchError, larger_batch
 from prunus.graph.labels import Labels
-from prunus.graph.node import Graph, Node, Ref, TensorType, replace_refs, used_tensors
+from prunus.graph.node import Graph, Node, Ref, TensorType, refs, replace_refs, used_tensors
 from prunus.graph.operation import Findings, Operation
 from prunus.graph.rules import rule_of
 from prunus.graph.trace import as_call, trace
@@ -101,13 +101,25 @@ def _propagate(graph: Graph, wiring: Wiring, values: dict[str, Value]) -> None:
     for name in graph.inputs:
         values[name] = kept(graph.types[name].shape) if name in graph.types else None
     by_name = {node.name: node for node in graph.nodes}
+    reads = _parts_read(graph)
     for node in graph.nodes:
         arguments = replace_refs((node.args, node.kwargs), lambda ref: _read(graph, wiring, values, ref))
-        operation = Operation(node, arguments[0], arguments[1], wiring.labels, wiring.findings)
+        used = reads.get(node.name, frozenset())
+        operation = Operation(node, arguments[0], arguments[1], wiring.labels, wiring.findings, used)
         values[node.name] = _result(operation)
         if node.in_place:
             _written(operation, values, by_name)
     _pin_outputs(graph, wiring, values)
+
+
+def _parts_read(graph: Graph) -> dict[str, frozenset[int]]:
+    """Node with several results -> the numbers of those that are read."""
+    found: dict[str, set[int]] = {}
+    read = {ref.name for ref in refs((graph.outputs, [(node.args, node.kwargs) for node in graph.nodes]))}
+    for node in graph.nodes:
+        if node.kind == "getitem" and node.name in read:
+            found.setdefault(node.args[0].name, set()).add(node.args[1])
+    return {name: frozenset(numbers) for name, numbers in found.items()}
 
 
 def _read(graph: Graph, wiring: Wiring, values: dict[str, Value], ref: Ref) -> Value:

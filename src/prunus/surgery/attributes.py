@@ -59,6 +59,13 @@ def _attention(module: Any) -> Attributes:
     return {"embed_dim": module.out_proj.weight.shape[0], **same}
 
 
+def _recurrent(module: Any) -> Attributes:
+    """The module also keeps its weights in a list, for speed."""
+    weights = [getattr(module, name) for name in module._flat_weights_names]
+    sizes = {"input_size": module.weight_ih_l0.shape[1], "hidden_size": module.weight_hh_l0.shape[1]}
+    return {**sizes, "_flat_weights": weights}
+
+
 TABLE: dict[type[nn.Module], Row] = {
     nn.Linear: _linear,
     nn.Bilinear: _bilinear,
@@ -71,6 +78,7 @@ TABLE: dict[type[nn.Module], Row] = {
     nn.Embedding: _embedding,
     nn.PReLU: _prelu,
     nn.MultiheadAttention: _attention,
+    nn.RNNBase: _recurrent,
 }
 
 

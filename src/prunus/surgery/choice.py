@@ -24,7 +24,7 @@ def magnitude(model: nn.Module, group: ChannelGroup) -> Tensor:
     total = torch.zeros(group.units, dtype=torch.float64)
     for member in weights or group.producers:
         weight = tensors[member.parameter].detach().double().cpu()
-        rows = weight.movedim(member.dim, 0).flatten(1).square().sum(1)
+        rows = weight.movedim(member.dim, 0).reshape(weight.shape[member.dim], -1).square().sum(1)
         unit = torch.tensor([u for u, at in enumerate(member.indices) for _ in at])
         positions = torch.tensor([position for at in member.indices for position in at])
         norms = torch.zeros(group.units, dtype=torch.float64).index_add(0, unit, rows[positions]).sqrt()

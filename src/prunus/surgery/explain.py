@@ -55,15 +55,17 @@ def adapt_attributes(model: nn.Module, numbers: Numbers) -> list[str]:
         module = modules.get(path)
         for name, value in list(vars(module).items()) if module is not None else []:
             adapted = _adapted(value, mapping)
-            if not name.startswith("_") and adapted != value:
+            if not name.startswith("_") and adapted is not value:
                 setattr(module, name, adapted)
                 changed.append(f"{path}.{name}".strip("."))
     return changed
 
 
 def _adapted(value: Any, mapping: dict[int, int]) -> Any:
+    """The value with its numbers exchanged; the same object if there are none."""
     if type(value) is int:
         return mapping.get(value, value)
     if type(value) in (tuple, list):
-        return type(value)(_adapted(item, mapping) for item in value)
+        items = [_adapted(item, mapping) for item in value]
+        return value if all(a is b for a, b in zip(items, value, strict=True)) else type(value)(items)
     return value

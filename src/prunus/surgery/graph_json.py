@@ -15,7 +15,14 @@ from prunus.graph import Graph, Node
 from prunus.graph.node import PerSample, Ref, Tensors, refs
 from prunus.graph.rules import RULES
 
-EXECUTABLE = frozenset(RULES) | {"getitem", "lstm", "gru", "bernoulli", "fill", "copy", "index_put", "zero", "gather"}
+WITHOUT_RULE = (
+    "getitem bernoulli fill index_put index_copy index_fill index_add zero gather scatter scatter_add masked_select",
+    "nonzero fft_rfft2 fft_irfft2 fft_rfft fft_irfft fft_fft fft_ifft fft_fft2 fft_ifft2 view_as_complex view_as_real",
+    "complex real imag polar searchsorted bucketize argsort one_hot meshgrid tril triu diag diagonal trace kron cdist",
+    "pdist cross vander linalg_inv linalg_norm grid_sampler affine_grid_generator embedding_bag slice_scatter",
+    "select_scatter diff frac hypot angle logit polygamma digamma lgamma erfc stft istft median mode quantile size",
+)
+EXECUTABLE = frozenset(RULES) | frozenset(" ".join(WITHOUT_RULE).split())
 _TORCH_NAMES: dict[str, type] = {
     "dtype": torch.dtype,
     "layout": torch.layout,
@@ -30,7 +37,7 @@ def graph_to_json(graph: Graph) -> dict[str, Any]:
         "inputs": list(graph.inputs),
         "parameters": graph.tensors.parameters,
         "buffers": graph.tensors.buffers,
-        "constants": sorted(graph.tensors.constants),
+        "constants": graph.tensors.constants,
         "outputs": _to_json(graph.outputs),
         "input_structure": _structure_to_json(graph.input_structure),
         "output_structure": _structure_to_json(graph.output_structure),
@@ -45,7 +52,10 @@ def graph_from_json(data: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
             nodes=tuple(_node_from_json(node) for node in data["nodes"]),
             inputs=tuple(str(name) for name in data["inputs"]),
             tensors=Tensors(
-                dict(data["parameters"]), dict(data["buffers"]), {name: tensors[name] for name in data["constants"]}
+                dict(data["parameters"]),
+                dict(data["buffers"]),
+                dict(data["constants"]),
+                {name: tensors[name] for name in data["constants"].values()},
             ),
             types={},
             outputs=_from_json(data["outputs"]),

@@ -13,11 +13,15 @@ from prunus.spec.part import Frozen
 
 
 class Cut(Frozen):
-    """Positions of one dimension of one tensor that go."""
+    """Positions of one dimension of one tensor that go.
+
+    zero: whether masking sets them to zero; not what something is divided by, such as variances.
+    """
 
     tensor: str
     dim: int = Field(ge=0)
     removed: tuple[NonNegativeInt, ...] = Field(min_length=1)
+    zero: bool = True
 
 
 class Change(Frozen):
@@ -92,11 +96,13 @@ def _positions(indices: Sequence[Iterable[int]], units: Iterable[int]) -> set[in
 
 
 def _cuts(chosen: Sequence[tuple[ChannelGroup, tuple[int, ...]]]) -> tuple[Cut, ...]:
-    gone: dict[tuple[str, int], set[int]] = {}
+    gone: dict[tuple[str, int, bool], set[int]] = {}
     for group, units in chosen:
-        for member in group.members:
-            gone.setdefault((member.parameter, member.dim), set()).update(_positions(member.indices, units))
-    return tuple(Cut(tensor=t, dim=d, removed=tuple(sorted(at))) for (t, d), at in gone.items() if at)
+        for zero, members in ((True, group.members), (False, group.divisors)):
+            for member in members:
+                place = (member.parameter, member.dim, zero)
+                gone.setdefault(place, set()).update(_positions(member.indices, units))
+    return tuple(Cut(tensor=t, dim=d, removed=tuple(sorted(at)), zero=z) for (t, d, z), at in gone.items() if at)
 
 
 def _changes(chosen: Sequence[tuple[ChannelGroup, tuple[int, ...]]]) -> tuple[Change, ...]:

@@ -14,6 +14,7 @@ from prunus.graph.kept import Kept
 from prunus.graph.node import replace_refs
 from prunus.surgery.network import GraphNetwork
 from prunus.surgery.rewrite import rewrite_node
+from prunus.surgery.tensors import NamedTensors
 
 
 class MaskedNetwork(GraphNetwork):
@@ -93,5 +94,6 @@ def masked_network(model: nn.Module, wiring: Wiring, kept: Kept) -> MaskedNetwor
 
 
 def tensors_of(model: nn.Module, graph: Graph) -> dict[str, Tensor]:
-    """The model's own parameters and buffers, and the graph's constants, by name."""
-    return {**dict(model.named_parameters()), **dict(model.named_buffers()), **graph.tensors.constants}
+    """What the graph reads: the model's own parameters, buffers and tensor attributes, else the graph's constants."""
+    held = NamedTensors(model).all()
+    return {name: held[name] if name in held else graph.tensors.values[name] for name in graph.tensors.names()}

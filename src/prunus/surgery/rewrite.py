@@ -56,6 +56,15 @@ def _sizes(site: Site) -> Node:
     return site.with_args({1: _merged(site.node.args[1], site.results[0].shape, site.shape())})
 
 
+def _created(place: int) -> Rewrite:
+    """Sizes of a new tensor."""
+
+    def rewrite(site: Site) -> Node:
+        return site.with_args({place: _merged(site.node.args[place], site.results[0].shape, site.shape())})
+
+    return rewrite
+
+
 def _unflattened(site: Site) -> Node:
     dim, sizes = int(site.node.args[1]) % site.args[0].rank, site.node.args[2]
     part = slice(dim, dim + len(sizes))
@@ -122,6 +131,8 @@ def _padding(site: Site) -> Node:
 _KINDS: tuple[tuple[Rewrite, str], ...] = (
     (_sizes, "view reshape _unsafe_view expand broadcast_to"),
     (_unflattened, "unflatten"),
+    (_created(0), "zeros ones full"),
+    (_created(1), "new_zeros new_ones new_full"),
     (_normalised_shape, "layer_norm rms_norm"),
     (_groups(6, "groups"), "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d"),
     (_groups(1, "num_groups"), "group_norm"),

@@ -89,8 +89,7 @@ def _graph_network(structure: Structure, tensors: Mapping[str, Tensor], path: Pa
         raise InputError(f"{path} holds no graph", "its header says that it does", "the file is damaged")
     graph = graph_from_json(structure.graph, tensors)
     parameters = set(graph.tensors.parameters.values())
-    names = {*parameters, *graph.tensors.buffers.values(), *graph.tensors.constants}
-    if names != set(tensors):
+    if graph.tensors.names() != set(tensors):
         raise InputError(f"{path} is damaged", "its graph uses other tensors than it holds", "save the model anew")
     made = {
         n: nn.Parameter(t, requires_grad=t.is_floating_point()) if n in parameters else t for n, t in tensors.items()

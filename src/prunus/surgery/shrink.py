@@ -23,7 +23,7 @@ from prunus.surgery.reference import tensors_of
 from prunus.surgery.removed import kept_after
 from prunus.surgery.rewrite import rewritten
 from prunus.surgery.structure import Structure, remember
-from prunus.surgery.tensors import cut_tensors
+from prunus.surgery.tensors import NamedTensors, cut_tensors, without
 from prunus.surgery.verify import verify
 
 FormName: TypeAlias = Literal["class", "graph"]
@@ -84,14 +84,16 @@ class _Form:
 
 def _forms(model: nn.Module, plan: Plan, example_inputs: Any, wiring: Wiring, kept: Kept) -> Iterator[_Form]:
     """The user's class; the same with explained attributes; the graph."""
-    yield _Form("class", lambda original: cut_tensors(original, plan))
     graph = wiring.graphs[0]
+    in_class = not _written(model, plan, graph)
+    if in_class:
+        yield _Form("class", lambda original: cut_tensors(original, plan))
     nodes = rewritten(graph, wiring.values[0], wiring, kept)
-    for numbers in changed_numbers(graph.nodes, nodes):
+    for numbers in changed_numbers(graph.nodes, nodes) if in_class else ():
         if changed := adapt_attributes(cut_tensors(model, plan), numbers):
             yield _Form("class", functools.partial(_adapted, plan, numbers), tuple(changed), numbers)
     free, why = _free_batch(replace(graph, nodes=nodes), model, plan, example_inputs)
-    yield _Form("graph", lambda original: _network(cut_tensors(original, plan), free), fixed_batch=why, last=True)
+    yield _Form("graph", lambda original: _network(original, plan, free), fixed_batch=why, last=True)
 
 
 def _adapted(plan: Plan, numbers: Numbers, original: nn.Module) -> nn.Module:
@@ -100,10 +102,18 @@ def _adapted(plan: Plan, numbers: Numbers, original: nn.Module) -> nn.Module:
     return small
 
 
-def _network(small: nn.Module, graph: Graph) -> GraphNetwork:
-    used = {*graph.tensors.parameters.values(), *graph.tensors.buffers.values(), *graph.tensors.constants}
-    tensors = {name: tensor for name, tensor in tensors_of(small, graph).items() if name in used}
-    return GraphNetwork(graph, tensors).train(small.training)
+def _network(original: nn.Module, plan: Plan, graph: Graph) -> GraphNetwork:
+    small = cut_tensors(original, plan, elsewhere=graph.tensors.values)
+    tensors = tensors_of(small, graph)
+    cuts = plan.by_tensor()
+    for name in _written(small, plan, graph):
+        tensors[name] = without(tensors[name], cuts[name])
+    return GraphNetwork(graph, tensors).train(original.training)
+
+
+def _written(model: nn.Module, plan: Plan, graph: Graph) -> set[str]:
+    """Constants that the plan cuts and no module holds, for they are written into a forward."""
+    return plan.by_tensor().keys() & graph.tensors.values.keys() - NamedTensors(model).all().keys()
 
 
 def _free_batch(graph: Graph, model: nn.Module, plan: Plan, example_inputs: Any) -> tuple[Graph, str | None]:

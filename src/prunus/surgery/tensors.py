@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -12,17 +15,21 @@ from prunus.surgery.plan import Change, Plan
 
 
 class NamedTensors:
-    """All parameters and buffers of a model by every name that they have."""
+    """All parameters, buffers and tensor attributes of a model by every name that they have."""
 
     def __init__(self, model: nn.Module) -> None:
         self._tensors: dict[str, Tensor] = {}
-        self._holders: dict[int, list[tuple[nn.Module, str]]] = {}
+        self._holders: dict[int, list[tuple[dict[str, Any], str]]] = {}
         for path, module in model.named_modules(remove_duplicate=False):
-            for table in (module._parameters, module._buffers):
+            for table in (module._parameters, module._buffers, vars(module)):
                 for key, tensor in table.items():
-                    if tensor is not None:
+                    if isinstance(tensor, Tensor):
                         self._tensors[f"{path}.{key}".lstrip(".")] = tensor
-                        self._holders.setdefault(id(tensor), []).append((module, key))
+                        self._holders.setdefault(id(tensor), []).append((table, key))
+
+    def all(self) -> dict[str, Tensor]:
+        """Name -> tensor."""
+        return self._tensors
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self._tensors:
@@ -34,9 +41,8 @@ class NamedTensors:
         """Put another tensor in its place, wherever the model holds it."""
         old = self[name]
         new = nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else value
-        for module, key in self._holders[id(old)]:
-            table = module._parameters if isinstance(old, nn.Parameter) else module._buffers
-            table[key] = new  # type: ignore[assignment]
+        for table, key in self._holders[id(old)]:
+            table[key] = new
 
 
 def without(tensor: Tensor, positions: dict[int, tuple[int, ...]]) -> Tensor:
@@ -48,9 +54,10 @@ def without(tensor: Tensor, positions: dict[int, tuple[int, ...]]) -> Tensor:
     return tensor.contiguous()
 
 
-def cut_tensors(model: nn.Module, plan: Plan) -> nn.Module:
+def cut_tensors(model: nn.Module, plan: Plan, elsewhere: Collection[str] = ()) -> nn.Module:
     """A copy whose tensors, and the numbers of known layers beside them, are as the plan leaves them.
 
+    elsewhere: tensors that the model may not hold itself.
     Raises `InputError` if the plan was made for another model.
     """
     twin = fresh_copy(model)
@@ -60,6 +67,8 @@ def cut_tensors(model: nn.Module, plan: Plan) -> nn.Module:
     tensors = NamedTensors(twin)
     with torch.no_grad():
         for name, positions in plan.by_tensor().items():
+            if name in elsewhere and name not in tensors.all():
+                continue
             _check(name, tensors[name], positions)
             tensors.replace(name, without(tensors[name], positions))
     for module in twin.modules():

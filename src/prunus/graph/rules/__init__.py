@@ -14,6 +14,7 @@ from prunus.graph.rules import (
     joining,
     normalisation,
     rearranging,
+    recurrent,
     reduction,
     spatial,
 )
@@ -27,7 +28,7 @@ _KINDS: tuple[tuple[Rule, str], ...] = (
         "abs add addcdiv addcmul atan2 bitwise_and bitwise_not bitwise_or celu ceil clamp clamp_max clamp_min clip cos "
         "div elu eq erf exp expm1 floor floor_divide fmod ge gelu gt hardshrink hardsigmoid hardswish hardtanh isinf "
         "isnan le leaky_relu lerp log log10 log1p log2 log_sigmoid logical_and logical_not logical_or logical_xor lt "
-        "masked_fill maximum minimum mish mul nan_to_num ne neg pow prelu _prelu_kernel reciprocal relu relu6 "
+        "masked_fill maximum minimum mish mul nan_to_num ne neg pow _prelu_kernel reciprocal relu relu6 "
         "remainder round rsqrt rsub selu sgn sigmoid sign silu sin softplus softshrink softsign sqrt square sub tan "
         "tanh tanhshrink threshold true_divide trunc where xlogy special_expm1 rrelu erfinv exp2 multiply subtract "
         "divide",
@@ -45,7 +46,8 @@ _KINDS: tuple[tuple[Rule, str], ...] = (
     (rearranging.transposed, "transpose swapaxes swapdims t mT adjoint"),
     (rearranging.reversed_dimensions, "numpy_T"),
     (rearranging.moved, "movedim moveaxis"),
-    (rearranging.expanded, "expand expand_as broadcast_to"),
+    (rearranging.expanded, "expand broadcast_to"),
+    (rearranging.expanded_as, "expand_as"),
     (rearranging.tiled, "repeat tile"),
     (rearranging.repeated, "repeat_interleave"),
     (rearranging.flipped, "flip"),
@@ -69,7 +71,12 @@ _KINDS: tuple[tuple[Rule, str], ...] = (
     (joining.embedded, "embedding"),
     (joining.padded, "constant_pad_nd pad"),
     (spatial.glu, "glu"),
+    (spatial.prelu, "prelu"),
     (contraction.linear, "linear"),
+    (contraction.bilinear, "bilinear"),
+    (contraction.outer, "outer ger"),
+    (contraction.cosine_similarity, "cosine_similarity"),
+    (recurrent.recurrent, "lstm gru rnn_tanh rnn_relu"),
     (contraction.matmul, "matmul mm bmm mv dot"),
     (contraction.addmm, "addmm baddbmm addbmm"),
     (contraction.einsum, "einsum"),
@@ -82,7 +89,8 @@ _KINDS: tuple[tuple[Rule, str], ...] = (
     (normalisation.weight_norm, "_weight_norm"),
     (reduction.sums, "sum linalg_vector_norm norm"),
     (reduction.averages, "mean var std"),
-    (reduction.extremes, "amax amin argmax argmin prod all any logsumexp count_nonzero"),
+    (reduction.largest, "amax amin"),
+    (reduction.extremes, "argmax argmin prod all any logsumexp count_nonzero"),
     (reduction.two_results, "max min topk sort"),
     (reduction.along, "softmax _softmax log_softmax cumsum cumprod softmin"),
     (
@@ -94,10 +102,9 @@ _KINDS: tuple[tuple[Rule, str], ...] = (
         "_upsample_bicubic2d_aa upsample_nearest_exact2d reflection_pad1d reflection_pad2d replication_pad1d "
         "replication_pad2d",
     ),
-    (
-        creating.created,
-        "zeros ones full empty arange linspace eye rand randn tensor scalar_tensor tril_indices hann_window",
-    ),
+    (creating.filled, "zeros ones full new_zeros new_ones new_full"),
+    (creating.copied, "copy"),
+    (creating.created, "empty arange linspace eye rand randn tensor scalar_tensor hann_window"),
     (creating.like, "zeros_like ones_like full_like empty_like rand_like randn_like"),
     (creating.shapeless, "_assert_tensor_metadata sym_size _assert_scalar sym_constrain_range_for_size item"),
 )

@@ -121,3 +121,29 @@ def _grouped_heads(query: Axes, shared: Axes) -> Axes:
     place = query.rank - 3
     times = query[place].size // shared[place].size
     return shared.with_axis(place, replace(shared[place], labels=shared[place].labels.repeat(times)))
+
+
+def bilinear(op: Operation) -> Axes:
+    """Two inputs against a weight of three dimensions."""
+    left, right, weight = op.args[:3]
+    batch = "".join(chr(ord("A") + i) for i in range(left.rank - 1))
+    product = product_sum(op, (left, right, weight), (batch + "i", batch + "j", "oij"), batch + "o")
+    return add_bias(op, product, op.get(3))
+
+
+def outer(op: Operation) -> Axes:
+    """All products of two vectors."""
+    return product_sum(op, op.args[:2], ("i", "j"), "ij")
+
+
+def cosine_similarity(op: Operation) -> Axes:
+    """Products summed up, and both lengths, which zeros leave as they are."""
+    left, right = op.args[:2]
+    dim = op.dimension(2, 1, left.rank)
+    if left.shape != right.shape:
+        op.pin((*left.axes, *right.axes), "a similarity with broadcasting")
+        return Axes(tuple(kept_axis(size) for size in op.shape))
+    letters = "".join(chr(ord("A") + i) for i in range(left.rank))
+    for tensor in (left, right):
+        op.contract([tensor[dim]])
+    return product_sum(op, (left, right), (letters, letters), letters[:dim] + letters[dim + 1 :]).untied_zero()

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from prunus.graph.axes import Axes, kept
+from dataclasses import replace
+
+from prunus.graph.axes import Axes, Axis, kept, kept_axis
 from prunus.graph.operation import Operation
 
 
 def created(op: Operation) -> Axes | tuple[Axes, ...]:
-    """A new tensor: nothing of it is removed."""
+    """A new tensor with contents of its own: nothing of it is removed."""
     return _kept(op)
+
+
+def filled(op: Operation) -> Axes:
+    """A new tensor of equal numbers: it can be made of any size."""
+    zero = op.node.kind in ("zeros", "new_zeros")
+    return Axes(tuple(Axis(op.labels.fresh(n), zero) if n > 1 else kept_axis(n) for n in op.shape))
+
+
+def copied(op: Operation) -> Axes:
+    """Values written into a tensor, by broadcasting: it has the same channels as these."""
+    target, values = op.args[0], op.args[1]
+    if not isinstance(values, Axes):
+        return Axes(tuple(target.axes)).untied_zero()
+    axes = []
+    for dim in range(-target.rank, 0):
+        axis = target[dim]
+        if values.rank >= -dim and values[dim].size == axis.size:
+            op.join(axis, values[dim])
+            axes.append(replace(axis, vanishes=values[dim].vanishes))
+        else:
+            axes.append(replace(axis, vanishes=False))
+    return Axes(tuple(axes)).activation()
 
 
 def like(op: Operation) -> Axes:

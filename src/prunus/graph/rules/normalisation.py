@@ -18,7 +18,7 @@ def per_channel(op: Operation) -> Axes:
         if tensor is not None:
             op.join(x[place], tensor[0])
     if variance is not None:
-        op.findings.divisors |= {name for name, _ in variance[0].origins}
+        op.findings.divisors |= variance[0].origins
     op.normalise(axis for i, axis in enumerate(x.axes) if i != place)
     zero = (bias is None or bias[0].vanishes) and (weight is not None or x[place].vanishes)
     return x.untied_zero().with_axis(place, replace(x[place], vanishes=zero))
@@ -60,7 +60,8 @@ def over_groups(op: Operation) -> Axes:
 
 
 def weight_norm(op: Operation) -> Axes:
-    """A weight as direction times length; zeros add nothing to its length."""
+    """A weight as direction times length; the direction is divided by its own length, which must not be zero."""
     direction, length, place = op.args[0], op.args[1], int(op.get(2, 0))
     op.join(direction[place], length[place])
+    op.findings.divisors |= direction[place].origins
     return Axes(direction.axes)

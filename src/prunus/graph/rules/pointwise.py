@@ -20,7 +20,15 @@ def pointwise(op: Operation) -> Axes:
     Whether the result is zero where channels are removed is found by running the operation on zeros.
     """
     operands = op.tensors()
+    if any(not _fits(operand, op) for operand in operands):
+        raise AssertionError(f"{op.node} does not broadcast as pointwise operations do")
     return Axes(tuple(_broadcast(op, operands, dim) for dim in range(-len(op.shape), 0)))
+
+
+def _fits(operand: Axes, op: Operation) -> bool:
+    """Whether each dimension, counted from the last, is that of the result or single."""
+    pairs = zip(operand.shape[::-1], op.shape[::-1], strict=False)
+    return operand.rank <= len(op.shape) and all(size in (1, there) for size, there in pairs)
 
 
 def _broadcast(op: Operation, operands: list[Axes], dim: int) -> Axis:

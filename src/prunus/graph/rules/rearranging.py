@@ -66,6 +66,20 @@ def expanded(op: Operation) -> Axes:
     )
 
 
+def expanded_as(op: Operation) -> Axes:
+    """Single dimensions repeated to the size of another tensor's, whose channels they follow."""
+    x, other = op.args[0], op.args[1]
+    plain = expanded(op)
+    return Axes(
+        tuple(
+            replace(there, vanishes=False, origins=frozenset())
+            if d < other.rank - x.rank or x[d - other.rank + x.rank].size != there.size
+            else plain[d]
+            for d, there in enumerate(other.axes)
+        )
+    )
+
+
 def tiled(op: Operation) -> Axes:
     """The whole tensor repeated along its dimensions."""
     x: Axes = op.args[0]

@@ -48,8 +48,15 @@ def averages(op: Operation) -> Axes:
     return _reduced(op, x, dims)
 
 
+def largest(op: Operation) -> Axes:
+    """Maximum and minimum: over the channels that are kept, which is another function of the weights."""
+    x, dims, axes = _taken(op, 1)
+    op.normalise(axes)
+    return _reduced(op, x, dims)
+
+
 def extremes(op: Operation) -> Axes:
-    """Maximum and the like: can't be followed over channels."""
+    """Places of extremes and the like: can't be followed over channels."""
     x, dims, axes = _taken(op, 1)
     op.pin(axes, "an extreme over channels")
     return _reduced(op, x, dims)
@@ -69,10 +76,13 @@ def two_results(op: Operation) -> Axes | tuple[Axes, ...]:
     if len(op.tensors()) > 1:
         return pointwise(op)
     if not isinstance(op.node.output, tuple):
-        return extremes(op)
+        return largest(op)
     place = 2 if op.node.kind == "topk" else 1
     dim = op.dimension(place, -1, x.rank)
-    op.pin([x[dim]], "an extreme over channels")
+    if 1 in op.used or op.node.kind not in ("max", "min"):
+        op.pin([x[dim]], "an extreme over channels")
+    else:
+        op.normalise([x[dim]])
     axes = [replace(axis, vanishes=False) for axis in x.axes]
     shape = op.shape
     if len(shape) < x.rank:

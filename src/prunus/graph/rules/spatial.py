@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prunus.graph.axes import Axes, kept_axis
 from prunus.graph.operation import Operation
+from prunus.graph.reshape import split
 
 MOVING = {"1d": 1, "2d": 2, "3d": 3}
 
@@ -22,10 +23,16 @@ def pooled(op: Operation) -> Axes | tuple[Axes, ...]:
 
 def glu(op: Operation) -> Axes:
     """The first half times a gate of the second: both lose the same places."""
-    from prunus.graph.reshape import split
-
     x: Axes = op.args[0]
     d = op.dimension(1, -1, x.rank)
     part, half = split(op.labels, x[d], (2, x[d].size // 2), f"halves at {op.node}")
     op.pin([part], "halves of one tensor")
     return x.with_axis(d, half)
+
+
+def prelu(op: Operation) -> Axes:
+    """A slope for all channels, or one for each, which are the second dimension."""
+    x, slope = op.args[0], op.args[1]
+    if slope.rank == 1 and slope[0].size > 1:
+        op.join(x[min(1, x.rank - 1)], slope[0])
+    return Axes(tuple(x.axes)).activation()
