@@ -64,4 +64,5 @@ def test_concatenation_keeps_track_of_positions_through_a_depthwise_convolution(
     groups = {g.name: g for g in channel_groups(Joined(), torch.randn(2, 3, 5, 5))}
     assert [(n, g.units) for n, g in groups.items()] == [("a", 4), ("b", 2), ("head", 2)]
     assert groups["b"].consumers[0].indices == ((4,), (5,))
-    assert [(e.module, e.argument, e.indices) for e in groups["b"].extents] == [("depthwise", "groups", ((4,), (5,)))]
+    assert [(e.module, e.argument, e.count) for e in groups["b"].extents] == [("depthwise", "groups", 6)]
+    assert groups["b"].extents[0].indices == ((4,), (5,))

@@ -31,6 +31,7 @@ class Extent:
 
     module: str
     argument: str
+    count: int
     indices: Positions
 
 

@@ -145,7 +145,8 @@ def _role(wiring: Wiring, place: Place) -> str:
 
 def _extent(wiring: Wiring, place: Place, atoms: list[int], found: dict[int, dict[Place, list[int]]]) -> Extent:
     positions = tuple(tuple(found.get(atom, {}).get(place, ())) for atom in atoms)
-    return Extent(wiring.modules[place[0]], str(place[1]), positions)
+    node, argument = place[0], str(place[1])
+    return Extent(wiring.modules[node], argument, len(wiring.findings.counts[node, argument]), positions)
 
 
 def _member(place: Place, atoms: list[int], found: dict[int, dict[Place, list[int]]]) -> Member:

@@ -25,11 +25,12 @@ class Cut(Frozen):
 
 
 class Change(Frozen):
-    """A number written into a module, such as `groups` of a convolution, that becomes smaller by so much."""
+    """A number written into a module, such as `groups` of a convolution, that becomes smaller."""
 
     module: str
     argument: str
-    less: int = Field(ge=1)
+    before: int
+    after: int = Field(ge=1)
 
 
 class Plan(Frozen):
@@ -106,8 +107,13 @@ def _cuts(chosen: Sequence[tuple[ChannelGroup, tuple[int, ...]]]) -> tuple[Cut, 
 
 
 def _changes(chosen: Sequence[tuple[ChannelGroup, tuple[int, ...]]]) -> tuple[Change, ...]:
-    gone: dict[tuple[str, str], set[int]] = {}
+    gone: dict[tuple[str, str, int], set[int]] = {}
     for group, units in chosen:
         for extent in group.extents:
-            gone.setdefault((extent.module, extent.argument), set()).update(_positions(extent.indices, units))
-    return tuple(Change(module=m, argument=a, less=len(at)) for (m, a), at in gone.items() if at)
+            number = (extent.module, extent.argument, extent.count)
+            gone.setdefault(number, set()).update(_positions(extent.indices, units))
+    return tuple(
+        Change(module=module, argument=argument, before=count, after=count - len(at))
+        for (module, argument, count), at in gone.items()
+        if at
+    )

@@ -78,9 +78,8 @@ def cut_tensors(model: nn.Module, plan: Plan, elsewhere: Collection[str] = ()) -
 
 def _change(module: nn.Module | None, change: Change) -> None:
     """Make one number smaller; where no module keeps it, it is written into a forward."""
-    value = getattr(module, change.argument, None)
-    if isinstance(value, int) and value > change.less:
-        setattr(module, change.argument, value - change.less)
+    if module is not None and getattr(module, change.argument, None) == change.before:
+        setattr(module, change.argument, change.after)
 
 
 def _check(name: str, tensor: Tensor, positions: dict[int, tuple[int, ...]]) -> None:

@@ -14,6 +14,7 @@ def per_channel(op: Operation) -> Axes:
     x: Axes = op.args[0]
     weight, bias, mean, variance = op.args[1:5]
     place = 1 if x.rank > 1 else 0
+    op.count("num_features", x[place])
     for tensor in (weight, bias, mean, variance):
         if tensor is not None:
             op.join(x[place], tensor[0])
@@ -44,6 +45,7 @@ def over_groups(op: Operation) -> Axes:
     groups = int(op.args[1])
     weight, bias = op.get(2), op.get(3)
     size = x[1].size // groups
+    op.count("num_channels", x[1])
     if 1 < groups < x[1].size:
         group, inner = split(op.labels, x[1], (groups, size), f"the groups of {op.node}")
         op.count("num_groups", group)
