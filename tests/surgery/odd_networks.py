@@ -746,3 +746,20 @@ def res2net():
             return self.p(self.o(torch.cat([*out, sp[3]], 1)))
 
     return A(), torch.randn(2, 3, 6, 6)
+
+
+@case
+def convolution_over_tokens():
+    """A convolution with a window of one position, laid along channels: it mixes three tokens."""
+
+    class A(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(4, 8)
+            self.mix = nn.Conv1d(3, 1, 1)
+            self.o = nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.o(self.mix(torch.stack([self.a(x), self.a(x + 1), self.a(x * 2)], 1)).squeeze(1))
+
+    return A(), torch.randn(2, 4)

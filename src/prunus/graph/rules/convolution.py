@@ -58,10 +58,22 @@ def _fix_kernel(op: Operation, weight: Axes) -> None:
 
 
 def _result(op: Operation, x: Axes, channels: int, out: Axis, bias: Axes | None) -> Axes:
-    op.pin(x.axes[channels + 1 :], "a convolution moves along channels")
-    spatial = tuple(kept_axis(size) for size in op.shape[channels + 1 :])
+    """Channels from the weight; dimensions that no window moves along keep theirs."""
+    moving = x.axes[channels + 1 :]
+    if _is_pointwise(op, len(moving)):
+        spatial = moving
+    else:
+        op.pin(moving, "a convolution moves along channels")
+        spatial = tuple(kept_axis(size) for size in op.shape[channels + 1 :])
     result = Axes((*x.axes[:channels], replace(out, origins=frozenset()), *spatial)).activation()
     if bias is None:
         return result
     op.join(out, bias[0])
     return with_bias(result, channels, bias[0])
+
+
+def _is_pointwise(op: Operation, dimensions: int) -> bool:
+    """Whether the window is a single position, moved one by one, without padding."""
+    stride, padding = op.get(3, [1], "stride"), op.get(4, [0], "padding")
+    single = set(op.args[1].shape[2:]) == {1} and set(stride) == {1} and set(padding) == {0}
+    return dimensions > 0 and single and op.shape[-dimensions:] == op.args[0].shape[-dimensions:]
