@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from torch import nn
 
@@ -15,7 +15,10 @@ from prunus.graph.labels import Ids, Labels
 from prunus.graph.wiring import Wiring, wire_model
 
 Heads = Literal["whole", "dimensions"]
-Place = tuple[str, int | str]  # a tensor and its dimension, or a node and its argument
+ROLES = ("producers", "consumers", "buffers", "divisors")
+Place: TypeAlias = tuple[str, int]  # a tensor and its dimension
+Positions: TypeAlias = dict[int, tuple[int, ...]]  # atom -> its positions along a dimension
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -42,35 +45,66 @@ def channel_groups(
 
 def group_atoms(wiring: Wiring, protect: Sequence[str] = (), heads: Heads = "whole") -> tuple[Grouped, ...]:
     """The groups with the atoms of their units; the labels themselves are left as they are."""
-    named = _named_by_user(wiring, protect)
-    found = _places(wiring.labels, ((p, a.labels) for t, x in wiring.tensors.items() for p, a in _dims(t, x)))
-    extents = _places(wiring.labels, wiring.findings.counts.items())
-    averaged = _averaged(wiring)
-    parts = _parts(wiring)
+    labels = wiring.labels
+    arrays = ((p, axis.labels) for name, axes in wiring.tensors.items() for p, axis in _dims(name, axes))
+    found = {place: _positions(labels, ids) for place, ids in arrays}
+    counted = {number: _positions(labels, ids) for number, ids in wiring.findings.counts.items()}
+    roles = {place: _role(wiring, place) for place in found}
+    named, parts = _named_by_user(wiring, protect), _parts(wiring)
     families: dict[Any, list[int]] = {}
-    for atom, places in found.items():
-        made = tuple((p, len(at)) for p, at in places.items() if _role(wiring, p) == "producers")
-        reason = wiring.labels.pinned(atom) or ("named by the user" if atom in named else None)
-        if made:
-            families.setdefault((reason, wiring.labels.axis.get(atom), made, parts.get(atom)), []).append(atom)
-    groups = [_group(wiring, key[0], atoms, found, extents, averaged) for key, atoms in families.items()]
+    for atom, made in _makers(found, roles).items():
+        reason = labels.pinned(atom) or ("named by the user" if atom in named else None)
+        families.setdefault((reason, labels.axis.get(atom), made, parts.get(atom)), []).append(atom)
+    home = {atom: number for number, atoms in enumerate(families.values()) for atom in atoms}
+    places, numbers, averaged = _of_families(found, home), _of_families(counted, home), _averaged(wiring, home)
+    groups = []
+    for number, ((reason, *_), atoms) in enumerate(families.items()):
+        members = [(roles[p], Member(*p, _along(found[p], atoms))) for p in places.get(number, ())]
+        extents = [_extent(wiring, n, _along(counted[n], atoms)) for n in numbers.get(number, ())]
+        groups.append(Grouped(_group(reason, members, extents, averaged.get(number, ()), len(atoms)), tuple(atoms)))
     return _unique_names(_without_overlap(wiring, groups, heads))
+
+
+def _makers(found: Mapping[Place, Positions], roles: Mapping[Place, str]) -> dict[int, int]:
+    """Atom -> a number that stands for the dimensions that make it, and how often; in order of execution."""
+    numbers: dict[tuple[int, int, int], int] = {}
+    made: dict[int, int] = {}
+    for which, (place, positions) in enumerate(found.items()):
+        if roles[place] == "producers":
+            for atom, at in positions.items():
+                made[atom] = numbers.setdefault((made.get(atom, 0), which, len(at)), len(numbers) + 1)
+    return made
+
+
+def _of_families(found: Mapping[K, Positions], home: Mapping[int, int]) -> dict[int, list[K]]:
+    """Family -> where its atoms are."""
+    places: dict[int, list[K]] = {}
+    for place, positions in found.items():
+        for family in dict.fromkeys(home[atom] for atom in positions if atom in home):
+            places.setdefault(family, []).append(place)
+    return places
+
+
+def _along(positions: Positions, atoms: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    return tuple(positions.get(atom, ()) for atom in atoms)
 
 
 def _dims(tensor: str, axes: Any) -> Iterator[tuple[Place, Any]]:
     return (((tensor, d), axis) for d, axis in enumerate(axes.axes))
 
 
-def _places(labels: Labels, arrays: Iterable[tuple[Place, Ids]]) -> dict[int, dict[Place, list[int]]]:
-    """Atom -> place -> positions there."""
-    found: dict[int, dict[Place, list[int]]] = {}
+def _positions(labels: Labels, ids: Ids) -> Positions:
+    """Atom -> its positions."""
+    roots = labels.roots(ids).tolist()
+    if labels.all_single(roots):
+        return {root: (position,) for position, root in enumerate(roots)}
+    found: dict[int, tuple[int, ...]] = {}
     atoms: dict[int, Iterable[int]] = {0: ()}
-    for place, ids in arrays:
-        for position, label in enumerate(labels.roots(ids).tolist()):
-            if label not in atoms:
-                atoms[label] = sorted(labels.atoms(label))
-            for atom in atoms[label]:
-                found.setdefault(atom, {}).setdefault(place, []).append(position)
+    for position, label in enumerate(roots):
+        if label not in atoms:
+            atoms[label] = sorted(labels.atoms(label))
+        for atom in atoms[label]:
+            found[atom] = (*found.get(atom, ()), position)
     return found
 
 
@@ -83,13 +117,14 @@ def _parts(wiring: Wiring) -> dict[int, tuple[int, ...]]:
     return found
 
 
-def _averaged(wiring: Wiring) -> dict[int, dict[str, None]]:
-    """Atom -> the layers that average over it."""
+def _averaged(wiring: Wiring, home: Mapping[int, int]) -> dict[int, dict[str, None]]:
+    """Family -> the layers that average over its atoms."""
     found: dict[int, dict[str, None]] = {}
     for node, arrays in wiring.findings.normalised.items():
         for label in {label for ids in arrays for label in wiring.labels.roots(ids).tolist()}:
             for atom in wiring.labels.atoms(label):
-                found.setdefault(atom, {})[wiring.modules[node]] = None
+                if atom in home:
+                    found.setdefault(home[atom], {})[wiring.modules[node]] = None
     return found
 
 
@@ -111,27 +146,17 @@ def _named_by_user(wiring: Wiring, protect: Sequence[str]) -> set[int]:
 
 
 def _group(
-    wiring: Wiring,
-    reason: str | None,
-    atoms: list[int],
-    found: dict[int, dict[Place, list[int]]],
-    extents: dict[int, dict[Place, list[int]]],
-    averaged: dict[int, dict[str, None]],
-) -> Grouped:
-    places = dict.fromkeys(place for atom in atoms for place in found[atom])
-    counted = dict.fromkeys(place for atom in atoms for place in extents.get(atom, ()))
-    roles: dict[str, list[Member]] = {role: [] for role in ("producers", "consumers", "buffers", "divisors")}
-    for place in places:
-        roles[_role(wiring, place)].append(_member(place, atoms, found))
-    group = ChannelGroup(
-        name=roles["producers"][0].layer,
-        units=len(atoms),
-        **{role: tuple(members) for role, members in roles.items()},
-        extents=tuple(_extent(wiring, place, atoms, extents) for place in counted),
-        normalised=tuple(dict.fromkeys(layer for atom in atoms for layer in averaged.get(atom, ()))),
-        protected=reason or ("it has a single unit" if len(atoms) == 1 else None),
+    reason: str | None, members: list[tuple[str, Member]], extents: list[Extent], averaged: Iterable[str], units: int
+) -> ChannelGroup:
+    by_role = {wanted: tuple(member for role, member in members if role == wanted) for wanted in ROLES}
+    return ChannelGroup(
+        name=by_role["producers"][0].layer,
+        units=units,
+        **by_role,
+        extents=tuple(extents),
+        normalised=tuple(averaged),
+        protected=reason or ("it has a single unit" if units == 1 else None),
     )
-    return Grouped(group, tuple(atoms))
 
 
 def _role(wiring: Wiring, place: Place) -> str:
@@ -143,14 +168,8 @@ def _role(wiring: Wiring, place: Place) -> str:
     return "buffers" if place[0] in wiring.buffers else "producers"
 
 
-def _extent(wiring: Wiring, place: Place, atoms: list[int], found: dict[int, dict[Place, list[int]]]) -> Extent:
-    positions = tuple(tuple(found.get(atom, {}).get(place, ())) for atom in atoms)
-    node, argument = place[0], str(place[1])
-    return Extent(wiring.modules[node], argument, len(wiring.findings.counts[node, argument]), positions)
-
-
-def _member(place: Place, atoms: list[int], found: dict[int, dict[Place, list[int]]]) -> Member:
-    return Member(place[0], int(place[1]), tuple(tuple(found[atom].get(place, ())) for atom in atoms))
+def _extent(wiring: Wiring, number: tuple[str, str], positions: tuple[tuple[int, ...], ...]) -> Extent:
+    return Extent(wiring.modules[number[0]], number[1], len(wiring.findings.counts[number]), positions)
 
 
 def _unique_names(groups: Sequence[Grouped]) -> tuple[Grouped, ...]:

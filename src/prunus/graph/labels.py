@@ -80,6 +80,10 @@ class Labels:
         self._parts[root] = atoms
         return atoms
 
+    def all_single(self, roots: list[int]) -> bool:
+        """Whether each of these is one atom that stands nowhere else among them."""
+        return KEPT not in roots and len(set(roots)) == len(roots) and self._parts.keys().isdisjoint(roots)
+
     def free(self, label: int) -> Atoms:
         """The atoms of a position that may be removed."""
         return frozenset(atom for atom in self.atoms(label) if atom not in self._pinned)
