@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -59,6 +60,11 @@ class DiskFullError(MissingError):
             "what was being written is lost; all that was stored before is safe",
             "free some space and run the same command again to continue",
         )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the operating system refused to write for lack of space."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _sentence(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ from prunus.cli.prune import prune
 from prunus.cli.report import report
 from prunus.cli.run import run
 from prunus.cli.show import show
-from prunus.errors import DiskFullError, PrunusError
+from prunus.errors import DiskFullError, PrunusError, is_disk_full
 
 EXIT_CODES = """
 Exit codes: 0 done. 1 unexpected error. 2 bad input. 3 done, but trials failed. 4 a study's folder cannot be used.
@@ -82,8 +81,8 @@ def main() -> NoReturn:
     except Exception as error:
         if debug:
             raise
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            _say(str(full := DiskFullError(error.filename or Path.cwd())))
+        if is_disk_full(error):
+            _say(str(full := DiskFullError(getattr(error, "filename", None) or Path.cwd())))
             sys.exit(full.exit_code)
         _say(f"Unexpected {type(error).__name__}: {error}. This is a fault of prunus. --debug shows where it is.")
         sys.exit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prunus.errors import StoreError
+from prunus.errors import DiskFullError, StoreError, is_disk_full
 from prunus.report.content import Chart, charts_in, tables_in
 from prunus.report.csv_files import rows_csv, stored_tables, table_csv
 from prunus.report.figures.drawing import png, styled, svg
@@ -39,6 +39,8 @@ def build_report(folder: Path) -> Path:
             sections = [write_section(folder, name, findings, palette) for name in PAGES.names()]
         write_atomically(page, render(rows.study.name, _subtitle(rows), sections, palette).encode())
     except OSError as error:
+        if is_disk_full(error):
+            raise DiskFullError(folder) from None
         raise StoreError(
             f"The report cannot be written to {folder}", str(error), "check its permissions and the space on its disk"
         ) from None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
-from prunus.errors import DiskFullError
+from prunus.errors import DiskFullError, is_disk_full
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -20,7 +19,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
+        if is_disk_full(error):
             raise DiskFullError(path) from None
         raise
     sync_folder(path.parent)
