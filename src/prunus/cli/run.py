@@ -97,9 +97,10 @@ def _refuse_unasked_code(study: Study, overrides: list[str]) -> None:
     """A study's file or folder may come from a stranger; Python files that the command line names were chosen here."""
     from prunus.errors import InputError
 
-    files = {part.name for part in (study.model, study.data) if ".py:" in part.name}
-    named_here = {file for file in files if any(override.endswith(Path(file).name) for override in overrides)}
-    if unasked := sorted(files - named_here):
+    chosen_here = {override.partition("=")[0].strip().removesuffix(".name") for override in overrides}
+    parts = {"model": study.model.name, "data": study.data.name}
+    unasked = sorted(name for key, name in parts.items() if ".py:" in name and key not in chosen_here)
+    if unasked:
         raise InputError(
             f"The study {study.name!r} runs code of its own: {', '.join(unasked)}",
             "a study may come from a stranger, and nothing but this command line can allow it to run code",
