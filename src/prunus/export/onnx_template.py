@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from prunus.errors import InputError, PrunusError
 from prunus.export.example import at_batch, batched
 from prunus.export.onnx_graph import open_flattening, strip
-from prunus.export.quiet import quiet
+from prunus.quiet import quiet
 
 if TYPE_CHECKING:
     import onnx

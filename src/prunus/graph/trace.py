@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -18,6 +17,7 @@ from torch.utils import _pytree as pytree
 from prunus.errors import InputError
 from prunus.graph.copying import fresh_copy
 from prunus.graph.node import Graph, Node, Ref, Tensors, TensorType
+from prunus.quiet import quiet
 
 Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 TRAIN = "train."  # before the names of nodes that were traced in training mode
@@ -43,8 +43,7 @@ def trace(model: nn.Module, example_inputs: Any, train: bool = False, live: Sequ
     for name in live:
         twin.get_submodule(name).training = True
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             program = torch.export.export(twin, args, kwargs, strict=False)
             return _graph(program, twin, TRAIN if train else "", tuple(live))
     except Exception as error:  # torch.export raises many kinds
