@@ -83,6 +83,20 @@ def test_a_builder_that_is_not_there(small):
         host.measure(variant, batch_size=1)
 
 
+def test_an_error_of_the_users_own_function_is_told(small):
+    builder = Builder(function="json:loads", arguments={"nonsense": 1})
+    with MemoryHost("torch") as host, pytest.raises(PrunusError, match="TypeError: loads"):
+        host.measure(small[0].model_copy(update={"builder": builder}), batch_size=1)
+
+
+def test_a_network_that_hangs_does_not_hang_the_study(small):
+    hanging = Builder(function="subprocess:run", arguments={"args": ["sleep", "5"]})
+    with MemoryHost("torch", longest_seconds=2) as host:
+        with pytest.raises(PrunusError, match="longer than 2 seconds"):
+            host.measure(small[0].model_copy(update={"builder": hanging}), batch_size=1)
+        assert host.measure(small[0], batch_size=1).network_bytes > 0
+
+
 def test_a_network_that_needs_more_than_there_is(small):
     with MemoryHost("torch") as host:
         with pytest.raises(PrunusError, match="Memory on torch was not measured"):

@@ -33,13 +33,15 @@ class MemoryHost:
     """A clean process that has imported one runtime, and a fork of it for each measurement.
 
     fresh: start a really new process for each measurement instead, as is done where the kernel keeps no peak that can
-    be reset. Use it as a context manager. Raises `MissingError` where the runtime is not there.
+    be reset. longest_seconds: a measurement that takes longer has failed. Use it as a context manager. Raises
+    `MissingError` where the runtime is not there.
     """
 
-    def __init__(self, runtime: str, *, fresh: bool = False) -> None:
+    def __init__(self, runtime: str, *, fresh: bool = False, longest_seconds: int = 600) -> None:
         runtime_of(runtime)
         self.runtime = runtime
         self.fresh = fresh or not can_be_reset()
+        self.longest_seconds = longest_seconds
         self._process: subprocess.Popen[str] | None = None
         self._baselines: dict[object, int] = {}
 
@@ -61,6 +63,7 @@ class MemoryHost:
             "batch_size": batch_size,
             "threads": threads,
             "fresh": self.fresh,
+            "seconds": self.longest_seconds,
         }
         alike = (variant.builder and variant.builder.function, variant.input_shape, batch_size)
         if alike not in self._baselines:  # the same imports and the same inputs

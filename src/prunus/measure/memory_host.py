@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from typing import Any
 
@@ -52,14 +53,27 @@ def _in_a_fork(runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
         text = answer.read()
     _, status = os.waitpid(child, 0)
     if not text:
-        code = os.waitstatus_to_exitcode(status)
-        return {"error": f"the process ended with code {code}" if code >= 0 else f"signal {-code} ended the process"}
+        return {"error": _why(os.waitstatus_to_exitcode(status), request["seconds"])}
     result: dict[str, Any] = json.loads(text)
     return result
 
 
+def _why(code: int, seconds: int) -> str:
+    """Why a fork ended without an answer.
+
+    >>> _why(-9, 60)
+    'signal 9 ended the process, perhaps for want of memory'
+    """
+    if code == -signal.SIGALRM:
+        return f"it took longer than {seconds} seconds"
+    if code == -signal.SIGKILL:
+        return "signal 9 ended the process, perhaps for want of memory"
+    return f"the process ended with code {code}" if code >= 0 else f"signal {-code} ended the process"
+
+
 def _answer(runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
     """Load and run the network, if it is to be there, and say what the process's peak is."""
+    signal.alarm(request["seconds"])  # ends this process, so that a network that hangs does not hang the study
     variant = Variant.model_validate(request["variant"])
     try:
         runtime.prepare(variant)
@@ -69,8 +83,10 @@ def _answer(runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
                 run = runtime.load(variant, inputs, request["threads"])
                 for _ in range(RUNS):
                     run()
-    except (PrunusError, MemoryError, RuntimeError) as error:
-        return {"error": str(error) or type(error).__name__}
+    except PrunusError as error:
+        return {"error": str(error)}
+    except Exception as error:  # of the user's own function, or of a runtime
+        return {"error": f"{type(error).__name__}: {error}"}
     return {"peak_bytes": peak_bytes()}
 
 
