@@ -157,3 +157,22 @@ def test_nothing_lives_on_after_the_coordinator_was_killed(start, study_file, tm
     process.kill()
     process.communicate(timeout=30)
     wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family), seconds=10)
+
+
+def test_a_measurement_whose_process_dies_is_a_problem_and_tried_again(start, study_file, tmp_path):
+    out = tmp_path / "out"
+    long = 'select = "first"\nruntimes = ["torch"]\nbatch_sizes = [1]\nmemory = false\nrounds = 20000'
+    command = ("run", study_file(('select = "none"', long)), "--out", out)
+    process = start(*command)
+    wait_for(lambda: (out / "payoff" / "files.json").exists())
+    time.sleep(0.5)
+    for pid in descendants(process.pid)[1:]:
+        os.kill(pid, signal.SIGKILL)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert "not measured: latency-torch-batch1-threads1: its process ended with SIGKILL" in stderr
+    assert [row.kind for row in read_study(out).problems] == ["SIGKILL"]
+    assert start(*command).wait(180) == 0
+    rows = read_study(out)
+    assert rows.problems == ()
+    assert len(rows.latencies) == 4 * 20000

@@ -178,6 +178,7 @@ def test_failed_trials_are_run_again_only_when_asked(run, tmp_path):
         (('"unstructured"', '{ name = "x", pattern = "element", criterion = "magnitud" }'), "Did you mean 'magnitude'"),
         (("batch_size = 256", 'batch_size = 256\noptimizer = "adm"'), "'adam'"),
         (("batch_size = 256", 'batch_size = 256\ndevice = "cuda:77"'), "no device 'cuda:77'"),
+        (('select = "none"', 'runtimes = ["onxruntime"]'), "no runtime 'onxruntime'.*'onnxruntime'"),
     ],
 )
 def test_what_cannot_work_is_told_before_anything_is_trained(run, tmp_path, change, message):

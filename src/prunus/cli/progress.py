@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from prunus.cli.tally import Tally, label
 from prunus.sweep.events import (
     BlockEnded,
+    BlockLost,
     BlockStarted,
     BlockStep,
     EpochDone,
@@ -67,6 +68,8 @@ class Lines:
                 self._say(f"measuring the final networks, {event.blocks} blocks")
             case BlockEnded():
                 self._say(f"measured {event.block}")
+            case BlockLost():
+                self._say(f"not measured: {event.block}: its process ended with {event.cause}")
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -106,9 +109,11 @@ class Bars:
                 self._add(event.block, event.block, event.total, 0)
             case BlockStep():
                 self.progress.advance(self.tasks[event.block])
-            case BlockEnded():
+            case BlockEnded() | BlockLost():
                 self._remove(event.block)
                 self.progress.advance(self.study)
+                if isinstance(event, BlockLost):
+                    self.progress.console.print(f"not measured: {event.block}: its process ended with {event.cause}")
 
     def _add(self, key: str, description: str, total: int, completed: int) -> None:
         self._remove(key)

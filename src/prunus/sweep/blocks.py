@@ -66,16 +66,28 @@ def missing_blocks(study: Study, finished: Sequence[str], store: Store) -> list[
 
 def store_block(block: Block, rows: Iterable[Any], store: Store) -> None:
     """Put a block's rows in the place of earlier ones, and note that it is done."""
-    where = {"runtime": block.runtime, "batch_size": block.batch_size}
     with store.transaction():
-        if block.kind == "files":
-            store.delete(FileRow, format="onnx")
-        elif block.kind == "latency":
-            store.delete(LatencyRow, **where, threads=block.threads)
-        else:
-            store.delete(MemoryRow, **where)
-        store.delete(ProblemRow, stage=block.name)
+        _clear(block, store)
         store.put([*rows, BlockRow(block.name, _asked(block))])
+
+
+def store_loss(block: Block, problem: ProblemRow, store: Store) -> None:
+    """Put a problem in the place of a block's earlier rows; the block is tried again by the next run."""
+    with store.transaction():
+        _clear(block, store)
+        store.put([problem])
+
+
+def _clear(block: Block, store: Store) -> None:
+    where = {"runtime": block.runtime, "batch_size": block.batch_size}
+    if block.kind == "files":
+        store.delete(FileRow, format="onnx")
+    elif block.kind == "latency":
+        store.delete(LatencyRow, **where, threads=block.threads)
+    else:
+        store.delete(MemoryRow, **where)
+    store.delete(ProblemRow, stage=block.name)
+    store.delete(BlockRow, block=block.name)
 
 
 def _asked(block: Block) -> str:

@@ -97,6 +97,14 @@ class BlockEnded:
 
 
 @dataclass(frozen=True)
+class BlockLost:
+    """The process of a block of measurements died without a word."""
+
+    block: str
+    cause: str
+
+
+@dataclass(frozen=True)
 class StudyStarted:
     """The coordinator knows what is to do. For whoever shows it; never sent between processes."""
 
@@ -113,7 +121,18 @@ class MeasuringStarted:
     blocks: int
 
 
-Event = Ready | Refused | TrialStarted | EpochDone | TrialEnded | TrialLost | BlockStarted | BlockStep | BlockEnded
+Event = (
+    Ready
+    | Refused
+    | TrialStarted
+    | EpochDone
+    | TrialEnded
+    | TrialLost
+    | BlockStarted
+    | BlockStep
+    | BlockEnded
+    | BlockLost
+)
 
 
 class Wire:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from prunus.sweep.events import TrialLost, Wire
+from prunus.sweep.events import BlockLost, TrialLost, Wire
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.lifeline import end_with
 from prunus.sweep.loaded import Loaded, load
@@ -123,8 +123,9 @@ class Host:
         _, status = os.waitpid(worker.pid, 0)
         del self.workers[worker.pid]
         if worker.job is not None:
-            name = worker.job.get("trial") or worker.job["block"]["name"]
-            self._say(Wire.encode(TrialLost(name, _cause(status))))
+            job, cause = worker.job, _cause(status)
+            lost = TrialLost(job["trial"], cause) if "trial" in job else BlockLost(job["name"], cause)
+            self._say(Wire.encode(lost))
 
     def _say(self, line: bytes) -> None:
         """Write a whole line; when nobody reads any more, standard input will end too."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from prunus.data import Dataset, load_data
 from prunus.errors import PrunusError
+from prunus.measure import runtime_of
 from prunus.models import build_model
 from prunus.models.fits import check_fits
 from prunus.spec import Recipe, Study, Trial
@@ -34,10 +35,13 @@ class Loaded:
     def of(cls, study: Study) -> Loaded:
         """Load a study, and see that its data fit its network and that every recipe can prune it.
 
-        Raises `InputError` for whatever cannot work, before anything is trained.
+        Raises `InputError` for whatever cannot work, `MissingError` for a device or runtime that is not there, before
+        anything is trained.
         """
         study = resolve(study)
         pick_device(study.training.device)
+        for runtime in study.measurement.runtimes:
+            runtime_of(runtime)
         dataset = load_data(study.data)
         trials = study.trials()
         check_fits(build(trials[0], dataset), dataset, study.model.name)

@@ -21,9 +21,10 @@ from prunus.store import (
     read_result,
     write_atomically,
 )
-from prunus.sweep.blocks import Block, missing_blocks, store_block
+from prunus.sweep.blocks import Block, missing_blocks, store_block, store_loss
 from prunus.sweep.events import (
     BlockEnded,
+    BlockLost,
     EpochDone,
     Event,
     MeasuringStarted,
@@ -248,11 +249,11 @@ class Coordinator:
             for event in self.executor.events(0.2):
                 if isinstance(event, BlockEnded):
                     store_block(block, read_result(self.folder.payoff(block.name)), self.store)
-                if isinstance(event, TrialLost):
-                    what = f"the process that measured {block.name} ended with {event.cause}"
-                    store_block(block, [ProblemRow(None, block.kind, event.cause, what)], self.store)
+                if isinstance(event, BlockLost):
+                    what = f"The process that measured it ended with {event.cause}; {self.folder.log} may say why"
+                    store_loss(block, ProblemRow(None, block.name, event.cause, what), self.store)
                 self.observe(event)
-                if isinstance(event, BlockEnded | TrialLost):
+                if isinstance(event, BlockEnded | BlockLost):
                     return
 
     def _close_session(self, session: SessionRow) -> Outcome:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from prunus import user_code
 from prunus.errors import DiskFullError, PrunusError
 from prunus.sweep.blocks import Block
 from prunus.sweep.events import BlockEnded, EndStatus, Event, TrialEnded, Wire
@@ -89,5 +90,5 @@ def _carry_out(
 
 def describe(error: BaseException) -> str:
     """An error in at most 500 characters, as a user should read it."""
-    text = str(error) if isinstance(error, PrunusError) else f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, PrunusError) else user_code.describe(error)
     return text if len(text) <= 500 else f"{text[:499]}…"

@@ -58,7 +58,7 @@ class Local(Executor):
         self._tell({"trial": trial})
 
     def measure(self, block: Block) -> None:  # noqa: D102
-        self._tell({"block": asdict(block)})
+        self._tell({"block": asdict(block), "name": block.name})
 
     def interrupt(self) -> None:  # noqa: D102
         self._tell({"interrupt": True})
