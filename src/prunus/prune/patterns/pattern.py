@@ -20,3 +20,22 @@ class Pattern(Frozen, ABC):
         self, model: nn.Module, example_inputs: Tensor, layers: Sequence[PrunableLayer], protected: frozenset[str]
     ) -> tuple[UnitSet, ...]:
         """The units of all layers that are not protected, in the order in which the layers run."""
+
+
+class LayerPattern(Pattern):
+    """A pattern whose units lie each within the weight of one layer."""
+
+    @abstractmethod
+    def units_of(self, layer: PrunableLayer, weight: Tensor) -> UnitSet:
+        """The units of one layer."""
+
+    def unit_sets(
+        self,
+        model: nn.Module,
+        example_inputs: Tensor,  # noqa: ARG002  # layers stand by themselves, so nothing is traced
+        layers: Sequence[PrunableLayer],
+        protected: frozenset[str],
+    ) -> tuple[UnitSet, ...]:
+        """The units of all layers that are not protected, in the order in which the layers run."""
+        free = (layer for layer in layers if layer.name not in protected)
+        return tuple(self.units_of(layer, model.get_parameter(layer.weight)) for layer in free)

@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from prunus.prune.layers import PrunableLayer
-from prunus.prune.patterns.pattern import Pattern
+from prunus.prune.patterns.pattern import LayerPattern
 from prunus.prune.units import UnitSet
 
 
-class Row(Pattern):
+class Row(LayerPattern):
     """Every output row of a weight is a unit; its bias and what depends on it stay.
 
     This is the reference experiment's structured pruning. A zeroed row still gives a constant (its bias), so it can
     not be removed; the pattern that can is `channel`.
     """
 
-    def unit_sets(  # noqa: D102
-        self,
-        model: nn.Module,
-        example_inputs: Tensor,  # noqa: ARG002
-        layers: Sequence[PrunableLayer],
-        protected: frozenset[str],
-    ) -> tuple[UnitSet, ...]:
-        return tuple(
-            _rows(layer.name, layer.weight, model.get_parameter(layer.weight))
-            for layer in layers
-            if layer.name not in protected
+    def units_of(self, layer: PrunableLayer, weight: Tensor) -> UnitSet:  # noqa: D102
+        return UnitSet(
+            name=layer.name,
+            units=weight.shape[0],
+            scored={layer.weight: _as_rows},
+            masked={layer.weight: partial(_spread, shape=weight.shape)},
         )
 
 
-def _rows(name: str, parameter: str, weight: Tensor) -> UnitSet:
-    return UnitSet(
-        name=name,
-        units=weight.shape[0],
-        scored={parameter: lambda values: values.flatten(1)},
-        masked={parameter: partial(_spread, shape=weight.shape)},
-    )
+def _as_rows(values: Tensor) -> Tensor:
+    return values.flatten(1)
 
 
 def _spread(keep: Tensor, shape: tuple[int, ...]) -> Tensor:
