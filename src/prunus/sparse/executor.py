@@ -32,8 +32,8 @@ class OperationTiming:
 class Executor(Protocol):
     """A program made ready to run, with a fixed number of threads.
 
-    `prunus.sparse.native.prepare(program, threads, choices)` makes one on the native engine; without choices it measures
-    the kernels that each operation could run on, and keeps the fastest.
+    `prunus.sparse.native.prepare(program, threads, choices)` makes one on the native engine; without choices it
+    measures the kernels that each operation could run on, and keeps the fastest.
     """
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
