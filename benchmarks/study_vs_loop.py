@@ -55,7 +55,7 @@ def plain_trial(study: Study, recipe: Recipe, rate: float, seed: int) -> float:
     optimizer = torch.optim.Adam(model.parameters(), study.training.learning_rate)
     layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     layers = layers[:-1] if "output" in recipe.protect else layers
-    schedule = make(SCHEDULES, recipe.schedule)
+    rates = {event.epoch: event.rate for event in make(SCHEDULES, recipe.schedule).events(rate, study.training.epochs)}
     accuracy = 0.0
     for epoch in range(1, study.training.epochs + 1):
         model.train()
@@ -63,10 +63,9 @@ def plain_trial(study: Study, recipe: Recipe, rate: float, seed: int) -> float:
             optimizer.zero_grad()
             F.cross_entropy(model(inputs), targets).backward()
             optimizer.step()
-        share = schedule.share(epoch, study.training.epochs)
-        if share is not None and rate > 0:
+        if epoch in rates and rate > 0:
             for layer in layers:
-                plain_prune(layer, recipe, share * rate)
+                plain_prune(layer, recipe, rates[epoch])
         accuracy = plain_test(model, test_loader)
     return accuracy
 

@@ -12,7 +12,9 @@ TRAINING = Training(epochs=8, batch_size=8, learning_rate=0.01)
 
 
 def run(model, dataset, training=TRAINING, recipe=None, rate=0.5, seed=0):
-    pruner = Pruner(model, recipe, rate, epochs=training.epochs, seed=seed, example_inputs=dataset.test.inputs[:2])
+    pruner = Pruner(
+        model, recipe, dataset.test.inputs[:2], rate=rate, epochs=training.epochs, steps_per_epoch=None, seed=seed
+    )
     return train(start(model, pruner, training), dataset, training, seed=seed)
 
 
@@ -74,7 +76,7 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_and_learning_rate(network, d
 )
 def test_learning_rates(schedule, expected):
     training = Training(epochs=4, learning_rate=1.0, learning_rate_schedule=schedule)
-    rates = [scheduled_learning_rate(training, epoch) for epoch in (1, 2, 3, 4)]
+    rates = [scheduled_learning_rate(training, epoch, 4) for epoch in (1, 2, 3, 4)]
     assert rates == pytest.approx(expected, abs=1e-4)
 
 

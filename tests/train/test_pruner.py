@@ -18,7 +18,7 @@ def model():
 
 
 def pruner(model, recipe, rate, epochs=10, seed=0):
-    return Pruner(model, recipe, rate, epochs=epochs, seed=seed, example_inputs=INPUTS)
+    return Pruner(model, recipe, INPUTS, rate=rate, epochs=epochs, steps_per_epoch=None, seed=seed)
 
 
 def weights(model):
@@ -64,7 +64,7 @@ def test_masks_that_are_let_go_may_regrow(model):
     assert one.masks() == {}
     with torch.no_grad():
         model[0].weight.add_(1)
-    one.after_step()
+    one.step()
     assert (model[0].weight != 0).all()
 
 
@@ -83,7 +83,7 @@ def test_no_optimizer_revives_a_permanent_zero(model, optimizer, recipe):
             optimizer.zero_grad()
             F.cross_entropy(model(inputs), targets).backward()
             optimizer.step()
-            one.after_step()
+            one.step()
             for name, zero in zeros.items():
                 assert (model.get_parameter(name)[zero] == 0).all()
         one.after_epoch(epoch)
@@ -98,7 +98,7 @@ def test_a_cubic_schedule_ends_at_the_rate_and_what_is_gone_stays_gone(model):
     for epoch in range(1, 11):
         with torch.no_grad():
             model[0].weight.copy_(torch.randn(5, 6))
-        one.after_step()
+        one.step()
         one.after_epoch(epoch)
         now = (model[0].weight == 0).flatten()
         assert (gone & ~now).sum() == 0
@@ -133,7 +133,7 @@ def test_random_draws_depend_on_the_seed_alone(model):
 def test_without_a_recipe_nothing_happens(model):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     one = pruner(model, None, 0.0)
-    one.after_step()
+    one.step()
     one.after_epoch(1)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert [layer.name for layer in one.layers] == ["0", "2", "4"]

@@ -14,7 +14,7 @@ TRAINING = Training(
 
 def begin(network, dataset, recipe, training=TRAINING):
     model = network()
-    pruner = Pruner(model, recipe, 0.5, epochs=training.epochs, seed=3, example_inputs=dataset.test.inputs[:2])
+    pruner = Pruner(model, recipe, dataset.test.inputs[:2], epochs=training.epochs, steps_per_epoch=None, seed=3)
     return start(model.to(memory_format=torch.channels_last), pruner, training)
 
 

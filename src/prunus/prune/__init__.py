@@ -4,13 +4,14 @@ from prunus.prune.allocations import ALLOCATIONS
 from prunus.prune.layers import PrunableLayer, protected_layers, prunable_layers
 from prunus.prune.masks import Masks, apply_masks, lowest, sparsity
 from prunus.prune.patterns import PATTERNS
-from prunus.prune.schedules import SCHEDULES
+from prunus.prune.schedules import SCHEDULES, Event
 from prunus.prune.units import UnitSet
 
 __all__ = [
     "ALLOCATIONS",
     "PATTERNS",
     "SCHEDULES",
+    "Event",
     "Masks",
     "PrunableLayer",
     "UnitSet",

@@ -30,6 +30,19 @@ def lowest(scores: Tensor, count: int) -> Tensor:
     return chosen
 
 
+def lowest_of_each(scores: Tensor, count: int) -> Tensor:
+    """Mark exactly `count` lowest scores of every row; among equal scores the first in order go first.
+
+    scores: (rows, n). Returns a boolean tensor of that shape.
+
+    >>> lowest_of_each(torch.tensor([[3.0, 1.0, 1.0, 1.0], [4.0, 3.0, 2.0, 1.0]]), 2)
+    tensor([[False,  True,  True, False],
+            [False, False,  True,  True]])
+    """
+    order = scores.argsort(dim=1, stable=True)[:, : max(count, 0)]
+    return torch.zeros_like(scores, dtype=torch.bool).scatter_(1, order, True)
+
+
 @torch.no_grad()
 def apply_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
     """Set what the masks leave out to zero, in place."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor
+
+from prunus.prune.masks import lowest, lowest_of_each
 
 if TYPE_CHECKING:
     from prunus.graph import ChannelGroup
 
 Arrange = Callable[[Tensor], Tensor]
+Role = Literal["scored", "scales", "readers"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,10 @@ class UnitSet:
 
     scored: parameter name -> how a tensor of the parameter's shape is arranged as a matrix (units, elements).
     masked: parameter name -> how a boolean vector (units,), True for what stays, becomes a mask of its shape.
+    scales, readers: as `scored`, for the scales of the normalisation behind the units and for the weights of the layers
+    that read them; empty where units are no channels.
+    shape: of the (first) weight that makes the units.
+    together: units go by the same number from every so many consecutive ones (the M of N:M); None: wherever they are.
     group: the coupled channels behind the units, where units are channels; what it takes to cut them out.
     """
 
@@ -27,4 +34,20 @@ class UnitSet:
     units: int
     scored: Mapping[str, Arrange]
     masked: Mapping[str, Arrange]
+    scales: Mapping[str, Arrange] = field(default_factory=dict)
+    readers: Mapping[str, Arrange] = field(default_factory=dict)
+    shape: tuple[int, ...] = ()
+    together: int | None = None
     group: ChannelGroup | None = None
+
+    def role(self, role: Role) -> Mapping[str, Arrange]:
+        """The parameters of one role and how each is arranged."""
+        parameters: Mapping[str, Arrange] = getattr(self, role)
+        return parameters
+
+    def lowest(self, scores: Tensor, count: int) -> Tensor:
+        """Mark the `count` units of lowest score, (units,); where they go `together`, the nearest number to it."""
+        if self.together is None:
+            return lowest(scores, count)
+        each = round(count / self.units * self.together)
+        return lowest_of_each(scores.reshape(-1, self.together), min(each, self.together - 1)).reshape(-1)

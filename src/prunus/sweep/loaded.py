@@ -19,7 +19,7 @@ from prunus.spec.load import parse_study
 from prunus.sweep.events import Ready, Refused
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.resolve import resolve
-from prunus.train import Anatomy, Pruner, pick_device, seed_everything
+from prunus.train import Anatomy, pick_device, seed_everything
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,7 @@ class Loaded:
         dataset = load_data(study.data)
         trials = study.trials()
         check_fits(build(trials[0], dataset), dataset, study.model.name)
-        recipes = {trial.recipe: trial for trial in trials}
-        anatomies = {recipe: _anatomy(trial, dataset) for recipe, trial in recipes.items()}
-        return cls(study, {trial.digest: trial for trial in trials}, dataset, anatomies)
+        return cls(study, {trial.digest: trial for trial in trials}, dataset, _anatomies(trials, dataset))
 
 
 def example(dataset: Dataset) -> Tensor:
@@ -61,16 +59,15 @@ def build(trial: Trial, dataset: Dataset) -> nn.Module:
     return build_model(trial.model, dataset.input_shape, len(dataset.classes))
 
 
-def _anatomy(trial: Trial, dataset: Dataset) -> Anatomy:
-    pruner = Pruner(
-        build(trial, dataset),
-        trial.recipe,
-        trial.rate,
-        epochs=trial.training.epochs,
-        seed=trial.seed,
-        example_inputs=example(dataset),
-    )
-    return pruner.anatomy
+def _anatomies(trials: tuple[Trial, ...], dataset: Dataset) -> dict[Recipe | None, Anatomy]:
+    """What each recipe sees; that it can do what it is asked for is checked at every rate."""
+    found: dict[Recipe | None, Anatomy] = {}
+    for trial in trials:
+        if trial.recipe not in found:
+            found[trial.recipe] = Anatomy.of(build(trial, dataset), trial.recipe, example(dataset))
+        if trial.recipe is not None and trial.seed == trials[0].seed:
+            found[trial.recipe].check(trial.recipe, trial.rate, trial.training.epochs)
+    return found
 
 
 def load(folder: StudyFolder) -> tuple[Loaded | None, Ready | Refused]:

@@ -21,6 +21,7 @@ from prunus.train import (
     Anatomy,
     Pruner,
     TrainingState,
+    calibration_samples,
     load_checkpoint,
     pick_device,
     save_checkpoint,
@@ -80,10 +81,12 @@ def begin(trial: Trial, dataset: Dataset, anatomy: Anatomy | None = None) -> Tra
     pruner = Pruner(
         model,
         trial.recipe,
-        trial.rate,
+        example(dataset),
+        rate=trial.rate,
         epochs=trial.training.epochs,
+        steps_per_epoch=None,
         seed=trial.seed,
-        example_inputs=example(dataset),
+        samples=calibration_samples(dataset, trial.seed),
         anatomy=anatomy,
     )
     model.to(device)

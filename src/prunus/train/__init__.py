@@ -1,12 +1,14 @@
 """Training: one short loop and what hooks into it."""
 
+from prunus.train.anatomy import Anatomy
 from prunus.train.augment import AUGMENTATIONS
+from prunus.train.calibration import calibration_samples
 from prunus.train.checkpoint import load_checkpoint, save_checkpoint
 from prunus.train.device import pick_device
 from prunus.train.evaluate import Evaluation, evaluate
 from prunus.train.loop import EpochResult, TrainingState, start, train
 from prunus.train.optimizers import OPTIMIZERS
-from prunus.train.pruner import Anatomy, Pruner
+from prunus.train.pruner import Pruner
 from prunus.train.seeds import derive, seed_everything
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "Evaluation",
     "Pruner",
     "TrainingState",
+    "calibration_samples",
     "derive",
     "evaluate",
     "load_checkpoint",

@@ -16,7 +16,7 @@ from prunus.errors import StoreError
 from prunus.store import write_atomically
 from prunus.train.loop import EpochResult, TrainingState
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save_checkpoint(path: Path, state: TrainingState, trial: str) -> None:
@@ -25,7 +25,7 @@ def save_checkpoint(path: Path, state: TrainingState, trial: str) -> None:
     Generators need no place in it: every epoch seeds its own (`prunus.train.seeds`).
     """
     tensors = {f"model/{name}": tensor for name, tensor in state.model.state_dict().items()}
-    tensors |= {f"gone/{name}": tensor for name, tensor in state.pruner.gone.items()}
+    tensors |= {f"pruner/{name}": tensor for name, tensor in state.pruner.state_dict().items()}
     optimizer = state.optimizer.state_dict()
     numbers: dict[str, dict[str, Any]] = {}
     for index, slots in optimizer["state"].items():
@@ -61,7 +61,7 @@ def load_checkpoint(path: Path, state: TrainingState, trial: str) -> None:
             f"The checkpoint {path} cannot be used", str(error), "delete it; the trial starts anew"
         ) from None
     _match_layout(state.optimizer)
-    state.pruner.restore(_part(tensors, "gone/"))
+    state.pruner.load_state_dict(_part(tensors, "pruner/"))
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -68,12 +68,14 @@ def train(
     What an epoch does depends on the state before it, the seed and the epoch's number alone, so that a training that
     was interrupted between two epochs ends with the same bits. Raises `NotFiniteError` when the loss is not finite.
     """
+    if not state.epochs:
+        state.pruner.after_epoch(0)
     augmentations = [make(AUGMENTATIONS, part) for part in training.augment]
     device = next(state.model.parameters()).device
     for epoch in range(len(state.epochs) + 1, training.epochs + 1):
         began = time.perf_counter()
         seed_everything(seed, "training", epoch)
-        learning_rate = scheduled_learning_rate(training, epoch)
+        learning_rate = scheduled_learning_rate(training, *state.pruner.learning_rate_place(epoch))
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate
         batches = _batches(dataset, dataset.train, training, augmentations, seed, epoch, device)
@@ -84,7 +86,8 @@ def train(
                 f"the training diverged at a learning rate of {learning_rate:g}",
                 "lower training.learning_rate, or look for values that are not finite in the data",
             )
-        state.pruner.after_epoch(epoch)
+        if state.pruner.after_epoch(epoch):
+            state.optimizer.state.clear()
         tested = evaluate(state.model, dataset, dataset.test, device)
         state.epochs.append(
             EpochResult(
@@ -102,9 +105,9 @@ def train(
     return state
 
 
-def scheduled_learning_rate(training: Training, epoch: int) -> float:
+def scheduled_learning_rate(training: Training, epoch: int, epochs: int) -> float:
     """The learning rate of an epoch, from 1 to the number of epochs."""
-    done = (epoch - 1) / training.epochs
+    done = (epoch - 1) / epochs
     factor = {
         "constant": 1.0,
         "cosine": 0.5 * (1 + math.cos(math.pi * done)),
@@ -125,7 +128,7 @@ def _train_epoch(state: TrainingState, batches: Iterator[tuple[Tensor, Tensor]],
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        pruner.after_step()
+        pruner.step()
         total = total + loss.detach() * len(targets)
         count += len(targets)
     return float(total) / max(count, 1)

@@ -2,93 +2,128 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from prunus.prune import (
-    ALLOCATIONS,
-    PATTERNS,
-    SCHEDULES,
-    Masks,
-    PrunableLayer,
-    UnitSet,
-    apply_masks,
-    lowest,
-    protected_layers,
-    prunable_layers,
-    sparsity,
-)
-from prunus.prune.criteria import CRITERIA, Evidence
+from prunus.errors import InputError
+from prunus.prune import ALLOCATIONS, SCHEDULES, Event, Masks, PrunableLayer, UnitSet, apply_masks, sparsity
+from prunus.prune.criteria import CRITERIA
+from prunus.prune.criteria.scoring import gather, needs_samples, scored_names, unit_scores
+from prunus.prune.evidence import Samples
+from prunus.prune.evidence.samples import Loss
 from prunus.spec import Recipe, make
+from prunus.train.anatomy import Anatomy
+from prunus.train.replicas import agree, unwrapped
 from prunus.train.seeds import generator
-
-
-@dataclass(frozen=True)
-class Anatomy:
-    """What a recipe sees in an architecture, whatever its weights are."""
-
-    layers: tuple[PrunableLayer, ...]
-    protected: frozenset[str]
-    unit_sets: tuple[UnitSet, ...]
-
-    @classmethod
-    def of(cls, model: nn.Module, recipe: Recipe | None, example_inputs: Tensor) -> Anatomy:
-        """Look at a network. Raises `InputError` for an unknown pattern or protected layer."""
-        layers = prunable_layers(model, example_inputs)
-        if recipe is None:
-            return cls(layers, frozenset(), ())
-        protected = protected_layers(layers, recipe.protect)
-        pattern = make(PATTERNS, recipe.pattern)
-        return cls(layers, protected, pattern.unit_sets(model, example_inputs, layers, protected))
+from prunus.train.target import find_counts, masks_of
 
 
 class Pruner:
     """Prunes a network in place by a recipe, and keeps zeros zero where its masks are permanent.
 
-    Call `after_step` after every optimiser step and `after_epoch` after every epoch. Without a recipe it does nothing,
-    but it still knows the layers. `anatomy`: of a network of the same architecture and recipe, to save tracing it
-    again. Raises `InputError` for unknown parts before anything is pruned.
+    Call `step` after every optimiser step, before gradients are cleared. No module is wrapped and no name changes.
+
+    recipe: None prunes nothing, but still knows the layers. example_inputs: as the network takes them, to find the
+    order of its layers. rate: the share of units to be gone in the end. epochs, steps_per_epoch: the length of the
+    training in optimiser steps; with steps_per_epoch=None whoever trains calls `after_epoch`, from 0 on. seed: of every
+    draw. samples: batches of (inputs, targets) for criteria that look at data; the first 256 inputs are used. loss: of
+    outputs and targets, for the same. anatomy: of a network of the same architecture and recipe, to save tracing it
+    again.
+
+    Raises `InputError` for parts that are unknown or do not go together, before anything is pruned.
     """
 
     def __init__(
         self,
         model: nn.Module,
         recipe: Recipe | None,
-        rate: float,
+        example_inputs: Any,
         *,
-        epochs: int,
-        seed: int,
-        example_inputs: Tensor,
+        rate: float = 0.5,
+        epochs: int = 10,
+        steps_per_epoch: int | None = 100,
+        seed: int = 0,
+        samples: Samples | Iterable[tuple[Any, Any]] | None = None,
+        loss: Loss = F.cross_entropy,
         anatomy: Anatomy | None = None,
     ) -> None:
-        self.model, self.recipe, self.rate, self.epochs, self.seed = model, recipe, rate, epochs, seed
-        self.anatomy = anatomy or Anatomy.of(model, recipe, example_inputs)
+        self.model, self.recipe, self.rate, self.epochs, self.seed = unwrapped(model), recipe, rate, epochs, seed
+        self.example_inputs, self.steps_per_epoch, self.steps = example_inputs, steps_per_epoch, 0
+        self.anatomy = anatomy or Anatomy.of(self.model, recipe, example_inputs)
         self.gone: dict[str, Tensor] = {}
+        self.moved: dict[str, Tensor] = {}
+        self.remembered: dict[str, Tensor] = {}
         self._masked: list[tuple[nn.Parameter, Tensor]] = []
+        self._events: tuple[Event, ...] = ()
         if recipe is not None:
-            self.criterion = make(CRITERIA, recipe.criterion)
-            self.allocation = make(ALLOCATIONS, recipe.allocation)
-            self.schedule = make(SCHEDULES, recipe.schedule)
+            self._take_up(recipe, samples, loss)
+        if steps_per_epoch is not None:
+            self.after_epoch(0)
+
+    def _take_up(self, recipe: Recipe, samples: Samples | Iterable[tuple[Any, Any]] | None, loss: Loss) -> None:
+        """Make the recipe's parts, and see that they go together."""
+        if not 0 <= self.rate < 1:
+            raise InputError(f"The rate {self.rate} cannot be used", "it is the share that goes", "give 0 <= rate < 1")
+        self.anatomy.check(recipe, self.rate, self.epochs)
+        self.criterion = make(CRITERIA, recipe.criterion)
+        self.allocation = make(ALLOCATIONS, recipe.allocation)
+        self.schedule = make(SCHEDULES, recipe.schedule)
+        self._events = self.schedule.events(self.rate, self.epochs)
+        if needs_samples(self.criterion) and samples is None:
+            raise InputError(
+                f"The criterion '{recipe.criterion.name}' cannot score without data",
+                f"it needs {' and '.join(self.criterion.needs)}",
+                "give samples=loader, batches of (inputs, targets)",
+            )
+        if samples is None:
+            samples = [(self.example_inputs, None)]
+        self.samples = samples if isinstance(samples, Samples) else Samples.of(samples, loss)
+        if "movement" in self.criterion.needs:
+            names = scored_names(self.criterion, self.anatomy.unit_sets)
+            self.moved = {name: torch.zeros_like(self.model.get_parameter(name)) for name in names}
 
     @property
     def layers(self) -> tuple[PrunableLayer, ...]:
         """All convolution and linear layers."""
         return self.anatomy.layers
 
-    def after_step(self) -> None:
-        """Set permanently masked weights back to zero; momentum and weight decay have moved them."""
+    @torch.no_grad()
+    def step(self) -> None:
+        """After an optimiser step: set permanently masked weights back to zero, count, prune at the end of an epoch."""
+        for name, moved in self.moved.items():
+            weight = self.model.get_parameter(name)
+            if weight.grad is not None:
+                moved.addcmul_(weight, weight.grad, value=-1)
         if self._masked:
-            with torch.no_grad():
-                torch._foreach_mul_([weight for weight, _ in self._masked], [mask for _, mask in self._masked])
+            torch._foreach_mul_([weight for weight, _ in self._masked], [mask for _, mask in self._masked])
+        if self.steps_per_epoch is not None:
+            self.steps += 1
+            if self.steps % self.steps_per_epoch == 0:
+                self.after_epoch(self.steps // self.steps_per_epoch)
 
-    def after_epoch(self, epoch: int) -> None:
-        """Prune if the schedule says so. Epochs count from 1."""
-        share = self.schedule.share(epoch, self.epochs) if self.recipe else None
-        if share is not None:
-            self._prune(share * self.rate, epoch)
+    def after_epoch(self, epoch: int) -> bool:
+        """Prune if the schedule says so. Epochs count from 1; 0 is before the training.
+
+        Returns whether the weights went back to those of an earlier epoch, so that the optimiser should forget, too.
+        """
+        if any(event.rewind_to == epoch for event in self._events):
+            self.remembered = {name: value.clone() for name, value in self.model.state_dict().items()}
+        now = [event for event in self._events if event.epoch == epoch and self.rate > 0]
+        for number, event in enumerate(now):
+            self._prune(event, number)
+        rewound = bool(now) and now[-1].rewind_to is not None
+        if rewound:
+            self.model.load_state_dict(self.remembered)
+            apply_masks(self.model, self.masks())
+        return rewound
+
+    def learning_rate_place(self, epoch: int) -> tuple[int, int]:
+        """Where in the training's learning rate schedule an epoch is: the how-manieth of how many."""
+        return self.schedule.learning_rate_place(epoch, self.epochs) if self.recipe else (epoch, self.epochs)
 
     def sparsity(self) -> float:
         """Share of all prunable weights that is zero, protected layers included."""
@@ -96,48 +131,83 @@ class Pruner:
 
     def masks(self) -> Masks:
         """The masks of the units that are gone for good."""
-        masks: Masks = {}
-        for one in self.anatomy.unit_sets:
-            if one.name in self.gone:
-                for name, spread in one.masked.items():
-                    mask = spread(~self.gone[one.name])
-                    masks[name] = masks[name] & mask if name in masks else mask
-        return masks
+        return masks_of(self.anatomy.unit_sets, self.gone)
 
-    def restore(self, gone: Mapping[str, Tensor]) -> None:
-        """Continue with units that are gone for good, as `gone` of another pruner of the same recipe held them."""
+    def state_dict(self) -> dict[str, Tensor]:
+        """All that a pruner is between two steps, as tensors; `load_state_dict` of another one takes it."""
+        parts = {"gone": self.gone, "moved": self.moved, "remembered": self.remembered}
+        tensors = {f"{part}/{name}": value for part, named in parts.items() for name, value in named.items()}
+        return tensors | {"steps": torch.tensor(self.steps)}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Continue where a pruner of the same recipe, on a network of the same architecture, was."""
         device = next(self.model.parameters()).device
-        self.gone = {name: units.to(device) for name, units in gone.items()}
+        parts: dict[str, dict[str, Tensor]] = {"gone": {}, "moved": {}, "remembered": {}}
+        for key, value in state.items():
+            part, _, name = key.partition("/")
+            if part in parts:
+                parts[part][name] = value.to(device)
+        self.gone, self.moved, self.remembered = parts["gone"], parts["moved"], parts["remembered"]
+        self.steps = int(state["steps"])
         self._lay(self.masks())
 
     @torch.no_grad()
-    def _prune(self, rate: float, epoch: int) -> None:
-        scores = [self._scores(one, epoch) for one in self.anatomy.unit_sets]
-        counts = self.allocation.counts(self.anatomy.unit_sets, scores, rate)
-        before = self.gone
-        self.gone = {
-            one.name: lowest(score, count)
-            for one, score, count in zip(self.anatomy.unit_sets, scores, counts, strict=True)
-        }
-        masks = self.masks()
+    def _prune(self, event: Event, number: int) -> None:
+        scores = self._scores(event.epoch, number)
+        counts = self._counts(scores, event)
+        sets = self.anatomy.unit_sets
+        gone = {one.name: one.lowest(score, count) for one, score, count in zip(sets, scores, counts, strict=True)}
+        if event.replaced:
+            gone = {one.name: self._moved_about(one, score, event) for one, score in zip(sets, scores, strict=True)}
+        agree(gone)
+        apply_masks(self.model, masks_of(sets, gone))
         if self.recipe is not None and self.recipe.permanence == "permanent":
-            self._lay(masks)
-        else:
-            self.gone = before
-        apply_masks(self.model, masks)
+            self.gone = gone
+            self._lay(self.masks())
 
-    def _scores(self, one: UnitSet, epoch: int) -> Tensor:
-        """(units,): summed over the parameters of a set, each scaled to mean 1 so that none drowns the others."""
-        draws = generator(self.seed, "criterion", one.name, epoch)
-        scores = [
-            self.criterion.score(Evidence(arrange(self.model.get_parameter(name).detach()), draws))
-            for name, arrange in one.scored.items()
-        ]
-        if len(scores) > 1:
-            scores = [score / score.mean().clamp_min(torch.finfo(score.dtype).tiny) for score in scores]
-        total = torch.stack(scores).sum(0)
-        return total.masked_fill(self.gone[one.name], -torch.inf) if one.name in self.gone else total
+    def _scores(self, epoch: int, number: int) -> list[Tensor]:
+        """(units,) for every set; what is gone has the lowest."""
+        sets = self.anatomy.unit_sets
+        with torch.enable_grad():
+            gathered = gather(self.criterion, self.model, sets, self.samples, {"movement": self.moved})
+        found = []
+        for one in sets:
+            draws = generator(self.seed, "criterion", one.name, epoch, *([number] if number else []))
+            score = unit_scores(self.criterion, self.model, one, gathered, draws)
+            found.append(score.masked_fill(self.gone[one.name], -torch.inf) if one.name in self.gone else score)
+        return found
+
+    def _counts(self, scores: list[Tensor], event: Event) -> list[int]:
+        sets, prices = self.anatomy.unit_sets, self.anatomy.prices
+        if prices is None:
+            return self.allocation.counts(sets, scores, event.rate)
+        left = 1 - event.rate / self.rate * (1 - self.allocation.left(self.rate))
+        return find_counts(prices, self.allocation, sets, scores, left)
+
+    def _moved_about(self, one: UnitSet, scores: Tensor, event: Event) -> Tensor:
+        """What is gone after the lowest of those left went too, and as many came back where they grow best."""
+        before = self.gone[one.name]
+        count = int(before.sum())
+        moving = min(round(event.replaced * (one.units - count)), one.units - count - 1, count)
+        gone = one.lowest(scores, count + moving)
+        draws = generator(self.seed, "grown", one.name, event.epoch)
+        growth = torch.rand(one.units, generator=draws).to(scores.device)
+        if event.grown == "gradient":
+            growth = torch.stack([self._gradients(name, arrange) for name, arrange in one.scored.items()]).sum(0)
+        grown = one.lowest((-growth).masked_fill(~gone, torch.inf), moving)
+        return gone & ~grown
+
+    def _gradients(self, name: str, arrange: Any) -> Tensor:
+        gradient = self.model.get_parameter(name).grad
+        if gradient is None:
+            raise InputError(
+                f"Nothing can grow in {name!r}",
+                "it has no gradient, by which the places are chosen",
+                "call pruner.step() before the gradients are cleared",
+            )
+        summed: Tensor = arrange(gradient).abs().sum(1)
+        return summed
 
     def _lay(self, masks: Masks) -> None:
         parameters = {name: self.model.get_parameter(name) for name in masks}
-        self._masked = [(parameters[name], mask.to(parameters[name].dtype)) for name, mask in masks.items()]
+        self._masked = [(parameters[name], mask.to(parameters[name])) for name, mask in masks.items()]

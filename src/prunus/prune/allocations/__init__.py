@@ -1,12 +1,16 @@
 """Allocations: how the total is shared among layers."""
 
 from prunus.prune.allocations.allocation import Allocation
+from prunus.prune.allocations.erk import Erk
 from prunus.prune.allocations.global_ import Global
+from prunus.prune.allocations.lamp import Lamp
 from prunus.prune.allocations.uniform import Uniform
 from prunus.registry import Registry
 
 ALLOCATIONS: Registry[type[Allocation]] = Registry("allocation")
 ALLOCATIONS.register("uniform", Uniform)
 ALLOCATIONS.register("global", Global)
+ALLOCATIONS.register("erk", Erk)
+ALLOCATIONS.register("lamp", Lamp)
 
 __all__ = ["ALLOCATIONS", "Allocation"]

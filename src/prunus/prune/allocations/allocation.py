@@ -4,19 +4,55 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from prunus.prune.units import UnitSet
 from prunus.spec.part import Frozen
 
+Share = Annotated[float, Field(gt=0, lt=1)]
+Counted = Literal["params", "macs", "bops"]
+
 
 class Allocation(Frozen, ABC):
-    """Shares a rate among sets of units; its fields are its settings."""
+    """Shares a rate among sets of units; its fields are its settings, among them by what the rate is found.
+
+    params, macs, bops: the share of the unpruned network's parameters, effective MACs or effective BOPs that is to be
+    left; the rate that this takes is found, and the rate asked for elsewhere is of no account.
+    latency_ms: the latency, for one input, that is to be reached on `runtime`; the rate is found by measuring.
+    rate_of: what the rate is a share of, where none of these is given: of the pattern's units, or of a cost.
+    """
+
+    params: Share | None = None
+    macs: Share | None = None
+    bops: Share | None = None
+    latency_ms: float | None = Field(default=None, gt=0)
+    runtime: str = "onnxruntime"
+    rate_of: Literal["units", "params", "macs", "bops"] = "units"
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Allocation:
+        given = [name for name in ("params", "macs", "bops", "latency_ms") if getattr(self, name) is not None]
+        if len(given) > 1 or (given and self.rate_of != "units"):
+            raise ValueError(f"one target at most: {', '.join(given)} and rate_of exclude each other")
+        return self
+
+    @property
+    def counted(self) -> Counted | None:
+        """The cost by which the rate is found; None where it is a share of units, or found by measuring."""
+        names: tuple[Counted, ...] = ("params", "macs", "bops")
+        return next((name for name in names if getattr(self, name) is not None or self.rate_of == name), None)
+
+    def left(self, rate: float) -> float:
+        """The share of the cost `counted` that is to be left at a rate."""
+        share = getattr(self, self.counted) if self.counted else None
+        return 1 - rate if share is None else float(share)
 
     @abstractmethod
     def counts(self, unit_sets: Sequence[UnitSet], scores: Sequence[Tensor], rate: float) -> list[int]:
         """How many units of each set go, at least one unit of each set staying if it has any.
 
-        scores: one (units,) tensor per set, higher is more important. rate: in [0, 1).
+        scores: one (units,) tensor per set, higher is more important. rate: in [0, 1), of units.
         """

@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from prunus.prune.units import Role
 from prunus.spec.part import Frozen
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a criterion may look at, arranged by the pattern.
+    """What a criterion may look at, of one parameter, arranged by the pattern as (units, elements).
 
-    weights: (units, elements) of one parameter. generator: for criteria that draw numbers.
+    weights: the parameter itself. generator: for criteria that draw numbers. `evidence["gradients"]` and so on: the
+    kinds that the criterion needs (`prunus.prune.evidence`), of the same shape.
     """
 
     weights: Tensor
     generator: torch.Generator
+    collected: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __getitem__(self, kind: str) -> Tensor:
+        return self.collected[kind]
 
 
 class Criterion(Frozen, ABC):
-    """Scores the units of a parameter; its fields are its settings."""
+    """Scores the units of a parameter; its fields are its settings.
+
+    needs: kinds of evidence. reads: which of a pattern's parameters it is given; `scored` are the weights that make the
+    units. additive: scores of several parameters of one unit are of one kind and are summed as they are; others are
+    first brought to mean 1, so that none drowns the others. patterns: those for which it is defined; empty: for all.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[Role] = "scored"
+    additive: ClassVar[bool] = False
+    patterns: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def score(self, evidence: Evidence) -> Tensor:

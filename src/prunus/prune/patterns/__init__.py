@@ -1,13 +1,17 @@
 """Patterns: the shape of what is removed."""
 
+from prunus.prune.patterns.block import Block
 from prunus.prune.patterns.channel import Channel
 from prunus.prune.patterns.element import Element
+from prunus.prune.patterns.nm import NM
 from prunus.prune.patterns.pattern import Pattern
 from prunus.prune.patterns.row import Row
 from prunus.registry import Registry
 
 PATTERNS: Registry[type[Pattern]] = Registry("pattern")
 PATTERNS.register("element", Element)
+PATTERNS.register("nm", NM)
+PATTERNS.register("block", Block)
 PATTERNS.register("row", Row)
 PATTERNS.register("channel", Channel)
 

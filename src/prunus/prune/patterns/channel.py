@@ -17,6 +17,8 @@ from prunus.prune.units import UnitSet
 if TYPE_CHECKING:
     from prunus.graph import ChannelGroup, Member
 
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.modules.instancenorm._InstanceNorm)
+
 
 class Channel(Pattern):
     """Every channel of a group of coupled layers is a unit; with all its parameters zero it can be cut out.
@@ -48,23 +50,29 @@ class Channel(Pattern):
 
 def _unit_set(group: ChannelGroup, model: nn.Module) -> UnitSet:
     shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    norms = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, NORMS)}
     members = [member for member in (*group.producers, *group.consumers) if member.parameter in shapes]
     by_parameter: dict[str, list[Member]] = {}
     for member in members:
         by_parameter.setdefault(member.parameter, []).append(member)
     weights = {one.parameter: one for one in group.producers if len(shapes.get(one.parameter, ())) > 1}
+    scales = {one.parameter: one for one in group.producers if one.parameter in norms & shapes.keys()}
+    readers = {one.parameter: one for one in group.consumers if len(shapes.get(one.parameter, ())) > 1}
     return UnitSet(
         name=group.name,
         units=group.units,
         scored={name: partial(_arranged, member=member) for name, member in weights.items()},
         masked={name: partial(_spread, members=ones, shape=shapes[name]) for name, ones in by_parameter.items()},
+        scales={name: partial(_arranged, member=member) for name, member in scales.items()},
+        readers={name: partial(_arranged, member=member) for name, member in readers.items()},
+        shape=tuple(shapes[next(iter(weights))]) if weights else (),
         group=group,
     )
 
 
 def _arranged(values: Tensor, member: Member) -> Tensor:
     """(units, elements): the entries that belong to each unit."""
-    along = values.movedim(member.dim, 0).flatten(1)
+    along = values.movedim(member.dim, 0).reshape(values.shape[member.dim], -1)
     return along[torch.tensor(member.indices, device=values.device)].flatten(1)
 
 

@@ -20,6 +20,7 @@ class Element(LayerPattern):
             units=weight.numel(),
             scored={layer.weight: _as_column},
             masked={layer.weight: partial(_reshape, shape=weight.shape)},
+            shape=tuple(weight.shape),
         )
 
 

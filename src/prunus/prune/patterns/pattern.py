@@ -19,7 +19,13 @@ class Pattern(Frozen, ABC):
     def unit_sets(
         self, model: nn.Module, example_inputs: Tensor, layers: Sequence[PrunableLayer], protected: frozenset[str]
     ) -> tuple[UnitSet, ...]:
-        """The units of all layers that are not protected, in the order in which the layers run."""
+        """The units of all layers that are not protected, in the order in which the layers run.
+
+        Raises `InputError` for a layer that cannot be divided so.
+        """
+
+    def check_rate(self, rate: float) -> None:  # most patterns can be had at any rate
+        """Raises `InputError` for a rate that the pattern excludes."""
 
 
 class LayerPattern(Pattern):

@@ -24,6 +24,7 @@ class Row(LayerPattern):
             units=weight.shape[0],
             scored={layer.weight: _as_rows},
             masked={layer.weight: partial(_spread, shape=weight.shape)},
+            shape=tuple(weight.shape),
         )
 
 

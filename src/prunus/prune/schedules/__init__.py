@@ -1,14 +1,21 @@
 """Schedules: when how much is removed."""
 
+from prunus.prune.schedules.at_init import AtInit
 from prunus.prune.schedules.cubic import Cubic
+from prunus.prune.schedules.drop_and_grow import RigL, Set
 from prunus.prune.schedules.every_epoch import EveryEpoch
+from prunus.prune.schedules.iterative import Iterative
 from prunus.prune.schedules.one_shot import OneShot
-from prunus.prune.schedules.schedule import Schedule
+from prunus.prune.schedules.schedule import Event, Schedule
 from prunus.registry import Registry
 
 SCHEDULES: Registry[type[Schedule]] = Registry("schedule")
 SCHEDULES.register("every_epoch", EveryEpoch)
 SCHEDULES.register("one_shot", OneShot)
 SCHEDULES.register("cubic", Cubic)
+SCHEDULES.register("iterative", Iterative)
+SCHEDULES.register("at_init", AtInit)
+SCHEDULES.register("set", Set)
+SCHEDULES.register("rigl", RigL)
 
-__all__ = ["SCHEDULES", "Schedule"]
+__all__ = ["SCHEDULES", "Event", "Schedule"]

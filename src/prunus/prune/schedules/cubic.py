@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from prunus.prune.schedules.schedule import Schedule
+from prunus.prune.schedules.schedule import Event, Schedule, after
 
 
 class Cubic(Schedule):
@@ -12,8 +12,8 @@ class Cubic(Schedule):
 
     Source: Zhu & Gupta, "To prune, or not to prune", 2017, equation 1, from an initial sparsity of 0.
 
-    >>> [Cubic(begin=0.2, end=0.6).share(epoch, 5) for epoch in (1, 2, 3, 4)]
-    [None, 0.875, 1.0, None]
+    >>> [(event.epoch, round(event.rate, 3)) for event in Cubic(begin=0.2, end=0.6).events(0.8, 5)]
+    [(2, 0.7), (3, 0.8)]
     """
 
     begin: float = Field(default=0.1, ge=0, lt=1)
@@ -25,8 +25,8 @@ class Cubic(Schedule):
             raise ValueError("the schedule begins at or after its end")
         return self
 
-    def share(self, epoch: int, epochs: int) -> float | None:  # noqa: D102
-        first, last = round(self.begin * epochs), max(1, round(self.end * epochs))
-        if not first < epoch <= last:
-            return None
-        return float(1 - (1 - (epoch - first) / (last - first)) ** 3)
+    def events(self, rate: float, epochs: int) -> tuple[Event, ...]:  # noqa: D102
+        last = after(self.end, epochs)
+        first = min(round(self.begin * epochs), last - 1)
+        shares = ((epoch, 1 - (1 - (epoch - first) / (last - first)) ** 3) for epoch in range(first + 1, last + 1))
+        return tuple(Event(epoch, share * rate) for epoch, share in shares)

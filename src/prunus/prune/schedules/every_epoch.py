@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from prunus.prune.schedules.schedule import Schedule
+from prunus.prune.schedules.schedule import Event, Schedule
 
 
 class EveryEpoch(Schedule):
     """Prunes to the full rate after every epoch, as the reference experiment does."""
 
-    def share(self, epoch: int, epochs: int) -> float | None:  # noqa: ARG002, D102
-        return 1.0
+    def events(self, rate: float, epochs: int) -> tuple[Event, ...]:  # noqa: D102
+        return tuple(Event(epoch, rate) for epoch in range(1, epochs + 1))
