@@ -95,10 +95,11 @@ def find_counts(
             low, fewer = middle, counts
         else:
             high, more = middle, counts
-    return _nearest(fewer, more, left, share)
+    best = _between(fewer, more, left, share)
+    return _one_by_one(best, unit_sets, left, share)
 
 
-def _nearest(fewer: list[int], more: list[int], left: float, share: Callable[[Sequence[int]], float]) -> list[int]:
+def _between(fewer: list[int], more: list[int], left: float, share: Callable[[Sequence[int]], float]) -> list[int]:
     """From too few to too many units, set by set and within the last set by halving; of all seen, the nearest."""
     best = min((fewer, more), key=lambda counts: abs(share(counts) - left))
     at = list(fewer)
@@ -117,6 +118,25 @@ def _nearest(fewer: list[int], more: list[int], left: float, share: Callable[[Se
             best = min((best, tried), key=lambda counts: abs(share(counts) - left))
         at[index] = least
     return best
+
+
+def _one_by_one(
+    counts: list[int], unit_sets: Sequence[UnitSet], left: float, share: Callable[[Sequence[int]], float]
+) -> list[int]:
+    """Where units are few and large: single units more or less, as long as that comes nearer."""
+    off = abs(share(counts) - left)
+    while off > NEAR_ENOUGH * left:
+        tried = [
+            [*counts[:index], counts[index] + step, *counts[index + 1 :]]
+            for index, one in enumerate(unit_sets)
+            for step in (-1, 1)
+            if 0 <= counts[index] + step < one.units
+        ]
+        nearer = min(tried, key=lambda one: abs(share(one) - left), default=counts)
+        if abs(share(nearer) - left) >= off:
+            break
+        counts, off = nearer, abs(share(nearer) - left)
+    return counts
 
 
 def check_reachable(prices: Prices, allocation: Allocation, unit_sets: Sequence[UnitSet], rate: float) -> None:
