@@ -22,6 +22,7 @@ ACTIVATIONS = {
     "tanh": lambda x, a, b: x.tanh(),
     "erf": lambda x, a, b: x.erf(),
     "sqrt": lambda x, a, b: x.sqrt(),
+    "nan_to_zero": lambda x, a, b: torch.where(x.isnan(), 0.0, x),
 }
 OPERATORS = {"add": torch.add, "subtract": torch.sub, "multiply": torch.mul, "divide": torch.div}
 

@@ -30,6 +30,7 @@ ActivationKind: TypeAlias = Literal[
     "tanh",
     "erf",
     "sqrt",
+    "nan_to_zero",  # 0 where x is not a number, else x
 ]
 
 

@@ -1,0 +1,107 @@
+"""From ONNX nodes to the engine's operations: one rule per operator."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prunus.errors import InputError
+from prunus.sparse.lowering import elementwise, linear, normalisation, rearranging, window
+from prunus.sparse.lowering.lowered import Lowered, Rule
+from prunus.sparse.onnx_graph import Graph, Node, NotCoveredError
+from prunus.sparse.program import Shape
+from prunus.sparse.shapes import infer_shape
+
+RULES: dict[str, Rule] = {
+    "Add": elementwise.binary("add"),
+    "AveragePool": window.average_pool,
+    "BatchNormalization": normalisation.batch_norm,
+    "Cast": elementwise.same,
+    "Clip": elementwise.clip,
+    "Concat": rearranging.concat,
+    "Conv": window.convolution,
+    "Div": elementwise.binary("divide"),
+    "Dropout": elementwise.same,
+    "Erf": elementwise.function("erf"),
+    "Flatten": rearranging.reshape,
+    "Gather": rearranging.gather,
+    "Gelu": elementwise.gelu,
+    "Gemm": linear.gemm,
+    "GlobalAveragePool": window.global_average_pool,
+    "GlobalMaxPool": window.global_max_pool,
+    "HardSigmoid": elementwise.hard_sigmoid,
+    "HardSwish": elementwise.function("hard_swish"),
+    "Identity": elementwise.same,
+    "LayerNormalization": normalisation.layer_norm,
+    "LeakyRelu": elementwise.leaky_relu,
+    "MatMul": linear.matmul,
+    "MaxPool": window.max_pool,
+    "Mul": elementwise.binary("multiply"),
+    "Neg": elementwise.negative,
+    "Pad": rearranging.pad,
+    "Pow": elementwise.power,
+    "ReduceMax": window.reduce_max,
+    "ReduceMean": normalisation.reduce_mean,
+    "Relu": elementwise.function("relu"),
+    "Reshape": rearranging.reshape,
+    "Sigmoid": elementwise.function("sigmoid"),
+    "Slice": rearranging.slice_,
+    "Softmax": normalisation.softmax,
+    "Split": rearranging.split,
+    "Sqrt": elementwise.function("sqrt"),
+    "Squeeze": rearranging.reshape,
+    "Sub": elementwise.binary("subtract"),
+    "Swish": elementwise.swish,
+    "Tanh": elementwise.function("tanh"),
+    "Transpose": rearranging.transpose,
+    "Unsqueeze": rearranging.reshape,
+    "Where": elementwise.where,
+}
+
+
+def lower(node: Node, graph: Graph) -> Lowered:
+    """The operations that compute a node. Raises `NotCoveredError`, with the reason, where there are none.
+
+    What a rule makes is checked against the shapes that the file's own inference gave, so that a rule that
+    misunderstands a node leaves it to ONNX Runtime.
+    """
+    if node.kind not in RULES:
+        raise NotCoveredError("the native engine has no such operation")
+    lowered = RULES[node.kind](node, graph)
+    complete = Lowered(lowered.operations, {**_read_constants(lowered, graph), **lowered.constants})
+    _check(complete, node, graph)
+    return complete
+
+
+def _read_constants(lowered: Lowered, graph: Graph) -> dict[str, np.ndarray]:
+    names = {name for operation in lowered.operations for name in operation.reads if graph.is_constant(name)}
+    constants = {}
+    for name in sorted(names):
+        value = graph.constant(name, "operand")
+        if value.dtype != np.float32:
+            raise NotCoveredError(f"{name!r} is {value.dtype}, not float32")
+        constants[name] = np.asarray(value, order="C")
+    return constants
+
+
+def _check(lowered: Lowered, node: Node, graph: Graph) -> None:
+    shapes = {name: array.shape for name, array in lowered.constants.items()}
+    for name in {name for operation in lowered.operations for name in operation.reads} & set(node.inputs):
+        if name not in shapes:
+            shapes[name] = _fp32(name, graph)
+    for operation in lowered.operations:
+        try:
+            shapes[operation.output] = infer_shape(operation, shapes)
+        except InputError as error:
+            raise NotCoveredError(str(error)) from error
+    for name in node.outputs:
+        if name in shapes and shapes[name] != _fp32(name, graph):
+            raise NotCoveredError(f"{name!r} would be {shapes[name]} and is {graph.shape(name)}")
+
+
+def _fp32(name: str, graph: Graph) -> Shape:
+    """The shape of a tensor of fp32 with one element or more. Raises `NotCoveredError` for others."""
+    if graph.type(name).dtype != "float32":
+        raise NotCoveredError(f"{name!r} is {graph.type(name).dtype}, not float32")
+    if min(graph.shape(name), default=1) < 1:
+        raise NotCoveredError(f"{name!r} is empty")
+    return graph.shape(name)

@@ -1,0 +1,100 @@
+"""Functions of every element, and of two tensors element by element."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from prunus.sparse.lowering.lowered import Lowered, Rule, number, require
+from prunus.sparse.onnx_graph import Graph, Node
+from prunus.sparse.program import Activation, ActivationKind, Binary, Elementwise, Reshape
+
+
+def function(kind: ActivationKind) -> Rule:
+    """A node that applies a function without parameters."""
+
+    def rule(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+        return _apply(node, Activation(kind))
+
+    return rule
+
+
+def _apply(node: Node, activation: Activation) -> Lowered:
+    return Lowered((Elementwise(output=node.output, input=node.inputs[0], activation=activation),))
+
+
+def clip(node: Node, graph: Graph) -> Lowered:
+    """Clip; bounds are inputs since opset 11."""
+    low = number(graph, node.input(1), "lower bound", node.attributes.get("min", -math.inf))
+    high = number(graph, node.input(2), "upper bound", node.attributes.get("max", math.inf))
+    return _apply(node, Activation("clip", low, high))
+
+
+def hard_sigmoid(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+    """HardSigmoid."""
+    a, b = node.attributes.get("alpha", 0.2), node.attributes.get("beta", 0.5)
+    return _apply(node, Activation("hard_sigmoid", a, b))
+
+
+def leaky_relu(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+    """LeakyRelu."""
+    return _apply(node, Activation("leaky_relu", node.attributes.get("alpha", 0.01)))
+
+
+def gelu(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+    """Gelu, exact or by tanh."""
+    approximate = node.attributes.get("approximate", b"none").decode()
+    return _apply(node, Activation("gelu_tanh" if approximate == "tanh" else "gelu"))
+
+
+def swish(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+    """Swish, where it is SiLU."""
+    require(node.attributes.get("alpha", 1.0) == 1, "its alpha is not 1")
+    return _apply(node, Activation("silu"))
+
+
+def binary(operator: Literal["add", "subtract", "multiply", "divide"]) -> Rule:
+    """Add, Sub, Mul, Div. A division by a constant stays one: its reciprocal would round differently."""
+
+    def rule(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+        return Lowered((Binary(output=node.output, left=node.inputs[0], right=node.inputs[1], operator=operator),))
+
+    return rule
+
+
+def power(node: Node, graph: Graph) -> Lowered:
+    """Pow by 2, by 3 or by one half."""
+    exponent = number(graph, node.inputs[1], "exponent", 1.0)
+    require(exponent in (2, 3, 0.5), f"its exponent is {exponent}")
+    given = node.inputs[0]
+    if exponent == 2:
+        return Lowered((Binary(output=node.output, left=given, right=given, operator="multiply"),))
+    if exponent == 3:
+        square = f"{node.output}.square"
+        first = Binary(output=square, left=given, right=given, operator="multiply")
+        return Lowered((first, Binary(output=node.output, left=square, right=given, operator="multiply")))
+    return _apply(node, Activation("sqrt"))
+
+
+def negative(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+    """Neg: a product with -1."""
+    minus = f"{node.output}.minus"
+    product = Binary(output=node.output, left=node.inputs[0], right=minus, operator="multiply")
+    return Lowered((product,), {minus: np.array(-1, np.float32)})
+
+
+def where(node: Node, graph: Graph) -> Lowered:
+    """Where(IsNaN(x), 0, x), which attention is exported with."""
+    test, given = graph.writers.get(node.inputs[0]), node.inputs[2]
+    fits = test is not None and test.kind == "IsNaN" and test.inputs == (given,)
+    require(fits and number(graph, node.inputs[1], "value", 0.0) == 0, "it is not about what is not a number")
+    operation = Elementwise(output=node.output, input=given, activation=Activation("nan_to_zero"))
+    return Lowered((operation,))
+
+
+def same(node: Node, graph: Graph) -> Lowered:
+    """Identity, Dropout, and a Cast from fp32 to fp32."""
+    require(not any(graph.readers.get(name) for name in node.outputs[1:]), "its mask is used")
+    return Lowered((Reshape(output=node.output, input=node.inputs[0], shape=graph.shape(node.output)),))

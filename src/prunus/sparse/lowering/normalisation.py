@@ -1,0 +1,67 @@
+"""Normalisations, softmax and means."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prunus.sparse.lowering.lowered import Lowered, axes_of, integers, require
+from prunus.sparse.onnx_graph import Graph, Node
+from prunus.sparse.program import Affine, LayerNorm, Mean, Reshape, Softmax
+
+
+def batch_norm(node: Node, graph: Graph) -> Lowered:
+    """BatchNormalization in evaluation mode, as one scale and shift per channel."""
+    require(not node.attributes.get("training_mode", 0), "it is in training mode")
+    require(not any(graph.readers.get(name) for name in node.outputs[1:]), "its statistics are used")
+    words = ("scale", "bias", "mean", "variance")
+    values = [graph.constant(name, word).astype(np.float64) for name, word in zip(node.inputs[1:], words, strict=True)]
+    weight, bias, mean, variance = values
+    with np.errstate(all="ignore"):  # a variance that is not a number gives outputs that are none
+        scale = weight / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
+        shift = bias - mean * scale
+    names = f"{node.output}.scale", f"{node.output}.shift"
+    operation = Affine(output=node.output, input=node.inputs[0], scale=names[0], shift=names[1])
+    return Lowered((operation,), {names[0]: scale.astype(np.float32), names[1]: shift.astype(np.float32)})
+
+
+def layer_norm(node: Node, graph: Graph) -> Lowered:
+    """LayerNormalization with constant scale and bias."""
+    require(not any(graph.readers.get(name) for name in node.outputs[1:]), "its statistics are used")
+    shape = graph.shape(node.inputs[0])
+    axis = node.attributes.get("axis", -1) % len(shape)
+    made = {}
+    names: list[str | None] = []
+    for place, word in ((1, "scale"), (2, "bias")):
+        name = node.input(place)
+        if name is not None:
+            value = graph.constant(name, word)
+            if value.shape != shape[axis:]:
+                name = f"{node.output}.{word}"
+                made[name] = np.ascontiguousarray(np.broadcast_to(value, shape[axis:]))
+        names.append(name)
+    epsilon = node.attributes.get("epsilon", 1e-5)
+    given = node.inputs[0]
+    operation = LayerNorm(
+        output=node.output, input=given, scale=names[0], shift=names[1], axis=axis, epsilon=epsilon
+    )
+    return Lowered((operation,), made)
+
+
+def softmax(node: Node, graph: Graph) -> Lowered:
+    """Softmax; before opset 13 it was over all axes from one on."""
+    rank = len(graph.shape(node.inputs[0]))
+    axis = node.attributes.get("axis", -1 if graph.opset >= 13 else 1) % rank
+    require(graph.opset >= 13 or axis == rank - 1, "it is over several axes")
+    return Lowered((Softmax(output=node.output, input=node.inputs[0], axis=axis),))
+
+
+def reduce_mean(node: Node, graph: Graph) -> Lowered:
+    """ReduceMean; its axes are an input since opset 18."""
+    rank = len(graph.shape(node.inputs[0]))
+    axes = node.attributes.get("axes") or integers(graph, node.input(1), "axes")
+    if not axes:
+        if node.attributes.get("noop_with_empty_axes", 0):
+            return Lowered((Reshape(output=node.output, input=node.inputs[0], shape=graph.shape(node.output)),))
+        axes = range(rank)
+    keep = bool(node.attributes.get("keepdims", 1))
+    return Lowered((Mean(output=node.output, input=node.inputs[0], axes=axes_of(tuple(axes), rank), keep=keep),))
