@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 from prunus.measure import machine
+from prunus.processor import fields_of
 
 
 def test_what_is_known_is_plausible_and_json():
@@ -49,7 +50,7 @@ def test_limits_of_version_one_and_none(monkeypatch):
 
 def test_an_arm_core(monkeypatch):
     text = "processor\t: 0\nBogoMIPS\t: 48\nFeatures\t: fp asimd asimddp sve\n\nprocessor\t: 1\n"
-    monkeypatch.setattr(machine, "_read", {"/proc/cpuinfo": text}.get)
+    monkeypatch.setattr(machine, "processor_info", lambda: fields_of(text))
     assert machine.describe_machine()["instruction_sets"] == ["neon", "sve", "dotprod"]
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from prunus.processor import processor_info, processor_name
+
 INSTRUCTION_SETS = {  # name -> flag in /proc/cpuinfo
     "sse4.2": "sse4_2",
     "avx": "avx",
@@ -35,9 +37,9 @@ def describe_machine() -> dict[str, JsonValue]:
     memory_bytes, memory_limit_bytes: of the machine, and of the container. cores: those this process may use;
     cpu_limit: how many of them at a time, in a container. load_average: over 1, 5 and 15 minutes.
     """
-    info = _cpu_info()
+    info = processor_info()
     return {
-        "cpu": info.get("model name") or info.get("Processor") or platform.processor() or platform.machine(),
+        "cpu": processor_name(),
         "architecture": platform.machine(),
         "cores": usable_cores(),
         "cpu_limit": _cpu_limit(),
@@ -67,13 +69,6 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _cpu_info() -> dict[str, str]:
-    """The first core's fields."""
-    first = (_read("/proc/cpuinfo") or "").partition("\n\n")[0]
-    pairs = (line.partition(":") for line in first.splitlines())
-    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _instruction_sets(flags: str) -> tuple[str, ...]:

@@ -23,19 +23,19 @@ def fold(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
     name: what the user calls the model. Raises `InputError` where ONNX Runtime cannot run it either.
     """
     import onnx
-    import onnxruntime
+    from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions  # type: ignore[attr-defined]
 
     if proto.ByteSize() > LARGEST_BYTES:
         raise InputError(f"{name} does not fit one message of 2 GB", "its weights take more", "split the network")
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options = SessionOptions()
+    options.graph_optimization_level = GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     with TemporaryDirectory(prefix="prunus-") as folder:
         target = Path(folder) / "folded.onnx"
         options.optimized_model_filepath = str(target)
         try:
-            onnxruntime.InferenceSession(
+            InferenceSession(
                 proto.SerializeToString(), options, providers=["CPUExecutionProvider"], disabled_optimizers=UNWANTED
             )
         except Exception as error:  # the library's errors have no common class of their own

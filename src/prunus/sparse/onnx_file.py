@@ -18,7 +18,7 @@ LARGEST_BYTES = 2**31 - 2**20
 def read_onnx(path: Path) -> onnx.ModelProto:
     """The model with its external data. Raises `InputError` where it is no ONNX file or reaches out of its folder."""
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
         proto = onnx.load(str(path), load_external_data=False)

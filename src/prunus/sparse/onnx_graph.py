@@ -109,7 +109,8 @@ class Graph:
 
     def initializer(self, name: str) -> onnx.TensorProto:
         """A constant as it stands in the file."""
-        return self._initializers[name]
+        tensor: onnx.TensorProto = self._initializers[name]
+        return tensor
 
     def _array(self, name: str) -> npt.NDArray[Any]:
         array: npt.NDArray[Any] = self._to_array(self._initializers[name])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from prunus.errors import InputError
@@ -121,7 +121,16 @@ def _onnx_part(group: list[_Placed], graph: Graph, written: set[str], outputs: t
     import onnx
 
     reads = dict.fromkeys(name for item in group for name in sorted(item.reads) if name not in written)
-    constants = [graph.initializer(name) for name in reads if graph.is_constant(name)]
+    constants: dict[str, Array] = {}
+    initializers = []
+    for name in filter(graph.is_constant, reads):
+        tensor = onnx.TensorProto()
+        tensor.CopyFrom(graph.initializer(name))
+        if graph.type(name).dtype == "float32":
+            constants[name] = graph.constant(name, "operand")
+            del tensor.float_data[:]
+            tensor.raw_data = b""
+        initializers.append(tensor)
     inputs = tuple(name for name in reads if not graph.is_constant(name))
     for name in (*inputs, *outputs):
         if name not in graph.declared:
@@ -129,11 +138,11 @@ def _onnx_part(group: list[_Placed], graph: Graph, written: set[str], outputs: t
     nodes = [item.node.proto for item in group]
     declared = graph.declared
     inner = onnx.helper.make_graph(
-        nodes, "part", [declared[name] for name in inputs], [declared[name] for name in outputs], constants
+        nodes, "part", [declared[name] for name in inputs], [declared[name] for name in outputs], initializers
     )
     model = onnx.helper.make_model(inner, opset_imports=graph.proto.opset_import, ir_version=graph.proto.ir_version)
     left = tuple(LeftNode(item.node.proto.name, item.node.kind, str(item.found)) for item in group)
-    return OnnxPart(model.SerializeToString(), inputs, outputs, left)
+    return OnnxPart(model.SerializeToString(), inputs, outputs, left, constants)
 
 
 def _ports(graph: Graph) -> Iterator[Port]:

@@ -44,9 +44,7 @@ def gemm(node: Node, graph: Graph) -> Lowered:
     return Lowered(_with_addend(node, graph, weight, addend, made), made)
 
 
-def _with_addend(
-    node: Node, graph: Graph, weight: str, addend: str, made: dict[str, Array]
-) -> tuple[Operation, ...]:
+def _with_addend(node: Node, graph: Graph, weight: str, addend: str, made: dict[str, Array]) -> tuple[Operation, ...]:
     """The addend as a bias where it is one number per feature, else added afterwards."""
     features = graph.shape(node.output)[-1]
     value = made.get(addend)

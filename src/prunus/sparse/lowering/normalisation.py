@@ -41,9 +41,7 @@ def layer_norm(node: Node, graph: Graph) -> Lowered:
         names.append(name)
     epsilon = node.attributes.get("epsilon", 1e-5)
     given = node.inputs[0]
-    operation = LayerNorm(
-        output=node.output, input=given, scale=names[0], shift=names[1], axis=axis, epsilon=epsilon
-    )
+    operation = LayerNorm(output=node.output, input=given, scale=names[0], shift=names[1], axis=axis, epsilon=epsilon)
     return Lowered((operation,), made)
 
 

@@ -63,9 +63,7 @@ def slice_(node: Node, graph: Graph) -> Lowered:
         starts[axis] = min(max(start + length if start < 0 else start, 0), length)
         steps[axis] = step
     sizes = graph.shape(node.output)
-    operation = Slice(
-        output=node.output, input=node.inputs[0], starts=tuple(starts), sizes=sizes, steps=tuple(steps)
-    )
+    operation = Slice(output=node.output, input=node.inputs[0], starts=tuple(starts), sizes=sizes, steps=tuple(steps))
     return Lowered((operation,))
 
 

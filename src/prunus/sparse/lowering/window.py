@@ -92,12 +92,12 @@ def reduce_max(node: Node, graph: Graph) -> Lowered:
 def _pool(node: Node, graph: Graph, reduction: Literal["max", "average"]) -> Pool:
     kernel = tuple(node.attributes["kernel_shape"])
     window = _window(node, graph, kernel)
-    pair = kernel if len(kernel) == 2 else (1, *kernel)
+    pair = _pair(*[1] * (2 - len(kernel)), *kernel)
     return Pool(
         output=node.output,
         input=node.inputs[0],
         reduction=reduction,
-        kernel=(pair[0], pair[1]),
+        kernel=pair,
         strides=window.strides,
         padding=window.padding,
         dilation=window.dilation,
@@ -117,12 +117,12 @@ def _window(node: Node, graph: Graph, kernel: Shape) -> _Window:
     after = [max(need - length - first, 0) for need, length, first in zip(needed, size, before, strict=True)]
     extra = [1] * (2 - rank)
     none = [0] * (2 - rank)
-    top, left = *none, *before
-    bottom, right = *none, *after
-    stride_pair, dilation_pair = (*extra, *strides), (*extra, *dilation)
-    return _Window(
-        (stride_pair[0], stride_pair[1]), (dilation_pair[0], dilation_pair[1]), (top, left, bottom, right)
-    )
+    first, last = _pair(*none, *before), _pair(*none, *after)
+    return _Window(_pair(*extra, *strides), _pair(*extra, *dilation), (*first, *last))
+
+
+def _pair(vertical: int, horizontal: int) -> Pair:
+    return vertical, horizontal
 
 
 def _before(node: Node, size: Shape, needed: list[int]) -> list[int]:

@@ -52,7 +52,7 @@ def _affine(operation: Operation, view: View) -> Operation | None:
     return replace(
         layer,
         output=operation.output,
-        weight=view.add_constant(f"{operation.output}.weight", scaled.astype(np.float32)),
+        weight=view.add_constant(f"{operation.output}.weight", scaled.astype(np.float32) + np.float32(0)),  # no -0
         bias=view.add_constant(f"{operation.output}.bias", moved.astype(np.float32)),
         activation=operation.activation,
     )

@@ -185,7 +185,9 @@ def _norm_and_constant(operation: Operation, operator: str, view: View) -> tuple
         if not isinstance(norm, LayerNorm) or value is None or view.readers[one] > 1:
             continue
         shape = view.shapes[norm.input][norm.axis :]
-        trimmed = value.reshape(value.shape[max(value.ndim - len(shape), 0) :]) if _leads_with_ones(value, shape) else None
+        trimmed = (
+            value.reshape(value.shape[max(value.ndim - len(shape), 0) :]) if _leads_with_ones(value, shape) else None
+        )
         if trimmed is None:
             continue
         name = f"{operation.output}.{operator}"

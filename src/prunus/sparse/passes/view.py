@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from prunus.sparse.program import Array, Concat, Operation, Program, Shape
 from prunus.sparse.shapes import infer_shapes
@@ -71,7 +71,7 @@ def renamed(operation: Operation, names: Mapping[str, str]) -> Operation:
     """The operation reading other names."""
     if isinstance(operation, Concat):
         return replace(operation, inputs=tuple(names.get(name, name) for name in operation.inputs))
-    changed = {
+    changed: Any = {
         field: names[value] for field in operation.operands if (value := getattr(operation, field)) in names
     }
     return replace(operation, **changed) if changed else operation

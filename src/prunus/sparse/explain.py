@@ -1,0 +1,132 @@
+"""What an engine does, layer by layer: as data, and as a table to print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from prunus.sparse.executor import OperationTiming
+from prunus.sparse.plan import LeftNode, OnnxPart, Part
+from prunus.sparse.program import Operation, Program
+
+
+@dataclass(frozen=True)
+class LayerExplanation:
+    """One operation, or one part that ONNX Runtime runs.
+
+    sparsity: share of weights that are 0, None without weights. ms, dense_ms, sparse_ms: of a run, of the faster dense
+    and the faster sparse kernel when the engine was made. bytes: of the packed weights. gflops: effective, zeros
+    counted as if they were computed. left: the nodes of a part that ONNX Runtime runs, and why it does.
+    """
+
+    name: str
+    kind: str
+    kernel: str
+    ms: float
+    sparsity: float | None = None
+    dense_ms: float | None = None
+    sparse_ms: float | None = None
+    bytes: int = 0
+    gflops: float | None = None
+    left: tuple[LeftNode, ...] = ()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All layers in the order in which they run; printing it gives a table."""
+
+    threads: int
+    layers: tuple[LayerExplanation, ...]
+
+    @property
+    def ms(self) -> float:
+        """The sum of all layers, in milliseconds."""
+        return sum(layer.ms for layer in self.layers)
+
+    @property
+    def crossings(self) -> int:
+        """How often tensors are handed from one engine to the other."""
+        outside = [bool(layer.left) for layer in self.layers]
+        return sum(one != other for one, other in pairwise(outside))
+
+    def __str__(self) -> str:
+        rows = [TITLES, *(_cells(layer) for layer in self.layers)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(TITLES))]
+        lines = [
+            "  ".join(_aligned(cell, width, place) for place, (cell, width) in enumerate(zip(row, widths, strict=True)))
+            for row in rows
+        ]
+        lines.append(
+            f"{self.ms:.3f} ms in all, {self.threads} threads, {self.crossings} crossings to or from ONNX Runtime"
+        )
+        lines += [f"left to ONNX Runtime: {text}" for layer in self.layers for text in _reasons(layer.left)]
+        return "\n".join(line.rstrip() for line in lines)
+
+
+TITLES = ("layer", "operation", "kernel", "sparsity", "ms", "dense ms", "sparse ms", "bytes", "GFLOP/s")
+
+
+def explanation(threads: int, timed: Sequence[tuple[Part, Sequence[OperationTiming]]]) -> Explanation:
+    """All parts' operations with their times."""
+    layers: list[LayerExplanation] = []
+    for part, timings in timed:
+        if isinstance(part, OnnxPart):
+            kinds = ", ".join(dict.fromkeys(node.kind for node in part.nodes))
+            layers += [
+                LayerExplanation(timing.output, kinds, timing.kernel, timing.ms, left=part.nodes) for timing in timings
+            ]
+        else:
+            layers += _program_layers(part, timings)
+    return Explanation(threads, tuple(layers))
+
+
+def _program_layers(program: Program, timings: Sequence[OperationTiming]) -> list[LayerExplanation]:
+    operations = {operation.output: operation for operation in program.operations}
+    return [_layer(operations[timing.output], timing) for timing in timings]
+
+
+def _layer(operation: Operation, timing: OperationTiming) -> LayerExplanation:
+    macs = timing.macs
+    return LayerExplanation(
+        name=operation.output,
+        kind=operation.kind,
+        kernel=timing.kernel,
+        ms=timing.ms,
+        sparsity=1 - timing.nonzero_macs / macs if macs else None,
+        dense_ms=timing.dense_ms,
+        sparse_ms=timing.sparse_ms,
+        bytes=timing.bytes,
+        gflops=2 * macs / timing.ms / 1e6 if macs and timing.ms > 0 else None,
+    )
+
+
+def _cells(layer: LayerExplanation) -> tuple[str, ...]:
+    return (
+        layer.name,
+        layer.kind,
+        layer.kernel,
+        "" if layer.sparsity is None else f"{layer.sparsity:.1%}",
+        f"{layer.ms:.3f}",
+        "" if layer.dense_ms is None else f"{layer.dense_ms:.3f}",
+        "" if layer.sparse_ms is None else f"{layer.sparse_ms:.3f}",
+        f"{layer.bytes:,}" if layer.bytes else "",
+        "" if layer.gflops is None else f"{layer.gflops:.1f}",
+    )
+
+
+def _aligned(cell: str, width: int, column: int) -> str:
+    return cell.ljust(width) if column < 3 else cell.rjust(width)
+
+
+def _reasons(nodes: Sequence[LeftNode]) -> list[str]:
+    """One line per operator and reason, with how many nodes have it.
+
+    >>> _reasons([LeftNode("a", "Erf", "it is bool"), LeftNode("b", "Erf", "it is bool")])
+    ['2 x Erf: it is bool']
+    """
+    counts: dict[tuple[str, str], int] = {}
+    for node in nodes:
+        key = (node.kind, node.reason)
+        counts[key] = counts.get(key, 0) + 1
+    return [f"{count} x {kind}: {reason}" for (kind, reason), count in counts.items()]

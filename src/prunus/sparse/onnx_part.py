@@ -1,0 +1,53 @@
+"""Running a subgraph in ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy.typing as npt
+
+from prunus.errors import MissingError, PrunusError
+from prunus.sparse.executor import OperationTiming
+from prunus.sparse.plan import OnnxPart
+
+
+class OnnxSession:
+    """A part as a session of its own. alone: whether nothing else computes, so that its threads may wait actively."""
+
+    def __init__(self, part: OnnxPart, threads: int, *, alone: bool) -> None:
+        try:
+            from onnxruntime import InferenceSession, SessionOptions  # type: ignore[attr-defined]
+        except ImportError as error:
+            raise MissingError(
+                "The network cannot run", "parts of it need onnxruntime, which is missing", "pip install onnxruntime"
+            ) from error
+        options = SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.log_severity_level = 4
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if alone and threads > 1 else "0")
+        try:
+            self._session = InferenceSession(part.complete_model(), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the library's errors have no common class of their own
+            raise PrunusError("ONNX Runtime cannot load a part of the network", str(error)) from error
+        self._part = part
+
+    def run(self, inputs: Sequence[Any]) -> list[npt.NDArray[Any]]:
+        """All outputs of the part."""
+        try:
+            outputs: Any = self._session.run(self._part.outputs, dict(zip(self._part.inputs, inputs, strict=True)))
+        except Exception as error:  # the library's errors have no common class of their own
+            raise PrunusError("ONNX Runtime cannot run a part of the network", str(error)) from error
+        return list(outputs)
+
+    def timings(self, inputs: Sequence[Any], runs: int) -> Sequence[OperationTiming]:
+        """The part as one operation."""
+        times = []
+        for _ in range(runs + 1):
+            start = perf_counter()
+            self.run(inputs)
+            times.append((perf_counter() - start) * 1e3)
+        name = self._part.nodes[0].name or self._part.outputs[0]
+        return (OperationTiming(output=name, kernel="onnxruntime", ms=median(times[1:])),)

@@ -1,0 +1,68 @@
+"""The beginning of a packed file: plans as JSON, whose constants are places in a list of tensors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from prunus.sparse.packing.tensor import DtypeName, PackedTensor, Sizes
+from prunus.sparse.plan import LeftNode
+from prunus.sparse.program import Operation
+from prunus.spec.part import Frozen
+
+Place = Annotated[int, Field(ge=0, strict=True)]
+
+
+class ProgramEntry(Frozen):
+    """A program; its constants are places of tensors."""
+
+    kind: Literal["program"] = "program"
+    inputs: dict[str, Sizes]
+    operations: tuple[Annotated[Operation, Field(discriminator="kind")], ...]
+    outputs: tuple[str, ...]
+    constants: dict[str, Place]
+
+
+class OnnxEntry(Frozen):
+    """A subgraph for ONNX Runtime; its model, bytes, is a tensor too."""
+
+    kind: Literal["onnx"] = "onnx"
+    model: Place
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    nodes: tuple[LeftNode, ...]
+    constants: dict[str, Place]
+
+
+class PortEntry(Frozen):
+    """An input of the network."""
+
+    name: str
+    dtype: DtypeName
+    shape: Sizes
+
+
+class ChoicesEntry(Frozen):
+    """Kernels that were the fastest on one kind of machine with so many threads, for every program of the plan."""
+
+    machine: str
+    threads: int
+    kernels: tuple[dict[str, str], ...]
+
+
+class PlanEntry(Frozen):
+    """One plan, and what was chosen for it where."""
+
+    inputs: tuple[PortEntry, ...]
+    outputs: tuple[str, ...]
+    parts: tuple[Annotated[ProgramEntry | OnnxEntry, Field(discriminator="kind")], ...]
+    constants: dict[str, Place]
+    choices: tuple[ChoicesEntry, ...]
+
+
+class Header(Frozen):
+    """Plans for different batch sizes share their tensors, which follow the header in the order of the list."""
+
+    tensors: tuple[PackedTensor, ...]
+    plans: tuple[PlanEntry, ...]
