@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STUDY ?= digits
 
 .DEFAULT_GOAL := help
-.PHONY: help study test check lint types contracts format lock clean
+.PHONY: help study test check lint types contracts clusters format lock clean
 
 help:
 	@sed -n '1,3s/^# //p' $(MAKEFILE_LIST)
@@ -51,9 +51,16 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
 	@touch $@
 
+# What the tests of Ray and Slurm need besides Debian's slurm-wlm; without it they are skipped.
+clusters: $(VENV)/installed-clusters
+
+$(VENV)/installed-clusters: $(VENV)/installed-dev requirements-clusters.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-clusters.lock
+	@touch $@
+
 # The pins are those of an environment in which everything passed; what torch itself pins is left to torch.
-lock: $(VENV)/installed-dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev]'
+lock: $(VENV)/installed-dev $(VENV)/installed-clusters
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev,ray,slurm]'
 	$(BIN)/python tools/lock.py
 
 clean:

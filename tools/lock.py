@@ -1,4 +1,4 @@
-"""Write requirements.lock and requirements-dev.lock from what is installed and what pyproject.toml asks for."""
+"""Write requirements.lock, requirements-dev.lock and requirements-clusters.lock from what is installed and what pyproject.toml asks for."""
 
 from __future__ import annotations
 
@@ -38,13 +38,17 @@ def write(path: Path, packages: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """Lock what the product needs, then what developing it needs on top."""
+    """Lock what the product needs, then what developing it and running it on clusters need on top."""
     root = Path(__file__).parent.parent
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     product = closure(project["dependencies"])
-    developing = closure(project["optional-dependencies"]["dev"] + ["hatchling", "editables"])
+    extras = project["optional-dependencies"]
+    developing = closure(extras["dev"] + ["hatchling", "editables"])
+    clusters = closure(extras["ray"] + extras["slurm"])
     write(root / "requirements.lock", product)
     write(root / "requirements-dev.lock", {name: pin for name, pin in developing.items() if name not in product})
+    others = product | developing
+    write(root / "requirements-clusters.lock", {name: pin for name, pin in clusters.items() if name not in others})
 
 
 if __name__ == "__main__":

@@ -22,6 +22,12 @@ def run(
         typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the study, such as training.epochs=10."),
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Trials at once; 0: one per core.")] = 0,
+    executor: Annotated[str, typer.Option(help="Where trials run: local, ray or slurm.")] = "local",
+    address: Annotated[str, typer.Option(show_default=False, help="Of the Ray cluster, such as HOST:6379.")] = "",
+    executor_set: Annotated[
+        list[str] | None,
+        typer.Option("--executor-set", metavar="KEY=VALUE", help="A setting of the executor, such as partition=gpu."),
+    ] = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,2", help="The study's seeds.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the trials and an estimate of time.")] = False,
     run_code: Annotated[
@@ -49,7 +55,9 @@ def run(
 
         print_trials(spec)
         return
-    options = Options(workers, "local", allow_changes, retry_failed, command=_command())
+    options = Options(
+        workers, executor, allow_changes, retry_failed, _command(), address, _settings(executor_set or [])
+    )
     with show_progress() as observe:
         outcome = run_study(spec, folder, options, observe)
     if outcome.trials:
@@ -91,6 +99,16 @@ def _numbers(seeds: str) -> list[int]:
     except ValueError:
         why = "it takes whole numbers, separated by commas"
         raise InputError(f"--seeds {seeds!r} cannot be read", why, "write for example --seeds 0,1,2") from None
+
+
+def _settings(pairs: list[str]) -> dict[str, str]:
+    """Read `partition=gpu`."""
+    from prunus.errors import InputError
+
+    for pair in pairs:
+        if "=" not in pair:
+            raise InputError(f"--executor-set {pair!r} is not key=value", "", "write for example partition=gpu")
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _refuse_unasked_code(study: Study, overrides: list[str]) -> None:

@@ -19,12 +19,24 @@ V = TypeVar("V")
 class Execution(Frozen):
     """How a study is carried out; nothing here changes a result.
 
-    workers: trials at once; 0 means one per core.
+    workers: trials at once; 0 means as many as there are cores and GPUs for.
     checkpoint_seconds: at most this much work is lost when a trial is interrupted.
+    cores, gpus: of one trial; 0 means `training.threads`, and one GPU where `training.device` is one.
+    memory_gib, time_limit_seconds: limits of one trial; 0 means none. The memory is what it takes beyond
+    the loaded data.
+    attempts: how often a trial is begun whose process dies, falls silent or takes too long; each time it goes on from
+    its checkpoint.
+    lease_seconds: how long nothing may be heard of a trial's worker before the trial is given to another.
     """
 
     workers: int = Field(default=0, ge=0)
     checkpoint_seconds: float = Field(default=10.0, ge=0)
+    cores: int = Field(default=0, ge=0)
+    gpus: int = Field(default=0, ge=0)
+    memory_gib: float = Field(default=0.0, ge=0)
+    time_limit_seconds: float = Field(default=0.0, ge=0)
+    attempts: int = Field(default=3, ge=1)
+    lease_seconds: float = Field(default=60.0, gt=0)
 
 
 class Study(Frozen):

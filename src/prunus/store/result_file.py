@@ -17,23 +17,35 @@ from prunus.store.schema import TABLES
 FORMAT = 1
 
 
-def write_result(path: Path, rows: Iterable[Any]) -> None:
-    """Write rows of any kinds, atomically; a result file is whole or it is not there."""
+def write_result(path: Path, rows: Iterable[Any], token: str = "") -> None:
+    """Write rows of any kinds, atomically; a result file is whole or it is not there.
+
+    token: of the lease under which they were found.
+    """
     rows = list(rows)
     tables = {
         table.name: {"columns": table.columns, "rows": [table.values(row) for row in rows if type(row) is table.row]}
         for table in TABLES
     }
-    content = {"format": FORMAT, "tables": {name: table for name, table in tables.items() if table["rows"]}}
+    content = {
+        "format": FORMAT,
+        "token": token,
+        "tables": {name: table for name, table in tables.items() if table["rows"]},
+    }
     write_atomically(path, json.dumps(content, allow_nan=False).encode())
 
 
-def read_result(path: Path) -> list[Any]:
-    """Read what `write_result` wrote. Raises `StoreError` for a file that is damaged or of a newer version."""
+def read_result(path: Path, token: str = "") -> list[Any]:
+    """Read what `write_result` wrote under that token.
+
+    Raises `StoreError` for a file that is damaged, of a newer version, or of another token.
+    """
     try:
         content = json.loads(path.read_bytes())
         if content["format"] > FORMAT:
             raise StoreError(f"{path} was written by a newer prunus", "", "install the newer prunus")
+        if content.get("token", "") != token:
+            raise StoreError(f"{path} does not count", "its worker came too late", "its trial is run again")
         return [row for table in TABLES if table.name in content["tables"] for row in _rows(table, content["tables"])]
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise StoreError(

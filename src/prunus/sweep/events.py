@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from prunus.errors import PrunusError
 from prunus.store import EpochRow, TrialRow
 
-EndStatus = Literal["finished", "failed", "interrupted", "no space"]
-"""`no space`: the disk is full, and no other trial can go on either."""
+EndStatus = Literal["finished", "failed", "interrupted", "expired", "no space"]
+"""`expired`: it was lent to another worker. `no space`: the disk is full, and no other trial can go on either."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,18 @@ class TrialLost:
 
 
 @dataclass(frozen=True)
+class TrialRequeued:
+    """The job of a trial was preempted, has left a checkpoint, and waits for its turn again."""
+
+    trial: str
+
+
+@dataclass(frozen=True)
+class Alive:
+    """A worker is still at it. For the coordinator alone."""
+
+
+@dataclass(frozen=True)
 class BlockStarted:
     """A block of measurements has begun."""
 
@@ -128,11 +140,20 @@ Event = (
     | EpochDone
     | TrialEnded
     | TrialLost
+    | TrialRequeued
+    | Alive
     | BlockStarted
     | BlockStep
     | BlockEnded
     | BlockLost
 )
+
+
+class Heard(NamedTuple):
+    """An event, and the token of the lease under which it was said; empty where no trial is concerned."""
+
+    event: Event
+    token: str = ""
 
 
 class Wire:
@@ -141,16 +162,16 @@ class Wire:
     KINDS: ClassVar[dict[str, type[Any]]] = {kind.__name__: kind for kind in Event.__args__}
 
     @staticmethod
-    def encode(event: Event) -> bytes:
+    def encode(event: Event, token: str = "") -> bytes:
         """One line."""
-        return json.dumps({"event": type(event).__name__, **asdict(event)}).encode() + b"\n"
+        return json.dumps({"event": type(event).__name__, "token": token, **asdict(event)}).encode() + b"\n"
 
     @classmethod
-    def decode(cls, line: bytes) -> Event:
+    def decode(cls, line: bytes) -> Heard:
         """The event of one line."""
         values = json.loads(line)
-        kind = cls.KINDS[values.pop("event")]
+        kind, token = cls.KINDS[values.pop("event")], values.pop("token")
         if kind is EpochDone:
             values["row"] = EpochRow(**values["row"])
         event: Event = kind(**values)
-        return event
+        return Heard(event, token)

@@ -12,8 +12,8 @@ class StudyFolder:
 
     study.sqlite: the store. study.json: the resolved study. log.txt: what trials print, and tracebacks.
     trials/DIGEST/: `result.json` (rows), `checkpoint.safetensors` (while unfinished), and the final network:
-    `model.safetensors` (what was cut out of it stands in its header) and `model.onnx`.
-    payoff/: rows of measurements, by block.
+    `model.safetensors` (what was cut out of it stands in its header) and `model.onnx`; `lease`: whose word counts.
+    payoff/: rows of measurements, by block. words/: what workers on other machines say, while they are at it.
     """
 
     path: Path
@@ -47,6 +47,19 @@ class StudyFolder:
     def onnx(self, digest: str) -> Path:
         """The final network for other runtimes."""
         return self.trial(digest) / "model.onnx"
+
+    def lease(self, digest: str) -> Path:
+        """Which worker the trial is lent to."""
+        return self.trial(digest) / "lease"
+
+    @property
+    def conditions(self) -> Path:
+        """Under which code, data and versions the study is run, for workers on other machines."""
+        return self.path / "conditions.json"
+
+    def words(self, token: str) -> Path:
+        """What the worker of a lease says, where it cannot be heard directly."""
+        return self.path / "words" / f"{token}.jsonl"
 
     def payoff(self, block: str) -> Path:
         """The rows of one block of measurements."""

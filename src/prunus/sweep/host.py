@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from prunus.sweep.blocks import Block
 from prunus.sweep.events import BlockLost, TrialLost, Wire
 from prunus.sweep.folder import StudyFolder
-from prunus.sweep.lifeline import end_with
+from prunus.sweep.lifeline import cause_of_death, end_with
 from prunus.sweep.loaded import Loaded, load
 from prunus.sweep.trial import rehearse
 from prunus.sweep.worker import FREE, RETIRES, work
@@ -69,9 +70,18 @@ class Host:
             if "interrupt" in command:
                 for worker in self.workers.values():
                     os.kill(worker.pid, signal.SIGTERM)
+            elif "cancel" in command:
+                self._cancel(command["cancel"])
             else:
                 self._assign(command)
         return True
+
+    def _cancel(self, token: str) -> None:
+        """Kill the worker that is at it; a stopped one, too."""
+        for worker in self.workers.values():
+            if worker.job is not None and worker.job["token"] == token:
+                os.kill(worker.pid, signal.SIGKILL)
+                worker.retired = True
 
     def _assign(self, job: dict[str, Any]) -> None:
         idle = next((one for one in self.workers.values() if one.job is None and not one.retired), None)
@@ -123,20 +133,15 @@ class Host:
         _, status = os.waitpid(worker.pid, 0)
         del self.workers[worker.pid]
         if worker.job is not None:
-            job, cause = worker.job, _cause(status)
-            lost = TrialLost(job["trial"], cause) if "trial" in job else BlockLost(job["name"], cause)
-            self._say(Wire.encode(lost))
+            job, cause = worker.job, cause_of_death(os.waitstatus_to_exitcode(status))
+            lost = BlockLost(Block(**job["block"]).name, cause) if job["block"] else TrialLost(job["trial"], cause)
+            self._say(Wire.encode(lost, job["token"]))
 
     def _say(self, line: bytes) -> None:
         """Write a whole line; when nobody reads any more, standard input will end too."""
         with suppress(BrokenPipeError):
             while line:
                 line = line[os.write(self.events, line) :]
-
-
-def _cause(status: int) -> str:
-    code = os.waitstatus_to_exitcode(status)
-    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
 def main(folder: str, events: str) -> NoReturn:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,38 @@ def new_session(number: int, study: Study, data_digest: str, command: str) -> Se
         versions=json.dumps(package_versions()),
         machine=json.dumps(describe_machine()),
     )
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What every machine that works on a study must have in common."""
+
+    code: str
+    data: str
+    versions: dict[str, str]
+
+    @classmethod
+    def of(cls, session: SessionRow) -> Conditions:
+        """Those of a session's coordinator."""
+        return cls(session.code_digest, session.data_digest, json.loads(session.versions))
+
+    @classmethod
+    def here(cls, study: Study, data_digest: str) -> Conditions:
+        """Those of this process."""
+        return cls(code_digest(study), data_digest, package_versions())
+
+    def to_json(self) -> bytes:
+        """As a file's content."""
+        return json.dumps(asdict(self)).encode()
+
+    def refuse(self, here: Conditions) -> None:
+        """Raise `StoreError` that says how this machine differs from the study's."""
+        if changes := list(_differences("", asdict(self), asdict(here))):
+            raise StoreError(
+                f"The machine {platform.node()} differs from the one that runs the study: {'; '.join(changes)}",
+                "its trials would not be comparable with the others",
+                "install the same versions and the same data there",
+            )
 
 
 def now() -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import torch
@@ -11,10 +10,12 @@ import torch
 from prunus.cost import count_cost
 from prunus.data import Dataset
 from prunus.spec import Trial
-from prunus.store import EpochRow, write_result
+from prunus.store import EpochRow, ProblemRow, write_result
+from prunus.sweep.checkpoints import Checkpoints
 from prunus.sweep.events import EpochDone, Event, TrialStarted
 from prunus.sweep.final import finish
 from prunus.sweep.folder import StudyFolder
+from prunus.sweep.leases import Lease
 from prunus.sweep.loaded import Loaded, build, example
 from prunus.sweep.trial_rows import class_rows, cost_row, file_row, layer_rows
 from prunus.train import (
@@ -22,9 +23,7 @@ from prunus.train import (
     Pruner,
     TrainingState,
     calibration_samples,
-    load_checkpoint,
     pick_device,
-    save_checkpoint,
     start,
     train,
 )
@@ -38,37 +37,33 @@ def run_trial(
     trial: Trial,
     loaded: Loaded,
     folder: StudyFolder,
+    lease: Lease,
     *,
     tell: Callable[[Event], None],
     stop_asked: Callable[[], bool],
 ) -> None:
     """Build, train and prune, shrink, count and test; leave the final network and the result file.
 
-    Goes on from the trial's checkpoint if there is one. Raises `Interrupted` after the epoch in which a stop is asked.
+    Goes on from the trial's checkpoint if there is one. Raises `Interrupted` after the epoch in which a stop is asked,
+    and `LeaseExpiredError` instead of writing anything once the trial is another worker's.
     """
-    study, dataset = loaded.study, loaded.dataset
-    folder.trial(trial.digest).mkdir(parents=True, exist_ok=True)
-    state = begin(trial, dataset, loaded.anatomies[trial.recipe])
-    checkpoint = folder.checkpoint(trial.digest)
-    if checkpoint.exists():
-        load_checkpoint(checkpoint, state, trial.digest)
+    dataset = loaded.dataset
+    lease.check()
+    checkpoints = Checkpoints(folder.checkpoint(trial.digest), lease, loaded.study.execution.checkpoint_seconds)
+    state = checkpoints.resume(lambda: begin(trial, dataset, loaded.anatomies[trial.recipe]))
     tell(TrialStarted(trial.digest, len(state.epochs)))
-    saved_at = time.monotonic()
 
     def after_epoch(state: TrainingState) -> None:
-        nonlocal saved_at
         over = len(state.epochs) == trial.training.epochs
-        save = not over and (stop_asked() or time.monotonic() - saved_at >= study.execution.checkpoint_seconds)
-        if save:
-            save_checkpoint(checkpoint, state, trial.digest)
-            saved_at = time.monotonic()
-        tell(EpochDone(EpochRow(trial=trial.digest, **asdict(state.epochs[-1])), saved=save))
-        if save and stop_asked():
+        stop = not over and stop_asked()
+        saved = (stop or (not over and checkpoints.due())) and checkpoints.save(state)
+        tell(EpochDone(EpochRow(trial=trial.digest, **asdict(state.epochs[-1])), saved=saved))
+        if stop:
             raise Interrupted
 
     train(state, dataset, trial.training, seed=trial.seed, after_epoch=after_epoch)
-    _conclude(trial, loaded, folder, state)
-    checkpoint.unlink(missing_ok=True)
+    _conclude(trial, loaded, folder, state, lease, checkpoints.problems)
+    checkpoints.remove()
 
 
 def begin(trial: Trial, dataset: Dataset, anatomy: Anatomy | None = None) -> TrainingState:
@@ -107,9 +102,17 @@ def rehearse(loaded: Loaded) -> None:
     count_cost(state.model, example(loaded.dataset))
 
 
-def _conclude(trial: Trial, loaded: Loaded, folder: StudyFolder, state: TrainingState) -> None:
+def _conclude(
+    trial: Trial,
+    loaded: Loaded,
+    folder: StudyFolder,
+    state: TrainingState,
+    lease: Lease,
+    problems: Sequence[ProblemRow],
+) -> None:
     """Leave the final network and, last of all, the result file: where it is, the trial is finished."""
     dataset, measurement = loaded.dataset, loaded.study.measurement
+    lease.check()
     final = finish(state, trial, loaded, folder)
     cost = count_cost(
         final.model,
@@ -117,14 +120,14 @@ def _conclude(trial: Trial, loaded: Loaded, folder: StudyFolder, state: Training
         weight_bits=measurement.weight_bits,
         activation_bits=measurement.activation_bits,
     )
-    write_result(
-        folder.result(trial.digest),
-        [
-            *(EpochRow(trial=trial.digest, **asdict(result)) for result in state.epochs),
-            cost_row(trial, cost, final.deviation),
-            *layer_rows(trial, cost, state.pruner),
-            file_row(trial.digest, final.file, folder),
-            *class_rows(trial, dataset, final.model, state.pruner.layers),
-            *final.problems,
-        ],
-    )
+    rows = [
+        *(EpochRow(trial=trial.digest, **asdict(result)) for result in state.epochs),
+        cost_row(trial, cost, final.deviation),
+        *layer_rows(trial, cost, state.pruner),
+        file_row(trial.digest, final.file, folder),
+        *class_rows(trial, dataset, final.model, state.pruner.layers),
+        *final.problems,
+        *problems,
+    ]
+    lease.check()
+    write_result(folder.result(trial.digest), rows, lease.token)

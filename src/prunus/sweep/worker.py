@@ -1,4 +1,4 @@
-"""A worker process: takes jobs, one after the other, and tells how they go."""
+"""A local worker process: takes jobs, one after the other, and tells how they go."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
-import traceback
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from prunus import user_code
-from prunus.errors import DiskFullError, PrunusError
-from prunus.sweep.blocks import Block
-from prunus.sweep.events import BlockEnded, EndStatus, Event, TrialEnded, Wire
+from prunus.sweep.attempt import carry_out
+from prunus.sweep.beat import beating
+from prunus.sweep.events import Alive, Event, Wire
 from prunus.sweep.folder import StudyFolder
+from prunus.sweep.job import Job
 from prunus.sweep.loaded import Loaded
-from prunus.sweep.payoff import measure_block
-from prunus.sweep.trial import Interrupted, run_trial
 
 FREE, RETIRES = b"free", b"retires"
 RETIRES_AFTER_SECONDS = 1.0
@@ -39,19 +36,44 @@ def work(folder: Path, loaded: Loaded, channel: socket.socket) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     began = time.monotonic()
-
-    def tell(event: Event) -> None:
-        channel.sendall(Wire.encode(event))
-
-    with channel.makefile("rb") as lines:
+    voice = Voice(channel)
+    with beating(voice.beat, loaded.study.execution.lease_seconds), channel.makefile("rb") as lines:
         for line in lines:
-            job = json.loads(line)
-            _carry_out(job, folder, loaded, tell, stop)
+            job = Job(**json.loads(line))
+            voice.token = job.token
+            if job.gpus is not None:
+                os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(job.gpus)
+            carry_out(job, StudyFolder(folder), loaded, voice.tell, lambda: stop.asked)
             sys.stdout.flush()
-            retires = stop.asked or time.monotonic() - began > RETIRES_AFTER_SECONDS
-            channel.sendall((RETIRES if retires else FREE) + b"\n")
+            used_up = job.gpus is not None or time.monotonic() - began > RETIRES_AFTER_SECONDS
+            retires = stop.asked or used_up  # what holds a GPU cannot be given another
+            voice.say((RETIRES if retires else FREE) + b"\n")
             if retires:
                 return
+
+
+class Voice:
+    """The worker's end of the channel, for its work and its beat alike."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.channel, self.lock, self.token = channel, threading.Lock(), ""
+
+    def say(self, line: bytes) -> None:
+        """One whole line; what was said is over when the worker says that it is free."""
+        with self.lock:
+            self.channel.sendall(line)
+            if line.startswith((FREE, RETIRES)):
+                self.token = ""
+
+    def tell(self, event: Event) -> None:
+        """An event of the job at hand."""
+        self.say(Wire.encode(event, self.token))
+
+    def beat(self) -> None:
+        """A sign of life, while there is a job."""
+        if self.token:
+            with suppress(OSError):  # nobody listens any more; the kernel ends this process
+                self.tell(Alive())
 
 
 class StopRequest:
@@ -63,36 +85,3 @@ class StopRequest:
     def __call__(self, _number: int, _frame: object) -> None:
         """Note the request; the trial ends after its epoch."""
         self.asked = True
-
-
-def _carry_out(
-    job: dict[str, Any], folder: Path, loaded: Loaded, tell: Callable[[Event], None], stop: StopRequest
-) -> None:
-    if "block" in job:
-        block = Block(**{**job["block"], "trials": tuple(job["block"]["trials"])})
-        measure_block(block, StudyFolder(folder), loaded, tell)
-        tell(BlockEnded(block.name))
-        return
-    digest = job["trial"]
-    began = time.perf_counter()
-
-    def ended(status: EndStatus, *error: Any) -> None:
-        tell(TrialEnded(digest, status, time.perf_counter() - began, *error))
-
-    try:
-        run_trial(loaded.trials[digest], loaded, StudyFolder(folder), tell=tell, stop_asked=lambda: stop.asked)
-        ended("finished")
-    except Interrupted:
-        ended("interrupted")
-    except DiskFullError as error:
-        ended("no space", type(error).__name__, str(error))
-    except Exception as error:
-        if not isinstance(error, PrunusError):
-            traceback.print_exc()
-        ended("failed", type(error).__name__, describe(error))
-
-
-def describe(error: BaseException) -> str:
-    """An error in at most 500 characters, as a user should read it."""
-    text = str(error) if isinstance(error, PrunusError) else user_code.describe(error)
-    return text if len(text) <= 500 else f"{text[:499]}…"

@@ -14,10 +14,13 @@ from pathlib import Path
 
 from prunus.errors import MissingError
 from prunus.sweep.blocks import Block
-from prunus.sweep.events import Event, Wire
-from prunus.sweep.executors.executor import Executor
+from prunus.sweep.events import Heard, TrialEnded, TrialLost, Wire
+from prunus.sweep.executors.executor import Capabilities, Executor, Terms
 from prunus.sweep.folder import StudyFolder
+from prunus.sweep.job import Job
+from prunus.sweep.leases import Lease
 from prunus.sweep.lifeline import end_with
+from prunus.sweep.resources import machine_gpus
 
 FORK_SAFE = {
     "OMP_NUM_THREADS": "1",
@@ -29,13 +32,23 @@ FORK_SAFE = {
 
 
 class Local(Executor):
-    """One worker per core; a host process hands them their trials (`prunus.sweep.host`)."""
+    """Processes on this machine, as many as it has cores and GPUs for; a host hands them their trials."""
 
-    def __init__(self, folder: Path, workers: int) -> None:
-        super().__init__(folder, workers or len(os.sched_getaffinity(0)))
+    capabilities = Capabilities(other_machines=False, memory_limit=sys.platform == "linux")
+
+    def __init__(self, folder: Path, terms: Terms) -> None:
+        super().__init__(folder, terms)
+        self._free_gpus = list(machine_gpus())
+        room = terms.resources.fit(len(os.sched_getaffinity(0)), len(self._free_gpus))
+        self._workers = min(terms.workers or room, room) if terms.resources.gpus else terms.workers or room
+        self._gpus_of: dict[str, list[str]] = {}  # by token
         self._host: subprocess.Popen[bytes] | None = None
         self._selector = selectors.DefaultSelector()
         self._unread = b""
+
+    @property
+    def workers(self) -> int:  # noqa: D102
+        return self._workers
 
     def start(self, keep_open: tuple[int, ...] = ()) -> None:  # noqa: D102
         reading, writing = os.pipe()
@@ -54,16 +67,24 @@ class Local(Executor):
         self._reading = reading
         self._selector.register(reading, selectors.EVENT_READ)
 
-    def submit(self, trial: str) -> None:  # noqa: D102
-        self._tell({"trial": trial})
+    def submit(self, lease: Lease) -> None:  # noqa: D102
+        gpus = None
+        if (count := self.terms.resources.gpus) and self._free_gpus:
+            gpus, self._free_gpus = self._free_gpus[:count], self._free_gpus[count:]
+            self._gpus_of[lease.token] = gpus
+        self._tell(asdict(Job(trial=lease.trial, token=lease.token, gpus=gpus)))
+
+    def cancel(self, lease: Lease) -> None:  # noqa: D102
+        self._tell({"cancel": lease.token})
+        self._take_back(lease.token)
 
     def measure(self, block: Block) -> None:  # noqa: D102
-        self._tell({"block": asdict(block), "name": block.name})
+        self._tell(asdict(Job(block=asdict(block))))
 
     def interrupt(self) -> None:  # noqa: D102
         self._tell({"interrupt": True})
 
-    def events(self, timeout_seconds: float) -> list[Event]:  # noqa: D102
+    def events(self, timeout_seconds: float) -> list[Heard]:  # noqa: D102
         if not self._selector.select(timeout_seconds):
             return []
         data = os.read(self._reading, 1 << 20)
@@ -74,7 +95,15 @@ class Local(Executor):
                 "run the same command again to continue, with fewer --workers if memory is short",
             )
         *lines, self._unread = (self._unread + data).split(b"\n")
-        return [Wire.decode(line) for line in lines]
+        heard = [Wire.decode(line) for line in lines]
+        for event, token in heard:
+            if isinstance(event, TrialEnded | TrialLost):
+                self._take_back(token)
+        return heard
+
+    def _take_back(self, token: str) -> None:
+        """GPUs of a trial that is over can be given to another."""
+        self._free_gpus += self._gpus_of.pop(token, [])
 
     def close(self) -> None:  # noqa: D102
         if self._host is None:

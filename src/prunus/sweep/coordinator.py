@@ -1,0 +1,224 @@
+"""The coordinator: hands out trials, hears of them, and alone writes the store."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from prunus.errors import DiskFullError, StoreError
+from prunus.spec import Study
+from prunus.spec.load import parse_study
+from prunus.store import ProblemRow, SessionRow, Store, read_result, write_atomically
+from prunus.sweep.blocks import Block, missing_blocks, store_block, store_loss
+from prunus.sweep.events import (
+    Alive,
+    BlockEnded,
+    BlockLost,
+    EpochDone,
+    Event,
+    Heard,
+    MeasuringStarted,
+    Ready,
+    Refused,
+    StudyStarted,
+    TrialEnded,
+    TrialLost,
+    TrialRequeued,
+)
+from prunus.sweep.executors import Executor
+from prunus.sweep.folder import StudyFolder
+from prunus.sweep.leases import Lease, Leases
+from prunus.sweep.ledger import Ledger
+from prunus.sweep.provenance import Conditions, new_session, now, refuse_changes
+from prunus.sweep.signals import StopSignals
+
+LISTEN_SECONDS = 0.2
+
+CAUSES = {
+    "LeaseExpired": "Nothing was heard of the trial's worker for as long as execution.lease_seconds says",
+    "TimeLimit": "The trial took longer than execution.time_limit_seconds",
+    "OutOfMemory": "The machine had no memory left. Fewer --workers or a smaller training.batch_size help",
+}
+LOST = "The trial's process ended with {}. A lack of memory is the most frequent reason. See log.txt"
+
+Observer = Callable[[Event | StudyStarted | MeasuringStarted], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. `signal`: the number of the signal that stopped it, if one did."""
+
+    trials: int
+    finished: int
+    failed: int
+    problems: int
+    signal: int | None
+
+
+class Coordinator:
+    """One run of one study: hears events, and writes what they mean before anyone else is told of them."""
+
+    def __init__(
+        self, folder: StudyFolder, store: Store, executor: Executor, observe: Observer, stop: StopSignals
+    ) -> None:
+        self.folder, self.store, self.executor, self.observe, self.stop = folder, store, executor, observe, stop
+        self.ledger = Ledger(folder, store)
+        self.running: dict[str, Lease] = {}
+        self.leases = Leases(0.0, 0.0)
+        self.attempts = 1
+
+    def run(self, command: str, *, allow_changes: bool, retry_failed: bool) -> Outcome:
+        """From the executor's first word to the session's last."""
+        ready = self._wait_until_ready()
+        if ready is None:
+            return Outcome(0, 0, 0, 0, self.stop.number)
+        study = parse_study(ready.study, "The resolved study")
+        execution = study.execution
+        self.attempts = execution.attempts
+        self.leases = Leases(execution.lease_seconds, execution.time_limit_seconds)
+        session = self._open_session(study, ready, command, allow_changes=allow_changes)
+        self.ledger.take_stock(study, retry_failed=retry_failed)
+        ended = len(self.ledger.trials) - self.ledger.count("waiting")
+        rows = tuple(self.ledger.trials.values())
+        self.observe(StudyStarted(rows, ended, self.executor.workers, study.training.epochs))
+        self._train()
+        self._measure(study)
+        return self._close_session(session)
+
+    def _wait_until_ready(self) -> Ready | None:
+        while not self.stop.number:
+            for event, _ in self.executor.events(LISTEN_SECONDS):
+                self.observe(event)
+                if isinstance(event, Ready):
+                    return event
+                if isinstance(event, Refused):
+                    raise event.as_error()
+        return None
+
+    def _open_session(self, study: Study, ready: Ready, command: str, *, allow_changes: bool) -> SessionRow:
+        earlier = self.store.rows(SessionRow)
+        session = new_session(len(earlier) + 1, study, ready.data_digest, command)
+        if earlier and not allow_changes:
+            refuse_changes(earlier[-1], session)
+        self.ledger.write([session])
+        if self.executor.capabilities.other_machines:
+            write_atomically(self.folder.conditions, Conditions.of(session).to_json())
+        return session
+
+    def _train(self) -> None:
+        """Keep every worker busy until no trial waits; after a signal, until those that run have stopped."""
+        waiting = deque(self.ledger.waiting())
+        told = False
+        self._fill(waiting)
+        while (self.running or (waiting and not self.stop.number)) and not self.stop.at_once:
+            if self.stop.number and not told:
+                self.executor.interrupt()
+                told = True
+            events = self._listen()
+            for event in events:
+                self._handle(event, waiting)
+            self._fill(waiting)  # before the rows are written, so that no worker waits for the disk
+            if any(isinstance(event, TrialEnded | TrialLost) for event in events) or self.ledger.overdue():
+                self.ledger.write()
+            for event in events:
+                self.observe(event)
+        self.ledger.write()
+
+    def _fill(self, waiting: deque[str]) -> None:
+        """Lend out trials until every worker has one."""
+        room = self.executor.workers
+        while waiting and len(self.running) < room and not self.stop.number:
+            digest = waiting.popleft()
+            lease = Lease.grant(digest, self.folder.lease(digest))
+            self.ledger.begin(digest)
+            self.running[digest] = lease
+            self.leases.add(lease)
+            self.executor.submit(lease)
+
+    def _listen(self) -> list[Event]:
+        """What was said under leases in force, and which of them have run out."""
+        heard = [one for one in self.executor.events(LISTEN_SECONDS) if self._counts(one)]
+        events: list[Event] = [event for event, _ in heard if not isinstance(event, Alive | TrialRequeued)]
+        for lease, limit in self.leases.overdue():
+            if not any(token == lease.token for _, token in heard):
+                self.executor.cancel(lease)
+                events.append(TrialLost(lease.trial, limit))
+        return events
+
+    def _counts(self, heard: Heard) -> bool:
+        """Whether it was said under a lease in force; such a lease is renewed by it."""
+        if not self.leases.hear(heard.token):
+            return False
+        if isinstance(heard.event, TrialRequeued):
+            self.leases.pause(heard.token)
+        return True
+
+    def _handle(self, event: Event, waiting: deque[str]) -> None:
+        match event:
+            case EpochDone():
+                self.ledger.epoch(event.row, saved=event.saved)
+            case TrialEnded():
+                self._end(event, waiting)
+            case TrialLost():
+                self._give_back(event.trial)
+                if self.ledger.trials[event.trial].attempts < self.attempts:
+                    self.ledger.end(event.trial, status="waiting")
+                    waiting.append(event.trial)
+                else:
+                    why = CAUSES.get(event.cause, LOST.format(event.cause))
+                    self.ledger.end(event.trial, status="failed", error_kind=event.cause, error=why)
+
+    def _end(self, event: TrialEnded, waiting: deque[str]) -> None:
+        lease = self._give_back(event.trial)
+        match event.status:
+            case "finished":
+                try:
+                    self.ledger.finish(event.trial, lease.token, event.seconds)
+                except StoreError as error:  # another worker, late, wrote over it, or the disk lost it
+                    self._handle(TrialLost(event.trial, type(error).__name__), waiting)
+            case "interrupted":
+                self.ledger.end(event.trial, event.seconds, status="waiting")
+            case "expired":
+                self.ledger.end(event.trial, event.seconds, status="waiting")
+                waiting.append(event.trial)
+            case "no space":
+                raise DiskFullError(self.folder.path)
+            case "failed":
+                changes = {"status": "failed", "error_kind": event.kind, "error": event.message}
+                self.ledger.end(event.trial, event.seconds, **changes)
+
+    def _give_back(self, digest: str) -> Lease:
+        lease = self.running.pop(digest)
+        self.leases.end(lease.token)
+        return lease
+
+    def _measure(self, study: Study) -> None:
+        """Carry out the blocks of measurements that are not done yet, one at a time, with nothing else running."""
+        finished = [digest for digest, row in self.ledger.trials.items() if row.status == "finished"]
+        blocks = missing_blocks(study, finished, self.store)
+        self.observe(MeasuringStarted(len(blocks)))
+        for block in blocks:
+            if self.stop.number:
+                return
+            self.executor.measure(block)
+            self._hear_block(block)
+
+    def _hear_block(self, block: Block) -> None:
+        while not self.stop.number:
+            for event, _ in self.executor.events(LISTEN_SECONDS):
+                if isinstance(event, BlockEnded):
+                    store_block(block, read_result(self.folder.payoff(block.name)), self.store)
+                if isinstance(event, BlockLost):
+                    what = f"The process that measured it ended with {event.cause}; {self.folder.log} may say why"
+                    store_loss(block, ProblemRow(None, block.name, event.cause, what), self.store)
+                self.observe(event)
+                if isinstance(event, BlockEnded | BlockLost):
+                    return
+
+    def _close_session(self, session: SessionRow) -> Outcome:
+        failed, finished = self.ledger.count("failed"), self.ledger.count("finished")
+        how = "interrupted" if self.stop.number else "failed trials" if failed else "finished"
+        self.ledger.write([replace(session, ended_at=now(), outcome=how)])
+        problems = len(self.store.rows(ProblemRow))
+        return Outcome(len(self.ledger.trials), finished, failed, problems, self.stop.number)

@@ -1,0 +1,122 @@
+"""What the coordinator knows of the trials, and how it reaches the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from prunus.errors import StoreError
+from prunus.spec import Study, Trial
+from prunus.store import EpochRow, Store, TrialRow, read_result
+from prunus.sweep.folder import StudyFolder
+from prunus.sweep.leases import token_of
+
+WRITE_AT_LEAST_EVERY_SECONDS = 2.0
+"""How often what is known of running trials reaches the store; the end of a trial does at once."""
+
+
+class Ledger:
+    """The rows of all trials, and those that the store does not have yet."""
+
+    def __init__(self, folder: StudyFolder, store: Store) -> None:
+        self.folder, self.store = folder, store
+        self.trials: dict[str, TrialRow] = {}
+        self.unwritten: list[Any] = []
+        self.written_at = time.monotonic()
+
+    def take_stock(self, study: Study, *, retry_failed: bool) -> None:
+        """Bring the table of trials in line with the study, and take in results that were never acknowledged."""
+        known = {row.trial: row for row in self.store.rows(TrialRow)}
+        for position, trial in enumerate(study.trials()):
+            row = replace(known.get(trial.digest) or waiting_row(trial), position=position, in_study=True)
+            if row.status == "running" or (row.status == "failed" and retry_failed):
+                row = replace(row, status="waiting", attempts=0, error_kind=None, error=None)
+            self.trials[trial.digest] = row
+        gone = [replace(row, in_study=False) for digest, row in known.items() if digest not in self.trials]
+        self.write([*gone, *self.trials.values()])
+        for row in gone:
+            self._remove_what_can_be_made_again(row.trial)
+        for digest in self.waiting():
+            self._take_in(digest)
+        self.write()
+
+    def waiting(self) -> list[str]:
+        """The trials that nobody has begun, in the order of the study."""
+        return [digest for digest, row in self.trials.items() if row.status == "waiting"]
+
+    def count(self, *statuses: str) -> int:
+        """How many trials are in one of these."""
+        return sum(row.status in statuses for row in self.trials.values())
+
+    def begin(self, digest: str) -> None:
+        """A trial was handed out."""
+        row = self.trials[digest]
+        self.set(replace(row, status="running", attempts=row.attempts + 1))
+
+    def epoch(self, row: EpochRow, *, saved: bool) -> None:
+        """An epoch is over, and perhaps a checkpoint written."""
+        self.unwritten.append(row)
+        if saved:
+            self.set(replace(self.trials[row.trial], checkpoint_epoch=row.epoch))
+
+    def finish(self, digest: str, token: str, seconds: float = 0.0) -> None:
+        """Take in the rows of a result file. Raises `StoreError` for one that is damaged or does not count."""
+        self.unwritten += read_result(self.folder.result(digest), token)
+        self.end(digest, seconds, status="finished", checkpoint_epoch=None)
+
+    def end(self, digest: str, seconds: float = 0.0, **changes: Any) -> None:
+        """An attempt is over."""
+        row = self.trials[digest]
+        self.set(replace(row, seconds=(row.seconds or 0.0) + seconds, **changes))
+
+    def set(self, row: TrialRow) -> None:
+        """Put a row in the place of an earlier one."""
+        self.trials[row.trial] = row
+        self.unwritten.append(row)
+
+    def overdue(self) -> bool:
+        """Whether what is known should reach the store although no trial has ended."""
+        return bool(self.unwritten) and time.monotonic() - self.written_at > WRITE_AT_LEAST_EVERY_SECONDS
+
+    def write(self, rows: Iterable[Any] = ()) -> None:
+        """Make all that is known durable, in one transaction."""
+        if rows := [*self.unwritten, *rows]:
+            with self.store.transaction():
+                self.store.put(rows)
+        self.unwritten.clear()
+        self.written_at = time.monotonic()
+
+    def _take_in(self, digest: str) -> None:
+        """A result that is there although its trial waits: the coordinator died before it could acknowledge it."""
+        result = self.folder.result(digest)
+        if result.exists():
+            try:
+                self.finish(digest, token_of(self.folder.lease(digest)))
+            except StoreError:  # not whole, or late: as if it had not been written
+                result.unlink()
+
+    def _remove_what_can_be_made_again(self, digest: str) -> None:
+        """Of a trial that has left the study; its rows and its network stay, in case it comes back."""
+        for path in (self.folder.onnx(digest), self.folder.checkpoint(digest)):
+            path.unlink(missing_ok=True)
+
+
+def waiting_row(trial: Trial) -> TrialRow:
+    """The row of a trial that nobody has begun."""
+    return TrialRow(
+        trial=trial.digest,
+        position=0,
+        in_study=True,
+        recipe=trial.recipe.name if trial.recipe else None,
+        pattern=trial.recipe.pattern.name if trial.recipe else None,
+        rate=trial.rate,
+        seed=trial.seed,
+        status="waiting",
+        attempts=0,
+        error_kind=None,
+        error=None,
+        seconds=None,
+        checkpoint_epoch=None,
+    )

@@ -1,0 +1,73 @@
+"""A worker on any machine that sees the study's folder: does one job and writes what it has to say into that folder."""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import signal
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+from prunus.errors import PrunusError
+from prunus.sweep.attempt import carry_out
+from prunus.sweep.beat import beating
+from prunus.sweep.blocks import Block
+from prunus.sweep.events import Alive, BlockLost, Event, Refused, TrialEnded
+from prunus.sweep.folder import StudyFolder
+from prunus.sweep.job import Job
+from prunus.sweep.leases import Lease
+from prunus.sweep.loaded import Loaded, load
+from prunus.sweep.provenance import Conditions
+from prunus.sweep.words import Pen
+from prunus.sweep.worker import StopRequest
+
+
+def work(path: str, job_as_json: str, preempted: StopRequest | None = None) -> None:
+    """Do one job for the study in a folder.
+
+    preempted: asked when this process has to go; the trial then leaves a checkpoint and nothing is said of its end.
+    """
+    folder, job = StudyFolder(Path(path)), Job(**json.loads(job_as_json))
+    gone = preempted or StopRequest()
+    pen = Pen(folder.words(job.token), job.token)
+    lease = Lease(job.trial, job.token, folder.lease(job.trial))
+
+    def tell(event: Event) -> None:
+        if not (gone.asked and isinstance(event, TrialEnded) and event.status == "interrupted"):
+            pen.tell(event)
+
+    if not job.trial and not job.block:
+        tell(load(folder)[1])
+        return
+    try:
+        loaded = _loaded(folder, folder.study.read_bytes(), folder.conditions.read_bytes())
+    except PrunusError as error:
+        tell(_cannot_begin(job, error))
+        return
+    with beating(lambda: tell(Alive()), loaded.study.execution.lease_seconds):
+        carry_out(job, folder, loaded, tell, lambda: gone.asked or lease.stop_asked)
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: StudyFolder, _study: bytes, conditions: bytes) -> Loaded:
+    """The study and its data, loaded once by a process that does several jobs; refused under other conditions."""
+    loaded, answer = load(folder)
+    if isinstance(answer, Refused) or loaded is None:
+        assert isinstance(answer, Refused)
+        raise answer.as_error()
+    Conditions(**json.loads(conditions)).refuse(Conditions.here(loaded.study, answer.data_digest))
+    return loaded
+
+
+def _cannot_begin(job: Job, error: PrunusError) -> Event:
+    if job.block:
+        return BlockLost(Block(**job.block).name, str(error))
+    return TrialEnded(job.trial, "failed", 0.0, type(error).__name__, str(error))
+
+
+if __name__ == "__main__":
+    faulthandler.enable()
+    request = StopRequest()
+    signal.signal(signal.SIGTERM, request)
+    work(sys.argv[1], sys.argv[2], request)
