@@ -1,4 +1,4 @@
-"""Write requirements.lock, requirements-dev.lock and requirements-clusters.lock from what is installed and what pyproject.toml asks for."""
+"""Write the lock files from what is installed and what pyproject.toml asks for."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def run(
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Trials at once; 0: one per core.")] = 0,
     executor: Annotated[str, typer.Option(help="Where trials run: local, ray or slurm.")] = "local",
-    address: Annotated[str, typer.Option(show_default=False, help="Of the Ray cluster, such as HOST:6379.")] = "",
+    address: Annotated[str | None, typer.Option(help="Of the Ray cluster, such as HOST:6379.")] = None,
     executor_set: Annotated[
         list[str] | None,
         typer.Option("--executor-set", metavar="KEY=VALUE", help="A setting of the executor, such as partition=gpu."),
@@ -56,7 +56,7 @@ def run(
         print_trials(spec)
         return
     options = Options(
-        workers, executor, allow_changes, retry_failed, _command(), address, _settings(executor_set or [])
+        workers, executor, allow_changes, retry_failed, _command(), address or "", _settings(executor_set or [])
     )
     with show_progress() as observe:
         outcome = run_study(spec, folder, options, observe)
