@@ -1,5 +1,6 @@
 # make study: run the built-in study `digits` and say where its report is.
 # make test:  run all tests.        make check: format, lint, types, import contracts, tests.
+# make native: build the native part of the sparse runtime in place, after a change to it.
 # Everything is installed into .venv; nothing else on the machine is touched.
 
 PYTHON ?= python3
@@ -8,10 +9,14 @@ BIN := $(VENV)/bin
 STUDY ?= digits
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help study test check lint types contracts clusters format lock clean
+=======
+.PHONY: help study test check lint types contracts format native lock clean
+>>>>>>> 096d2cf (Run programs on a native engine, whose kernels skip the weights that are zero)
 
 help:
-	@sed -n '1,3s/^# //p' $(MAKEFILE_LIST)
+	@sed -n '1,4s/^# //p' $(MAKEFILE_LIST)
 
 study: $(VENV)/installed
 	$(BIN)/prunus run $(STUDY)
@@ -51,12 +56,21 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
 	@touch $@
 
+<<<<<<< HEAD
 # What the tests of Ray and Slurm need besides Debian's slurm-wlm; without it they are skipped.
 clusters: $(VENV)/installed-clusters
 
 $(VENV)/installed-clusters: $(VENV)/installed-dev requirements-clusters.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-clusters.lock
 	@touch $@
+=======
+# In place beside the sources, where it takes precedence over the installed one.
+native:
+	@$(BIN)/python -c 'import nanobind' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check nanobind
+	@cmake -S native -B build/native -DPython_EXECUTABLE=$(abspath $(BIN)/python) >/dev/null
+	@cmake --build build/native --parallel 2
+	@cmake --install build/native --prefix src >/dev/null
+>>>>>>> 096d2cf (Run programs on a native engine, whose kernels skip the weights that are zero)
 
 # The pins are those of an environment in which everything passed; what torch itself pins is left to torch.
 lock: $(VENV)/installed-dev $(VENV)/installed-clusters

@@ -43,7 +43,7 @@ def main() -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     product = closure(project["dependencies"])
     extras = project["optional-dependencies"]
-    developing = closure(extras["dev"] + ["hatchling", "editables"])
+    developing = closure(extras["dev"] + ["scikit-build-core", "nanobind"])
     clusters = closure(extras["ray"] + extras["slurm"])
     write(root / "requirements.lock", product)
     write(root / "requirements-dev.lock", {name: pin for name, pin in developing.items() if name not in product})

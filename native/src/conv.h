@@ -1,0 +1,67 @@
+// Convolution: how the weights are laid out for the tile kernel, and how its tiles are shared among threads.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "activation.h"
+#include "isa.h"
+#include "step.h"
+#include "view.h"
+
+namespace prunus {
+
+struct ConvShape {
+    int kernel_height, kernel_width, stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x, groups;
+};
+
+// How a convolution is computed; what is fastest is found by measuring.
+struct ConvChoice {
+    int group;    // output channels at once; 1 is the sparse form
+    int rows;     // of the tile
+    int columns;  // of the tile, in vectors
+    int block;    // input channels whose part of the tile shall stay in the first cache
+};
+
+class Conv : public Step {
+   public:
+    // `weights` is [out channels, in channels / groups, kernel height, kernel width], row-major; `bias` one per out channel.
+    // Throws std::invalid_argument where the choice or the layouts do not fit the shape.
+    Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& out, const View* residual, const float* weights,
+         const float* bias, const Activation& activation, const ConvChoice& choice, int threads);
+
+    void run(Bases bases, Threads& threads) const override;
+
+    std::ptrdiff_t size_bytes() const override;
+    std::ptrdiff_t entries() const { return static_cast<std::ptrdiff_t>(offsets_.size()); }
+
+   private:
+    void check(const ConvShape& shape, bool flat) const;
+    void lay_out_weights(const ConvShape& shape, const float* weights);
+    void mask_margins(int columns_of_image);
+    void share(const std::vector<std::int64_t>& work);
+    void run_part(float* memory, int first_tile, int last_tile, int part) const;
+    void activate(const Tile& tile, int row, int count) const;
+
+    const Isa& isa_;
+    View in_, out_;
+    ConvChoice choice_;
+    Activation activation_;
+    float low_, high_;  // what the tile kernel itself can do of the activation
+    bool has_residual_;
+    int threads_;
+    std::ptrdiff_t residual_ = 0;     // floats from an output cell to the residual's
+    int stride_, image_rows_, rows_, columns_;  // of cells; rows_ of all images
+    std::ptrdiff_t in_row_, out_row_;
+    int blocks_, groups_;
+    int runs_;                // of neighbouring tiles: with the parts, what threads take on
+    std::vector<int> parts_;  // the first group of each, and the end
+    std::vector<std::int32_t> starts_;  // [blocks][groups + 1]
+    std::vector<std::int32_t> order_;   // [blocks][groups]: first channel, counted from that of the part
+    std::vector<std::uint32_t> offsets_;
+    std::ptrdiff_t least_offset_;       // bytes, not above 0: what the offsets are counted from
+    std::vector<float> values_, bias_;
+    std::vector<std::int32_t> mask_;
+};
+
+}  // namespace prunus

@@ -1,0 +1,62 @@
+#include "engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <stdexcept>
+
+namespace prunus {
+namespace {
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+int checked(int threads) {
+    if (threads < 1 || threads > 1024) throw std::invalid_argument("the number of threads must be from 1 to 1024");
+    return threads;
+}
+
+}  // namespace
+
+void Engine::Free::operator()(float* memory) const { std::free(memory); }
+
+Engine::Engine(const std::string& isa, int threads) : isa_(choose_isa(isa)), threads_(checked(threads)) {}
+
+void Engine::allocate(std::ptrdiff_t floats) {
+    constexpr std::ptrdiff_t page = 4096;
+    const std::size_t bytes = static_cast<std::size_t>((floats * 4 + page - 1) / page * page);
+    void* memory = std::aligned_alloc(page, std::max<std::size_t>(bytes, page));
+    if (!memory) throw std::bad_alloc();
+    std::memset(memory, 0, bytes);
+    memory_.reset(static_cast<float*>(memory));
+    size_ = floats;
+}
+
+void Engine::run(const std::vector<float*>& outer, std::vector<double>* seconds) {
+    const std::lock_guard<std::mutex> lock(running_);
+    std::vector<float*> bases{memory_.get()};
+    bases.insert(bases.end(), outer.begin(), outer.end());
+    for (const auto& step : steps_) {
+        const double start = seconds ? now() : 0;
+        step->run(bases.data(), threads_);
+        if (seconds) seconds->push_back(now() - start);
+    }
+}
+
+double Engine::time(const Step& step, double seconds, double limit) {
+    const std::lock_guard<std::mutex> lock(running_);
+    float* const bases[] = {memory_.get()};
+    double best = std::numeric_limits<double>::infinity();
+    const double end = now() + seconds;
+    int runs = 0;
+    do {
+        const double start = now();
+        step.run(bases, threads_);
+        best = std::min(best, now() - start);
+    } while (++runs < 2 || (best < limit && (runs < 4 || now() < end)));
+    return best;
+}
+
+}  // namespace prunus

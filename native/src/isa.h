@@ -1,0 +1,47 @@
+// The instruction sets this library is compiled for, and the choice among those that the machine has.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "activation.h"
+#include "tile.h"
+
+namespace prunus {
+
+struct PoolShape;
+struct PoolPlane;
+
+// Output channels that a tile kernel computes at once: 1 is the sparse form, the others are for dense layers.
+constexpr int group_sizes[] = {1, 4, 6};
+constexpr int group_kinds = 3;
+
+// The functions of one instruction set.
+struct Isa {
+    const char* name;
+    int width;  // floats in a vector
+    void (*activate)(const Activation&, float* row, std::ptrdiff_t count);
+    void (*combine)(int op, std::ptrdiff_t count, float* out, std::ptrdiff_t out_step, const float* left, std::ptrdiff_t left_step,
+                    const float* right, std::ptrdiff_t right_step);
+    void (*softmax)(const float* in, float* out, std::ptrdiff_t count);
+    void (*layer_norm)(const float* in, float* out, std::ptrdiff_t count, const float* scale, const float* shift, float epsilon);
+    float (*sum_row)(const float* in, std::ptrdiff_t count);
+    float (*zero_times)(const float* in, std::ptrdiff_t count);
+    void (*pool)(const PoolShape&, const PoolPlane&);
+    void (*matmul)(const float* left, std::ptrdiff_t left_row, const float* right, std::ptrdiff_t right_row, float* out,
+                   std::ptrdiff_t out_row, std::ptrdiff_t rows, std::ptrdiff_t inner, std::ptrdiff_t columns);
+    float (*dot)(const float* weights, const float* in, std::ptrdiff_t count);
+    float (*sparse_dot)(const float* values, const std::uint16_t* indices, const float* in, std::ptrdiff_t count);
+    TileKernel tiles[group_kinds][max_tile_rows][max_tile_cells][2];
+
+    // None where no such kernel is compiled: its sums would not fit into the registers.
+    TileKernel tile(int group, int rows, int columns, int stride) const;
+};
+
+std::vector<std::string> isas_compiled();
+std::vector<std::string> isas_of_this_machine();  // the best one last
+
+// By name; "" is what PRUNUS_ISA says, else the best. Throws std::invalid_argument for one that is unknown or not had here.
+const Isa& choose_isa(const std::string& name);
+
+}  // namespace prunus

@@ -1,0 +1,49 @@
+// Included by each isa_*.cpp: builds the table of functions of its instruction set.
+#pragma once
+
+#include "isa.h"
+#include "pool_kernel.h"
+#include "row_kernels.h"
+#include "tile_kernel.h"
+
+namespace prunus::PRUNUS_ISA {
+
+// Sums, inputs and one weight must fit into the registers.
+constexpr bool fits(int group, int cells) {
+    return group == 1 ? cells <= max_tile_cells : group * cells + cells + 1 <= registers;
+}
+
+template <int Kind, int R, int C>
+constexpr void add_tile(Isa& isa) {
+    constexpr int group = group_sizes[Kind];
+    if constexpr (fits(group, R * C)) {
+        isa.tiles[Kind][R - 1][C - 1][0] = tile_kernel<group, R, C, 1>;
+        isa.tiles[Kind][R - 1][C - 1][1] = tile_kernel<group, R, C, 2>;
+    }
+    if constexpr (C < max_tile_cells)
+        add_tile<Kind, R, C + 1>(isa);
+    else if constexpr (R < max_tile_rows)
+        add_tile<Kind, R + 1, 1>(isa);
+    else if constexpr (Kind + 1 < group_kinds)
+        add_tile<Kind + 1, 1, 1>(isa);
+}
+
+constexpr Isa make_isa(const char* name) {
+    Isa isa{};
+    isa.name = name;
+    isa.width = width;
+    isa.activate = activate<>;
+    isa.combine = combine;
+    isa.softmax = softmax;
+    isa.layer_norm = layer_norm;
+    isa.sum_row = sum_row;
+    isa.zero_times = zero_times;
+    isa.pool = pool;
+    isa.matmul = matmul;
+    isa.dot = dot;
+    isa.sparse_dot = sparse_dot;
+    add_tile<0, 1, 1>(isa);
+    return isa;
+}
+
+}  // namespace prunus::PRUNUS_ISA

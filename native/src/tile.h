@@ -1,0 +1,35 @@
+// What the convolution driver hands to a tile kernel. Plain data, the same for every instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace prunus {
+
+constexpr int max_tile_rows = 4;
+constexpr int max_tile_cells = 14;
+
+// A tile is `rows` x `columns` cells (vectors) of the output, computed for a range of output channels that are taken in
+// groups of K. Each group has a stream of entries: the distance in bytes from a cell's input to the input wanted, and the
+// group's K weights for it.
+struct Tile {
+    const char* in[max_tile_rows];  // input of the first cell of each row
+    char* out[max_tile_rows];       // first cell of each row, first channel of the range
+    std::ptrdiff_t out_plane;       // bytes from a channel to the next
+    std::ptrdiff_t residual;        // bytes from an output cell to the cell that is added to it
+    const std::int32_t* starts;     // where each group's entries begin; groups + 1 of them
+    const std::uint32_t* offsets;   // one per entry
+    const float* values;            // K per entry
+    const std::int32_t* order;      // which channel of the range each group begins with
+    const float* bias;              // one per channel of the range
+    const std::int32_t* mask;       // all ones where a lane of a row is stored, zeros where 0 is; none: all are
+    int groups;
+    int channels;  // of the range; the last group may be short of K
+    float low, high;
+    bool first, last;  // of the blocks of input channels: begin with the bias; finish and clamp
+    bool has_residual;
+};
+
+using TileKernel = void (*)(const Tile&);
+
+}  // namespace prunus

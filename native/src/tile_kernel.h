@@ -1,0 +1,139 @@
+// The kernel of every convolution and of every linear layer over a batch: output-stationary, its sums in registers while the
+// non-zero weights stream by (direct sparse convolution, Park et al. 2017). K = 1 is the sparse form; with K > 1 one
+// input vector serves K output channels, which is how dense layers are computed.
+#pragma once
+
+#include "tile.h"
+#include "vector.h"
+
+namespace prunus::PRUNUS_ISA {
+
+// With few sums an FMA would wait for the one before it: take several entries at once, each with sums of its own.
+constexpr int sets_of_sums(int sums) { return sums >= 7 ? 1 : sums >= 4 ? 2 : sums >= 2 ? 4 : 8; }
+
+template <int K, int R, int C, int Stride>
+inline __attribute__((always_inline)) void take_entry(Vector (&sums)[K][R * C], const char* const (&in)[R], std::uint32_t offset,
+                                                      const float* weights) {
+    Vector inputs[R * C];
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+        for (int c = 0; c < C; ++c) inputs[r * C + c] = load(in[r] + offset + c * Stride * vector_bytes);
+#pragma GCC unroll 16
+    for (int k = 0; k < K; ++k) {
+        const Vector weight = broadcast(weights[k]);
+#pragma GCC unroll 16
+        for (int p = 0; p < R * C; ++p) sums[k][p] += weight * inputs[p];
+    }
+}
+
+// Writes the sums of one output channel.
+template <int R, int C, int Stride>
+inline __attribute__((always_inline)) void add_products(Vector (&sums)[R * C], const char* const (&in)[R], std::ptrdiff_t offset,
+                                                        Vector weight) {
+#pragma GCC unroll 16
+    for (int p = 0; p < R * C; ++p) sums[p] += weight * load(in[p / C] + offset + p % C * Stride * vector_bytes);
+}
+
+// Two entries of the sparse form. Loads are what binds it, so both offsets and both weights take one load each.
+template <int R, int C, int Stride>
+inline __attribute__((always_inline)) void take_pair(Vector (&first)[R * C], Vector (&second)[R * C], const char* const (&in)[R],
+                                                     const std::uint32_t* offsets, const float* weights) {
+    std::uint64_t both;
+    std::memcpy(&both, offsets, sizeof both);
+    Vector weight, other;
+    broadcast_pair(weights, weight, other);
+    add_products<R, C, Stride>(first, in, static_cast<std::ptrdiff_t>(both & 0xffffffffu), weight);
+    add_products<R, C, Stride>(second, in, static_cast<std::ptrdiff_t>(both >> 32), other);
+}
+
+template <int R, int C>
+inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, Vector (&sums)[R * C],
+                                                  const std::ptrdiff_t (&to_row)[R]) {
+    if (tile.last) {
+        const Vector low = broadcast(tile.low), high = broadcast(tile.high);
+        if (tile.has_residual) {
+            const char* residual = out + tile.residual;
+#pragma GCC unroll 16
+            for (int p = 0; p < R * C; ++p) sums[p] += load(residual + to_row[p / C] + p % C * vector_bytes);
+        }
+#pragma GCC unroll 16
+        for (int p = 0; p < R * C; ++p) sums[p] = at_most(at_least(sums[p], low), high);
+        if (tile.mask) {
+            const char* mask = reinterpret_cast<const char*>(tile.mask);
+#pragma GCC unroll 16
+            for (int p = 0; p < R * C; ++p) sums[p] = bits(bits(sums[p]) & bits(load(mask + p % C * vector_bytes)));
+        }
+    }
+#pragma GCC unroll 16
+    for (int p = 0; p < R * C; ++p) store(out + to_row[p / C] + p % C * vector_bytes, sums[p]);
+}
+
+template <int K, int R, int C, int Stride>
+void tile_kernel(const Tile& tile) {
+    constexpr int sets = sets_of_sums(K * R * C);
+    constexpr int at_once = sets > 1 ? sets : K == 1 ? 2 : 1;
+    const char* in[R];
+    std::ptrdiff_t to_row[R];
+    for (int r = 0; r < R; ++r) in[r] = tile.in[r], to_row[r] = tile.out[r] - tile.out[0];
+    const std::uint32_t* offsets = tile.offsets + tile.starts[0];
+    const float* values = tile.values + static_cast<std::ptrdiff_t>(tile.starts[0]) * K;
+    for (int group = 0; group < tile.groups; ++group) {
+        const int channel = tile.order[group];
+        char* const out = tile.out[0] + channel * tile.out_plane;
+        const int rows = K == 1 ? 1 : tile.channels - channel < K ? tile.channels - channel : K;
+        if (group + 1 < tile.groups) {
+            const char* next = tile.out[0] + tile.order[group + 1] * tile.out_plane;
+#pragma GCC unroll 16
+            for (int k = 0; k < K; ++k)
+#pragma GCC unroll 16
+            for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+                for (int b = 0; b < C * vector_bytes; b += 64) __builtin_prefetch(next + k * tile.out_plane + to_row[r] + b, 1);
+        }
+        Vector sums[sets][K][R * C];
+#pragma GCC unroll 16
+        for (int k = 0; k < K; ++k) {
+            if (tile.first) {
+                const Vector bias = broadcast(k < rows ? tile.bias[channel + k] : 0.0f);
+#pragma GCC unroll 16
+                for (int p = 0; p < R * C; ++p) sums[0][k][p] = bias;
+            } else {
+                const char* from = out + (k < rows ? k : 0) * tile.out_plane;
+#pragma GCC unroll 16
+                for (int p = 0; p < R * C; ++p) sums[0][k][p] = load(from + to_row[p / C] + p % C * vector_bytes);
+            }
+        }
+#pragma GCC unroll 16
+        for (int u = 1; u < sets; ++u)
+#pragma GCC unroll 16
+            for (int k = 0; k < K; ++k)
+#pragma GCC unroll 16
+                for (int p = 0; p < R * C; ++p) sums[u][k][p] = Vector{};
+
+        int left = tile.starts[group + 1] - tile.starts[group];
+        for (; left >= at_once; left -= at_once, offsets += at_once, values += at_once * K)
+            if constexpr (K == 1) {
+#pragma GCC unroll 16
+                for (int u = 0; u < at_once; u += 2)
+                    take_pair<R, C, Stride>(sums[u % sets][0], sums[(u + 1) % sets][0], in, offsets + u, values + u);
+            } else {
+#pragma GCC unroll 16
+                for (int u = 0; u < at_once; ++u) take_entry<K, R, C, Stride>(sums[u % sets], in, offsets[u], values + u * K);
+            }
+        if (at_once > 1)
+            for (; left > 0; --left, ++offsets, values += K) take_entry<K, R, C, Stride>(sums[0], in, *offsets, values);
+#pragma GCC unroll 16
+        for (int u = 1; u < sets; ++u)
+#pragma GCC unroll 16
+            for (int k = 0; k < K; ++k)
+#pragma GCC unroll 16
+                for (int p = 0; p < R * C; ++p) sums[0][k][p] += sums[u][k][p];
+
+#pragma GCC unroll 16
+        for (int k = 0; k < K; ++k)
+            if (k < rows) finish<R, C>(tile, out + k * tile.out_plane, sums[0][k], to_row);
+    }
+}
+
+}  // namespace prunus::PRUNUS_ISA

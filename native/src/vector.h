@@ -1,0 +1,53 @@
+// One vector register as GCC and Clang know it, in the width of the unit that includes this file.
+// The file is compiled once per instruction set: PRUNUS_ISA names the namespace, PRUNUS_WIDTH the lanes.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+namespace prunus::PRUNUS_ISA {
+
+constexpr int width = PRUNUS_WIDTH;
+constexpr int vector_bytes = width * static_cast<int>(sizeof(float));
+
+typedef float Vector __attribute__((vector_size(width * 4)));
+typedef std::int32_t Lanes __attribute__((vector_size(width * 4)));
+
+inline Vector load(const char* at) {
+    typedef float Unaligned __attribute__((vector_size(width * 4), aligned(4), may_alias));
+    return *reinterpret_cast<const Unaligned*>(at);
+}
+inline Vector load(const float* at) { return load(reinterpret_cast<const char*>(at)); }
+
+inline void store(char* at, Vector value) {
+    typedef float Unaligned __attribute__((vector_size(width * 4), aligned(4), may_alias));
+    *reinterpret_cast<Unaligned*>(at) = value;
+}
+inline void store(float* at, Vector value) { store(reinterpret_cast<char*>(at), value); }
+
+// x - 0 is x for every x (-0 and NaN too), so that compilers make one broadcast of it.
+inline Vector broadcast(float value) { return value - Vector{}; }
+
+// Of two neighbours in memory: both broadcast, by one load.
+template <int... I>
+inline void broadcast_pair(const float* at, Vector& first, Vector& second, std::integer_sequence<int, I...>) {
+    typedef double Doubles __attribute__((vector_size(width * 4)));
+    double both;
+    std::memcpy(&both, at, sizeof both);
+    const Vector pairs = reinterpret_cast<Vector>(both - Doubles{});
+    first = __builtin_shufflevector(pairs, pairs, (I & ~1)...);
+    second = __builtin_shufflevector(pairs, pairs, (I | 1)...);
+}
+inline void broadcast_pair(const float* at, Vector& first, Vector& second) {
+    broadcast_pair(at, first, second, std::make_integer_sequence<int, width>());
+}
+
+inline Vector bits(Lanes lanes) { return reinterpret_cast<Vector>(lanes); }
+inline Lanes bits(Vector vector) { return reinterpret_cast<Lanes>(vector); }
+
+// Of a NaN in `value` both give the NaN back, as clamping does in torch and ONNX Runtime.
+inline Vector at_least(Vector value, Vector low) { return low > value ? low : value; }
+inline Vector at_most(Vector value, Vector high) { return high < value ? high : value; }
+
+}  // namespace prunus::PRUNUS_ISA

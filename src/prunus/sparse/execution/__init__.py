@@ -1,0 +1,1 @@
+"""How a program runs on the native engine: layouts, memory, steps, and the choice of kernels."""

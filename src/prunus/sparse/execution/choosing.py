@@ -1,0 +1,57 @@
+"""Which kernel each step runs on: what was chosen before, else what measures fastest here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from prunus.sparse import _native
+from prunus.sparse.execution.builder import StepPlan
+
+SECONDS = 0.002
+"""How long a kernel is timed. A slower step runs four times, or twice where it is far from the best."""
+
+HOPELESS = 1.25
+"""A kernel whose first two runs took so many times the best is not timed further."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A step, its kernel, and the times of the fastest dense and the fastest sparse one where they were measured."""
+
+    step: _native.Step
+    kernel: str
+    dense_ms: float | None = None
+    sparse_ms: float | None = None
+
+
+class Chooser:
+    """Makes steps; measures one step for all that are alike."""
+
+    def __init__(self, engine: _native.Engine, given: Mapping[str, str]) -> None:
+        self._engine, self._given = engine, given
+        self._known: dict[object, tuple[str, dict[str, float]]] = {}
+
+    def choose(self, plan: StepPlan) -> Chosen:
+        """The step on its fastest kernel."""
+        if not plan.candidates:
+            return Chosen(plan.make(self._engine, ""), "")
+        if plan.operation in self._given:
+            kernel = self._given[plan.operation]
+            return Chosen(plan.make(self._engine, kernel), kernel)
+        if plan.alike not in self._known:
+            self._known[plan.alike] = self._measure(plan)
+        kernel, times = self._known[plan.alike]
+        return Chosen(plan.make(self._engine, kernel), kernel, _least(times, "dense"), _least(times, "sparse"))
+
+    def _measure(self, plan: StepPlan) -> tuple[str, dict[str, float]]:
+        times: dict[str, float] = {}
+        for kernel in plan.candidates:
+            limit = HOPELESS * min(times.values(), default=float("inf"))
+            times[kernel] = self._engine.time(plan.make(self._engine, kernel), SECONDS, limit)
+        return min(times, key=lambda kernel: times[kernel]), times
+
+
+def _least(times: Mapping[str, float], kind: str) -> float | None:
+    found = [seconds for kernel, seconds in times.items() if kernel.startswith(kind)]
+    return 1e3 * min(found) if found else None

@@ -1,0 +1,97 @@
+"""How tensors lie in the engine's memory.
+
+plain: row-major, as in numpy.
+image: (batch, channels, height, width) as rows of cells with zeros around them, so that padding needs no special case.
+A cell is one pixel of `lanes` neighbours of the batch (a whole vector), or of one (then pixels share a vector). The
+zeros at the end of a row are those before the next one, those below a channel are those above the next.
+columns: (..., features) with features outermost: a linear layer is then a 1x1 convolution over one row of pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from prunus.sparse.program import Shape
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Element (n, i, j, ...) is at n // lanes * strides[0] + n % lanes + i * strides[1] + ..., after `lead` zeros.
+
+    size: floats in all, lead and tail included. key: tensors of one key have their zeros at the same places, so that
+    one may take the memory of another that is no longer needed. image: (images, channels, height, width, image stride,
+    plane stride, row stride) of those that convolutions can read.
+    """
+
+    shape: Shape
+    strides: tuple[int, ...]
+    size: int
+    key: tuple[int | str, ...] = ("plain",)
+    lanes: int = 1
+    lead: int = 0
+    image: tuple[int, int, int, int, int, int, int] | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is row-major without gaps."""
+        return self.key == ("plain",)
+
+
+def row_major(shape: Shape) -> tuple[int, ...]:
+    """The strides of a C-contiguous array.
+
+    >>> row_major((2, 3, 4))
+    (12, 4, 1)
+    """
+    return tuple(math.prod(shape[d + 1 :]) for d in range(len(shape)))
+
+
+def plain(shape: Shape) -> Layout:
+    """Row-major."""
+    return Layout(shape, row_major(shape), math.prod(shape))
+
+
+def round_up(size: int, step: int) -> int:
+    """The next multiple.
+
+    >>> round_up(9, 8)
+    16
+    """
+    return -(-size // step) * step
+
+
+def image(shape: Shape, margin: tuple[int, int], lanes: int, width: int) -> Layout:
+    """An image with so many rows and columns of zeros around it, for vectors of `width` floats."""
+    batch, channels, height, columns = shape
+    images = -(-batch // lanes)
+    row = (columns + margin[1]) * lanes
+    plane = round_up((height + margin[0]) * row, width)
+    lead = round_up(margin[0] * row + margin[1] * lanes, width)
+    # Kernels read whole vectors, up to one past the last row and its margin.
+    size = lead + images * channels * plane + round_up(margin[0] * row + margin[1] * lanes, width) + 16 * width
+    key = ("image", lanes, height, columns, row, plane)
+    strides = (channels * plane, plane, row, lanes)
+    return Layout(shape, strides, size, key, lanes, lead, (images, channels, height, columns, strides[0], plane, row))
+
+
+def columns(shape: Shape, width: int) -> Layout:
+    """Features outermost."""
+    rows, features = math.prod(shape[:-1]), shape[-1]
+    row = round_up(rows, width)
+    strides = (*row_major(shape[:-1]), row)
+    size = features * row + 16 * width
+    return Layout(shape, strides, size, ("columns", row), image=(1, features, 1, rows, features * row, row, row))
+
+
+def squeezed(layout: Layout, shape: Shape) -> Layout | None:
+    """The same memory under a shape that differs in dimensions of one element only; None where it differs in more."""
+    kept = [(size, stride) for size, stride in zip(layout.shape, layout.strides, strict=True) if size != 1]
+    if [size for size, _ in kept] != [size for size in shape if size != 1]:
+        return None
+    if layout.lanes > 1 and (not shape or shape[0] != layout.shape[0] or layout.shape[0] == 1):
+        return None
+    strides, rest = [], iter(kept)
+    for size in shape:
+        strides.append(next(rest)[1] if size != 1 else 0)
+    return Layout(shape, tuple(strides), layout.size, layout.key, layout.lanes, layout.lead)

@@ -1,0 +1,76 @@
+"""The kernels a convolution could run on, by name.
+
+`sparse 2x7 32` is a tile of 2 x 7 vectors, 32 input channels a block.
+"""
+
+from __future__ import annotations
+
+import re
+
+from prunus.errors import InputError
+from prunus.sparse.execution.layout import Layout
+
+MOST_CELLS = 14
+DENSE = ((4, 1, 3), (4, 3, 1), (6, 1, 2), (6, 2, 1))
+"""Output channels at once, and rows and columns of the tile, of the dense kernels."""
+
+MOST_DENSE = 0.97
+"""With a larger share of non-zero weights the sparse kernels are not measured."""
+
+_NAME = re.compile(r"(sparse|dense(\d+)) (\d+)x(\d+) (\d+)")
+
+
+def read_choice(name: str) -> tuple[int, int, int, int]:
+    """Output channels at once, rows, columns, block.
+
+    >>> read_choice("sparse 2x7 32"), read_choice("dense6 1x2 64")
+    ((1, 2, 7, 32), (6, 1, 2, 64))
+    """
+    match = _NAME.fullmatch(name)
+    if not match:
+        raise InputError(f"There is no kernel {name!r}", "a choice names one that `choices` gave", "compile it again")
+    _, group, rows, columns, block = match.groups()
+    return int(group or 1), int(rows), int(columns), int(block)
+
+
+def candidates(out: Layout, weight: tuple[int, ...], groups: int, density: float, width: int) -> tuple[str, ...]:
+    """Kernels worth measuring, the likeliest first."""
+    assert out.image is not None
+    images, _, height, columns = out.image[:4]
+    if out.lanes == 1:
+        height, columns = 1, -(-height * out.image[6] // width)
+    blocks = blocks_for(weight, groups)
+    names = [
+        f"sparse {rows}x{cells} {block}" for rows, cells in sparse_tiles(images * height, columns) for block in blocks
+    ]
+    dense = [
+        f"dense{group} {rows}x{cells} {block}"
+        for group, rows, cells in DENSE
+        if rows <= images * height and cells <= columns and (groups == 1 or weight[0] // groups % group == 0)
+        for block in blocks
+    ]
+    if groups > 1 and weight[1] == 1:
+        return tuple(names)
+    return tuple(dense if dense and density >= MOST_DENSE else [*names, *dense])
+
+
+def blocks_for(weight: tuple[int, ...], groups: int) -> tuple[int, ...]:
+    """Sizes of a block of input channels."""
+    if groups > 1 or weight[1] <= 32:
+        return (weight[1],)
+    sizes = (32, 64) if weight[2] * weight[3] > 1 else (64, 256)
+    return tuple(size for size in sizes if size < 2 * weight[1])
+
+
+def sparse_tiles(rows: int, columns: int) -> list[tuple[int, int]]:
+    """Tiles of 7 to 14 vectors that leave little over, the largest first; all of it where it is smaller."""
+    found = []
+    for high in range(1, min(rows, 4) + 1):
+        wide = min(columns, MOST_CELLS // high)
+        even = -(-columns // -(-columns // wide))
+        found.append((high, even))
+        if high == 1 and columns >= 8:
+            found.append((1, 8))
+    best = max(high * wide for high, wide in found)
+    good = [tile for tile in dict.fromkeys(found) if tile[0] * tile[1] >= min(best, 8)]
+    return sorted(good, key=lambda tile: -tile[0] * tile[1])

@@ -1,0 +1,230 @@
+"""Convolutions and linear layers: which layouts they run in, and on which kernels they could."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from prunus.sparse import _native
+from prunus.sparse.execution.builder import Builder, Choice, Window
+from prunus.sparse.execution.layout import Layout, image, plain
+from prunus.sparse.execution.memory import Tensor
+from prunus.sparse.execution.tiles import candidates, read_choice
+from prunus.sparse.program import Activation, Array, Convolution, Linear
+
+FEW_ROWS = 4
+"""Linear layers over fewer rows than this are bound by their weights' bytes, and run row by row."""
+
+
+@dataclass(frozen=True)
+class Taps:
+    """A convolution as the native kernel has it: what its padding did not put into the input is a margin there."""
+
+    strides: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+
+
+def convolution(builder: Builder, op: Convolution) -> None:
+    """Directly where the kernel can; else over the phases of its strides, put side by side as channels."""
+    weight = builder.constant(op.weight, _NOTHING)
+    bias = builder.constant(op.bias, np.zeros(weight.shape[0], np.float32))
+    given = builder.tensor(op.input)
+    out = builder.output(builder.image_layout(builder.shapes[op.output]))
+    residual = None
+    if op.residual is not None:
+        residual = builder.moved(builder.tensor(op.residual), out.layout)
+    taps = Taps(op.strides, (op.padding[0], op.padding[1]), op.dilation, op.groups)
+    source = builder.image_layout(builder.shapes[op.input])
+    macs = math.prod(builder.shapes[op.output][2:]) * builder.shapes[op.output][0]
+    if is_direct(op, source, out.layout):
+        given = builder.moved(given, source)
+    else:
+        phases = Phases(op, weight.shape, out.layout.shape)
+        given, weight = phases.input(builder, given, out.layout), phases.weight(weight)
+        taps = Taps((1, 1), (0, 0), (1, 1), op.groups)
+    add_convolution(builder, given, out, residual, weight, bias, taps, op.activation, macs)
+
+
+def is_direct(op: Convolution, source: Layout, out: Layout) -> bool:
+    """Whether the kernel runs it as it is: vectors of the batch with strides up to 2, rows of pixels with stride 1."""
+    if source.lanes > 1:
+        return op.strides[1] <= 2
+    return op.strides == (1, 1) and source.strides[2] == out.strides[2]
+
+
+class Phases:
+    """A convolution of stride (s, t) as one of stride 1 over s * t times the channels.
+
+    Phase (p, q) of the padded input holds its rows p, p + s, ... and columns q, q + t, ...; those that no weight meets
+    are left out.
+    """
+
+    def __init__(self, op: Convolution, weight: tuple[int, ...], out: tuple[int, ...]) -> None:
+        self.op, self.out = op, out
+        self.taps = [
+            [(k * op.dilation[axis] % op.strides[axis], k * op.dilation[axis] // op.strides[axis]) for k in range(size)]
+            for axis, size in enumerate(weight[2:])
+        ]
+        self.phases = [(p, q) for p in _sorted_set(self.taps[0]) for q in _sorted_set(self.taps[1])]
+        self.kernel = [max(shift for _, shift in taps) + 1 for taps in self.taps]
+
+    def weight(self, weight: Array) -> Array:
+        """The weights, each at its phase and shift."""
+        count = len(self.phases)
+        shape = (weight.shape[0], weight.shape[1], count, *self.kernel)
+        spread = np.zeros(shape, np.float32)
+        for y, (p, shift_y) in enumerate(self.taps[0]):
+            for x, (q, shift_x) in enumerate(self.taps[1]):
+                spread[:, :, self.phases.index((p, q)), shift_y, shift_x] = weight[:, :, y, x]
+        return spread.reshape(shape[0], shape[1] * count, *self.kernel)
+
+    def input(self, builder: Builder, given: Tensor, out: Layout) -> Tensor:
+        """The phases as channels, rows as long as those of the output where pixels are neighbours."""
+        batch, channels, height, width = given.layout.shape
+        count = len(self.phases)
+        rows, columns = (self.out[2 + axis] + self.kernel[axis] - 1 for axis in (0, 1))
+        spare = out.strides[2] // out.lanes - columns if out.lanes == 1 else 0
+        layout = image((batch, channels * count, rows, columns), (0, spare), builder.lanes, builder.width)
+        key = (*layout.key, self.op.strides, self.op.padding, tuple(self.phases), height, width)
+        layout = Layout(layout.shape, layout.strides, layout.size, key, layout.lanes, layout.lead, layout.image)  # type: ignore[arg-type]
+        phases = Tensor(layout, f"{given.name} in phases")
+        for index, phase in enumerate(self.phases):
+            to, source = self._windows(phases, given, index, count, phase)
+            if math.prod(to.shape):
+                builder.map("copy", phases, given, window=to, source=source)
+        return phases
+
+    def _windows(
+        self, phases: Tensor, given: Tensor, index: int, count: int, phase: tuple[int, int]
+    ) -> tuple[Window, Window]:
+        """Where a phase goes, and what of the input it is."""
+        batch, channels = given.layout.shape[:2]
+        to, source = phases.layout.strides, given.layout.strides
+        offset, origin, sizes = index * to[1], 0, []
+        for axis in (0, 1):
+            step, pad = self.op.strides[axis], self.op.padding[axis]
+            first = -(-(pad - phase[axis]) // step) if pad > phase[axis] else 0
+            start = first * step + phase[axis] - pad
+            size = min(phases.layout.shape[2 + axis] - first, -(-(given.layout.shape[2 + axis] - start) // step))
+            sizes.append(max(size, 0))
+            offset += first * to[2 + axis]
+            origin += start * source[2 + axis]
+        shape = (batch, channels, *sizes)
+        return (
+            Window(offset, shape, (to[0], to[1] * count, to[2], to[3]), phases.layout.lanes),
+            Window(
+                origin,
+                shape,
+                (source[0], source[1], source[2] * self.op.strides[0], source[3] * self.op.strides[1]),
+                given.layout.lanes,
+            ),
+        )
+
+
+def linear(builder: Builder, op: Linear) -> None:
+    """Few rows: row by row. Many: a 1x1 convolution with the rows as pixels."""
+    shape = builder.shapes[op.output]
+    given, rows = builder.tensor(op.input), math.prod(shape[:-1])
+    weight = builder.constant(op.weight, _NOTHING)
+    bias = builder.constant(op.bias, np.zeros(weight.shape[0], np.float32))
+    if rows < FEW_ROWS:
+        _few_rows(builder, op, rows, weight, bias)
+        return
+    out = builder.output(builder.columns_layout(shape))
+    residual = builder.moved(builder.tensor(op.residual), out.layout) if op.residual is not None else None
+    given = builder.moved(given, builder.columns_layout(given.layout.shape))
+    taps = Taps((1, 1), (0, 0), (1, 1), 1)
+    add_convolution(
+        builder, given, out, residual, weight[:, :, np.newaxis, np.newaxis], bias, taps, op.activation, rows
+    )
+
+
+def _few_rows(builder: Builder, op: Linear, rows: int, weight: Array, bias: Array) -> None:
+    given = builder.tensor(op.input)
+    given = builder.moved(given, plain(given.layout.shape))
+    out = builder.output(plain(builder.shapes[op.output]))
+    residual = None
+    if op.residual is not None:
+        residual = builder.moved(builder.tensor(op.residual), out.layout)
+    nonzero = int(np.count_nonzero(weight))
+
+    def make(engine: _native.Engine, choice: Choice) -> _native.Step:
+        place = residual.start if residual else -1
+        activation = native_activation(op.activation)
+        return engine.linear(choice == "sparse", rows, given.start, out.start, place, weight, bias, activation)
+
+    builder.add(
+        [given, *([residual] if residual else [])],
+        [out],
+        make,
+        candidates=("dense", "sparse") if nonzero < weight.size else ("dense",),
+        alike=("linear", rows, weight.shape, round(nonzero / weight.size, 2)),
+        macs=rows * weight.size,
+        nonzero_macs=rows * nonzero,
+    )
+
+
+def add_convolution(
+    builder: Builder,
+    given: Tensor,
+    out: Tensor,
+    residual: Tensor | None,
+    weight: Array,
+    bias: Array,
+    taps: Taps,
+    activation: Activation | None,
+    places: int,
+) -> None:
+    """The step itself. places: output pixels of the whole batch."""
+    weight = np.ascontiguousarray(weight)
+    nonzero = int(np.count_nonzero(weight))
+
+    def make(engine: _native.Engine, choice: Choice) -> _native.Step:
+        return engine.convolution(
+            view(given),
+            view(out),
+            view(residual) if residual else None,
+            weight,
+            bias,
+            taps.strides,
+            taps.padding,
+            taps.dilation,
+            taps.groups,
+            native_activation(activation),
+            read_choice(choice),
+        )
+
+    density = nonzero / max(weight.size, 1)
+    builder.add(
+        [given, *([residual] if residual else [])],
+        [out],
+        make,
+        candidates=candidates(out.layout, weight.shape, taps.groups, density, builder.width),
+        alike=(given.layout, out.layout, weight.shape, taps, residual is None, round(density, 2)),
+        macs=places * weight.size,
+        nonzero_macs=places * nonzero,
+    )
+
+
+def view(tensor: Tensor) -> _native.View:
+    """A placed image as the native engine names it."""
+
+    assert tensor.layout.image is not None
+    images, channels, height, width, image_stride, plane, row = tensor.layout.image
+    return _native.View(tensor.start, images, channels, height, width, tensor.layout.lanes, image_stride, plane, row)
+
+
+def native_activation(activation: Activation | None) -> tuple[str, float, float] | None:
+    """An activation as the native engine names it."""
+    return (activation.kind, activation.a, activation.b) if activation else None
+
+
+def _sorted_set(taps: list[tuple[int, int]]) -> list[int]:
+    return sorted({phase for phase, _ in taps})
+
+
+_NOTHING = np.zeros(0, np.float32)
