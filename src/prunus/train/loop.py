@@ -120,8 +120,7 @@ def _train_epoch(state: TrainingState, batches: Iterator[tuple[Tensor, Tensor]],
     """One pass over the training data. Returns the mean loss per input."""
     model, optimizer, pruner = state.model.train(), state.optimizer, state.pruner
     half = training.precision == "bf16"
-    total: Tensor | float = 0.0
-    count = 0
+    losses, counts = [], []
     for inputs, targets in batches:
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=half):
             loss = F.cross_entropy(model(inputs), targets, label_smoothing=training.label_smoothing)
@@ -129,9 +128,9 @@ def _train_epoch(state: TrainingState, batches: Iterator[tuple[Tensor, Tensor]],
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         pruner.step()
-        total = total + loss.detach() * len(targets)
-        count += len(targets)
-    return float(total) / max(count, 1)
+        losses.append(loss.detach())
+        counts.append(len(targets))
+    return float(torch.stack(losses).cpu().double() @ torch.tensor(counts, dtype=torch.float64)) / sum(counts)
 
 
 def _batches(
