@@ -1,6 +1,7 @@
 """Networks as files without their zeros; loading one runs no code of it."""
 
-from prunus.sparse.packing.reading import read_packed
-from prunus.sparse.packing.writing import ChosenKernels, SavedPlan, write_packed
+from prunus.sparse.packing.header import Choices
+from prunus.sparse.packing.reading import PackedNetwork, read_packed
+from prunus.sparse.packing.writing import write_packed
 
-__all__ = ["ChosenKernels", "SavedPlan", "read_packed", "write_packed"]
+__all__ = ["Choices", "PackedNetwork", "read_packed", "write_packed"]

@@ -43,22 +43,27 @@ class PortEntry(Frozen):
     shape: Sizes
 
 
-class ChoicesEntry(Frozen):
-    """Kernels that were the fastest on one kind of machine with so many threads, for every program of the plan."""
+class Choices(Frozen):
+    """The fastest kernels on one kind of machine with so many threads: for every program, operation -> kernel."""
 
     machine: str
     threads: int
+    batch: int | None
     kernels: tuple[dict[str, str], ...]
 
 
 class PlanEntry(Frozen):
-    """One plan, and what was chosen for it where."""
+    """One plan; its constants, too, are places of tensors."""
 
     inputs: tuple[PortEntry, ...]
     outputs: tuple[str, ...]
     parts: tuple[Annotated[ProgramEntry | OnnxEntry, Field(discriminator="kind")], ...]
     constants: dict[str, Place]
-    choices: tuple[ChoicesEntry, ...]
+
+    @property
+    def batch(self) -> int | None:
+        """The first dimension of the first input; None for a network without one."""
+        return next((port.shape[0] for port in self.inputs[:1] if port.shape), None)
 
 
 class Header(Frozen):
@@ -66,3 +71,4 @@ class Header(Frozen):
 
     tensors: tuple[PackedTensor, ...]
     plans: tuple[PlanEntry, ...]
+    choices: tuple[Choices, ...]

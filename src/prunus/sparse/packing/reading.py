@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -10,8 +11,9 @@ from pydantic import ValidationError
 from prunus.errors import InputError
 from prunus.sparse.packing.constants import PackedConstants, PackedTensors
 from prunus.sparse.packing.header import Header, OnnxEntry, PlanEntry, ProgramEntry
+from prunus.sparse.packing.rebatching import rebatched
 from prunus.sparse.packing.stream import DamagedError, Stream, unpack_stream
-from prunus.sparse.packing.writing import MAGIC, START, VERSION, ChosenKernels, SavedPlan
+from prunus.sparse.packing.writing import MAGIC, START, VERSION
 from prunus.sparse.plan import OnnxPart, Part, Plan, Port
 from prunus.sparse.program import Program
 from prunus.sparse.shapes import infer_shapes
@@ -19,8 +21,40 @@ from prunus.sparse.shapes import infer_shapes
 LARGEST_HEADER = 2**28
 
 
-def read_packed(path: Path) -> tuple[SavedPlan, ...]:
-    """The plans of a file. Raises `InputError` where it is missing, damaged, cut short, or of a newer version."""
+@dataclass(frozen=True)
+class PackedNetwork:
+    """A file that was checked: plans of one network for some batch sizes, from which others follow."""
+
+    path: Path
+    header: Header
+    tensors: PackedTensors
+
+    def plan(self, batch: int | None = None) -> Plan:
+        """The plan for a batch size; where there is only one plan, it may be left out.
+
+        Raises `InputError` where the file has none for it, and it does not follow from those that it has.
+        """
+        plans = self.header.plans
+        fitting = [plan for plan in plans if batch in (None, plan.batch)]
+        if len(fitting) != 1 and batch is not None and len(plans) >= 2:
+            fitting = list(filter(None, [rebatched(plans[0], plans[1], batch)]))
+        if len(fitting) != 1:
+            self._refuse(batch)
+        return plan_from(fitting[0], self.tensors)
+
+    def kernels(self, machine: str, threads: int, batch: int | None) -> tuple[dict[str, str], ...] | None:
+        """What was the fastest on such a machine, None where it was not measured."""
+        asked = (machine, threads, batch)
+        return next((c.kernels for c in self.header.choices if (c.machine, c.threads, c.batch) == asked), None)
+
+    def _refuse(self, batch: int | None) -> None:
+        held = ", ".join(str(plan.batch) for plan in self.header.plans)
+        what = f"{self.path} has no plan for batches of {batch}" if batch else f"{self.path} has several batch sizes"
+        raise InputError(what, f"it holds {held or 'none'}", "say one of these, or pack the network again")
+
+
+def read_packed(path: Path) -> PackedNetwork:
+    """The network of a file. Raises `InputError` where it is missing, damaged, cut short, or of a newer version."""
     try:
         content = memoryview(path.read_bytes())
     except OSError as error:
@@ -31,8 +65,6 @@ def read_packed(path: Path) -> tuple[SavedPlan, ...]:
     if version != VERSION:
         raise InputError(f"{path} has version {version}", f"this prunus reads version {VERSION}", "update prunus")
     try:
-        if full > LARGEST_HEADER:
-            raise DamagedError("its header would be too large")
         begin = START.size + stored
         header = _header(content[START.size : begin], full, crc, stored)
         tensors = PackedTensors(header.tensors, content[begin:])
@@ -40,12 +72,16 @@ def read_packed(path: Path) -> tuple[SavedPlan, ...]:
             raise DamagedError(f"{tensors.end} bytes of tensors are expected and {len(content) - begin} are there")
         for place in range(len(header.tensors)):
             tensors[place]  # every checksum and size, before anything runs
-        return tuple(_saved(entry, tensors) for entry in header.plans)
+        for entry in header.plans:
+            plan_from(entry, tensors)
+        return PackedNetwork(path, header, tensors)
     except (DamagedError, InputError) as error:
         raise InputError(f"{path} is damaged", str(error), "write it again") from None
 
 
 def _header(content: memoryview, size: int, crc: int, stored: int) -> Header:
+    if size > LARGEST_HEADER:
+        raise DamagedError("its header would be too large")
     if len(content) != stored:
         raise DamagedError("it ends within its header")
     text = unpack_stream(Stream(length=stored, zstd=stored != size, crc=crc), content, size)
@@ -58,7 +94,8 @@ def _header(content: memoryview, size: int, crc: int, stored: int) -> Header:
         raise DamagedError(str(error)) from None
 
 
-def _saved(entry: PlanEntry, tensors: PackedTensors) -> SavedPlan:
+def plan_from(entry: PlanEntry, tensors: PackedTensors) -> Plan:
+    """The plan of an entry. Raises `DamagedError` or `InputError` where its parts do not fit together."""
     plan = Plan(
         inputs=tuple(Port(port.name, port.dtype, port.shape) for port in entry.inputs),
         outputs=entry.outputs,
@@ -66,11 +103,7 @@ def _saved(entry: PlanEntry, tensors: PackedTensors) -> SavedPlan:
         constants=_constants(entry.constants, tensors),
     )
     _check_order(plan)
-    programs = sum(isinstance(part, Program) for part in plan.parts)
-    choices = tuple(ChosenKernels(one.machine, one.threads, one.kernels) for one in entry.choices)
-    if any(len(one.kernels) != programs for one in choices):
-        raise DamagedError("its choice of kernels is for another number of programs")
-    return SavedPlan(plan, choices)
+    return plan
 
 
 def _constants(places: dict[str, int], tensors: PackedTensors) -> PackedConstants:

@@ -6,15 +6,14 @@ import hashlib
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from prunus.sparse.packing.header import ChoicesEntry, Header, OnnxEntry, PlanEntry, PortEntry, ProgramEntry
+from prunus.sparse.packing.header import Choices, Header, OnnxEntry, PlanEntry, PortEntry, ProgramEntry
 from prunus.sparse.packing.stream import pack_stream
 from prunus.sparse.packing.tensor import PackedTensor, pack_tensor
 from prunus.sparse.plan import OnnxPart, Part, Plan
@@ -26,28 +25,14 @@ START = struct.Struct("<8sIIII")
 """magic, version, bytes of the header in the file and in full, CRC-32 of it as it is stored"""
 
 
-@dataclass(frozen=True)
-class ChosenKernels:
-    """For every program of a plan: operation -> the kernel that was the fastest there."""
+def write_packed(path: Path, plans: Sequence[Plan], choices: Sequence[Choices] = ()) -> int:
+    """Write plans of one network, constants of equal content once, and return the bytes of the file.
 
-    machine: str
-    threads: int
-    kernels: tuple[Mapping[str, str], ...]
-
-
-@dataclass(frozen=True)
-class SavedPlan:
-    """A plan, and the kernels chosen for it on the machines where it has run."""
-
-    plan: Plan
-    choices: tuple[ChosenKernels, ...] = ()
-
-
-def write_packed(path: Path, plans: Sequence[SavedPlan]) -> int:
-    """Write the plans, constants of equal content once; a power cut leaves the old file or the new one. Its bytes."""
+    A power cut leaves the old file or the new one.
+    """
     tensors = _Tensors()
-    header = Header(plans=tuple(_plan(saved, tensors) for saved in plans), tensors=())
-    header = header.model_copy(update={"tensors": tuple(tensors.entries)})
+    entries = tuple(_plan(plan, tensors) for plan in plans)
+    header = Header(plans=entries, tensors=tuple(tensors.entries), choices=tuple(choices))
     text = json.dumps(header.model_dump(mode="python"), separators=(",", ":")).encode()
     _, stored = pack_stream(text)
     start = START.pack(MAGIC, VERSION, len(stored), len(text), zlib.crc32(stored))
@@ -78,16 +63,12 @@ class _Tensors:
         return {name: self.place(array) for name, array in constants.items()}
 
 
-def _plan(saved: SavedPlan, tensors: _Tensors) -> PlanEntry:
-    plan = saved.plan
-    return PlanEntry.model_validate(
-        {
-            "inputs": [PortEntry.model_validate(vars(port)) for port in plan.inputs],
-            "outputs": plan.outputs,
-            "parts": [_part(part, tensors) for part in plan.parts],
-            "constants": tensors.places(plan.constants),
-            "choices": _choices(saved.choices),
-        }
+def _plan(plan: Plan, tensors: _Tensors) -> PlanEntry:
+    return PlanEntry(
+        inputs=tuple(PortEntry.model_validate(vars(port)) for port in plan.inputs),
+        outputs=plan.outputs,
+        parts=tuple(_part(part, tensors) for part in plan.parts),
+        constants=tensors.places(plan.constants),
     )
 
 
@@ -97,10 +78,3 @@ def _part(part: Part, tensors: _Tensors) -> ProgramEntry | OnnxEntry:
         model = tensors.place(np.frombuffer(part.model, np.uint8))
         return OnnxEntry(model=model, inputs=part.inputs, outputs=part.outputs, nodes=part.nodes, constants=places)
     return ProgramEntry(inputs=dict(part.inputs), operations=part.operations, outputs=part.outputs, constants=places)
-
-
-def _choices(choices: Iterable[ChosenKernels]) -> tuple[ChoicesEntry, ...]:
-    return tuple(
-        ChoicesEntry(machine=one.machine, threads=one.threads, kernels=tuple(dict(k) for k in one.kernels))
-        for one in choices
-    )
