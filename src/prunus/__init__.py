@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prunus import sparse as sparse
     from prunus.channels import prune_channels
     from prunus.cost import LayerCost, NetworkCost, count_cost
     from prunus.data import Dataset, Split, load_data
@@ -100,11 +101,14 @@ _CONTENTS = {
     "prunus.export": ("write_onnx", "write_safetensors", "read_network", "WrittenFile"),
     "prunus.errors": ("PrunusError", "InputError", "TrialsFailedError", "StoreError", "MissingError"),
 }  # fmt: skip
+_ROOMS = ("sparse",)
 _PLACES = {name: module for module, names in _CONTENTS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name where it is asked for first."""
+    """Import a public name, or a room by its name, where it is asked for first."""
+    if name in _ROOMS:
+        return import_module(f"prunus.{name}")
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_PLACES[name]), name)
@@ -114,4 +118,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names."""
-    return [*__all__, "__version__"]
+    return [*__all__, *_ROOMS, "__version__"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from prunus.errors import InputError
-from prunus.export import write_onnx, write_safetensors
+from prunus.export import write_onnx, write_packed, write_safetensors
 from prunus.measure import RUNTIMES, Runtime, Variant, named_model, random_inputs, runtime_of
 from prunus.models import build_model
 from prunus.spec import Part
@@ -27,6 +27,10 @@ def network(tmp_path_factory):
         "safetensors": write_safetensors(model, folder / "model.safetensors").path,
         "onnx": write_onnx(model, torch.zeros(1, 1, 8, 8), folder / "model.onnx").path,
     }
+    if RUNTIMES.get("prunus")().available() is None:
+        settings = {"batches": (1, 2, 3, 5, 64, 256), "threads": (1, 2)}
+        packed = write_packed(files["onnx"], model, torch.zeros(1, 1, 8, 8), folder / "model.prunus", **settings)
+        files["prunus"] = packed.path
     return Variant(
         input_shape=(1, 8, 8), files=files, builder=named_model(Part(name="vgg-digits"), (1, 8, 8), 10)
     ), model
@@ -42,7 +46,7 @@ def runtime(request):
 
 def test_it_is_frozen_and_says_what_it_takes(runtime):
     assert isinstance(runtime, Runtime)
-    assert runtime.file_format in ("safetensors", "onnx")
+    assert runtime.file_format in ("safetensors", "onnx", "prunus")
     assert type(runtime).model_config["frozen"]
 
 

@@ -36,8 +36,8 @@ def bench(
 
     batch_sizes, thread_counts = numbers_of("--batch", batch), numbers_of("--threads", threads)
     runtimes = tuple(runtime or RUNTIMES.names())
-    for name in runtimes:
-        runtime_of(name)  # an unknown one is refused before anything is built
+    for name in runtime or ():
+        runtime_of(name)  # one that cannot be had is refused before anything is built
     network = named_network(model, shape, classes, settings, weights)
     with TemporaryDirectory(prefix="prunus-bench-") as folder:
         measured = benchmark(

@@ -12,6 +12,7 @@ import numpy as np
 from prunus.errors import PrunusError
 from prunus.measure.latency import Progress, measure_latency
 from prunus.measure.memory import Memory, MemoryHost
+from prunus.measure.runtime import RUNTIMES
 from prunus.measure.variant import Builder, Variant
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def benchmark(
 ) -> Benchmark:
     """Write the model's files into a folder and measure them. What fails on one runtime does not stop the others."""
     problems: list[str] = []
-    files = tuple(_written(model, input_shape, folder, problems))
+    files = _written(model, input_shape, folder, problems)
+    if "prunus" in runtimes:
+        files += _packed(model, input_shape, files, batch_sizes, threads, problems)
     variant = Variant(input_shape=input_shape, files={file.format: file.path for file in files}, builder=builder)
     rows = []
     for runtime in runtimes:
@@ -71,7 +74,7 @@ def benchmark(
                         rows.append(_row(variant, host, batch_size, count, rounds, progress, problems))
         except PrunusError as error:
             problems.append(f"{runtime}: {error}")
-    return Benchmark(files, tuple(rows), tuple(problems))
+    return Benchmark(tuple(files), tuple(rows), tuple(problems))
 
 
 def _written(model: nn.Module, input_shape: tuple[int, ...], folder: Path, problems: list[str]) -> list[WrittenFile]:
@@ -85,6 +88,29 @@ def _written(model: nn.Module, input_shape: tuple[int, ...], folder: Path, probl
     except PrunusError as error:
         problems.append(str(error))
     return files
+
+
+def _packed(
+    model: nn.Module,
+    input_shape: tuple[int, ...],
+    files: Sequence[WrittenFile],
+    batch_sizes: Sequence[int],
+    threads: Sequence[int],
+    problems: list[str],
+) -> list[WrittenFile]:
+    import torch
+
+    from prunus.export import write_packed
+
+    onnx = next((file.path for file in files if file.format == "onnx"), None)
+    if onnx is None or RUNTIMES.get("prunus")().available():
+        return []  # what is missing is told where it would be measured
+    example, path = torch.zeros(1, *input_shape), onnx.with_suffix(".prunus")
+    try:
+        return [write_packed(onnx, model.eval(), example, path, batches=batch_sizes, threads=threads)]
+    except PrunusError as error:
+        problems.append(str(error))
+        return []
 
 
 def _row(

@@ -41,8 +41,10 @@ def examine(folder: Path) -> tuple[Finding, ...]:
 
 def _runtimes() -> Iterator[Finding]:
     for name in RUNTIMES:
-        reason = RUNTIMES.get(name)().available()
-        yield Finding("runtime", name, reason is None, True, "ready" if reason is None else "absent", reason or "")
+        runtime = RUNTIMES.get(name)()
+        reason = runtime.available()
+        detail = "ready" if reason is None else "absent"
+        yield Finding("runtime", name, reason is None, not runtime.optional, detail, reason or "")
 
 
 def _data() -> Iterator[Finding]:

@@ -26,7 +26,7 @@ INSTRUCTION_SETS = {  # name -> flag in /proc/cpuinfo
 }
 PACKAGES = (
     "prunus", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "safetensors", "onnx", "onnxscript",
-    "onnxruntime", "pydantic", "timm",
+    "onnxruntime", "pydantic", "timm", "zstandard",
 )  # fmt: skip
 """Those whose version can change a number."""
 

@@ -30,6 +30,8 @@ class Runtime(Frozen, ABC):
 
     file_format: ClassVar[str]
     """The format of the file that it loads."""
+    optional: ClassVar[bool] = False
+    """Whether an installation may lack it, and a study then goes on without it and says so."""
 
     @abstractmethod
     def available(self) -> str | None:

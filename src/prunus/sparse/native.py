@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 
 from prunus.errors import InputError, MissingError, nearest
 from prunus.processor import processor_name
@@ -43,11 +45,16 @@ def isa() -> str:
     )
 
 
+def load_module() -> ModuleType:
+    """The native module. Raises `MissingError` where it is not there."""
+    if why := missing():
+        raise MissingError("The sparse runtime cannot be used here", why)
+    return import_module("prunus.sparse._native")
+
+
 def prepare(program: Program, threads: int, choices: Mapping[str, str] | None = None) -> Executor:
     """An executor of the program. Raises `MissingError` where the native module is not there."""
-    why = missing()
-    if why:
-        raise MissingError("The sparse runtime cannot be used here", why)
+    load_module()
     from prunus.sparse.execution.prepared import NativeExecutor
 
     return NativeExecutor(program, threads, choices or {}, isa())

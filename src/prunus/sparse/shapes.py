@@ -31,6 +31,8 @@ from prunus.sparse.program import (
 )
 
 Shapes = Mapping[str, Shape]
+LARGEST = 2**31
+"""No size and no number of elements reaches it."""
 
 
 def infer_shapes(program: Program) -> dict[str, Shape]:
@@ -59,7 +61,8 @@ def infer_shape(operation: Operation, shapes: Shapes) -> Shape:
     for name in operation.reads:
         _require(operation, name in shapes, f"nothing writes {name!r} before it")
     shape = _RULES[type(operation)](operation, shapes)
-    _require(operation, all(size >= 1 for size in shape), f"its shape would be {shape}")
+    fits = all(size >= 1 for size in shape) and math.prod(shape) < LARGEST
+    _require(operation, fits, f"its shape would be {shape}")
     return shape
 
 
@@ -76,7 +79,9 @@ def _require(operation: Operation, condition: bool, why: str) -> None:
 
 def _windows(op: Convolution | Pool, size: Shape, kernel: Shape) -> Shape:
     """Places of a kernel in an image, per axis."""
-    _require(op, min(*op.strides, *op.dilation, *kernel) >= 1 and min(op.padding) >= 0, "a size of it is out of range")
+    fits = min(*op.strides, *op.dilation, *kernel) >= 1 and min(op.padding) >= 0
+    fits = fits and max(*op.strides, *op.dilation, *kernel, *op.padding) < LARGEST
+    _require(op, fits, "a size of it is out of range")
     places = []
     for axis in (0, 1):
         padded = size[axis] + op.padding[axis] + op.padding[axis + 2]
@@ -187,7 +192,7 @@ def _slice(op: Slice, shapes: Shapes) -> Shape:
     shape = shapes[op.input]
     _require(op, len(shape) == len(op.starts) == len(op.sizes) == len(op.steps), f"its input is {shape}")
     for size, start, count, step in zip(shape, op.starts, op.sizes, op.steps, strict=True):
-        fits = start >= 0 and count >= 1 and step >= 1 and start + (count - 1) * step < size
+        fits = start >= 0 and count >= 1 and 1 <= step < LARGEST and start + (count - 1) * step < size
         _require(op, fits, f"{shape} has no {count} elements from {start} in steps of {step}")
     return op.sizes
 

@@ -18,7 +18,7 @@ class Measurement(Frozen):
     """
 
     select: Literal["first", "all", "none"] = "first"
-    runtimes: tuple[str, ...] = ("torch", "onnxruntime")
+    runtimes: tuple[str, ...] = ("torch", "onnxruntime", "prunus")
     batch_sizes: tuple[int, ...] = (1, 64)
     threads: tuple[int, ...] = (1,)
     rounds: int = Field(default=40, ge=30)

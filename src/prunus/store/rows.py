@@ -99,7 +99,7 @@ class FileRow:
     """A file written for a final network. `path` is relative to the study's folder."""
 
     trial: str
-    format: str  # `safetensors`, `onnx`
+    format: str  # `safetensors`, `onnx`, `prunus`
     path: str
     size_bytes: int
     sha256: str

@@ -81,7 +81,8 @@ def store_loss(block: Block, problem: ProblemRow, store: Store) -> None:
 def _clear(block: Block, store: Store) -> None:
     where = {"runtime": block.runtime, "batch_size": block.batch_size}
     if block.kind == "files":
-        store.delete(FileRow, format="onnx")
+        for written in ("onnx", "prunus"):
+            store.delete(FileRow, format=written)
     elif block.kind == "latency":
         store.delete(LatencyRow, **where, threads=block.threads)
     else:

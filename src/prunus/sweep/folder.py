@@ -12,7 +12,8 @@ class StudyFolder:
 
     study.sqlite: the store. study.json: the resolved study. log.txt: what trials print, and tracebacks.
     trials/DIGEST/: `result.json` (rows), `checkpoint.safetensors` (while unfinished), and the final network:
-    `model.safetensors` (what was cut out of it stands in its header) and `model.onnx`; `lease`: whose word counts.
+    `model.safetensors` (what was cut out of it stands in its header), `model.onnx`, and `model.prunus`, packed;
+    `lease`: whose word counts.
     payoff/: rows of measurements, by block. words/: what workers on other machines say, while they are at it.
     """
 
@@ -47,6 +48,10 @@ class StudyFolder:
     def onnx(self, digest: str) -> Path:
         """The final network for other runtimes."""
         return self.trial(digest) / "model.onnx"
+
+    def packed(self, digest: str) -> Path:
+        """The final network for the sparse runtime."""
+        return self.trial(digest) / "model.prunus"
 
     def lease(self, digest: str) -> Path:
         """Which worker the trial is lent to."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from prunus.data import Dataset, load_data
 from prunus.errors import PrunusError
-from prunus.measure import runtime_of
+from prunus.measure import RUNTIMES, runtime_of
 from prunus.models import build_model
 from prunus.models.fits import check_fits
 from prunus.spec import Recipe, Study, Trial
@@ -36,12 +36,13 @@ class Loaded:
         """Load a study, and see that its data fit its network and that every recipe can prune it.
 
         Raises `InputError` for whatever cannot work, `MissingError` for a device or runtime that is not there, before
-        anything is trained.
+        anything is trained; where an optional runtime is not there, its measurements will say so.
         """
         study = resolve(study)
         pick_device(study.training.device)
-        for runtime in study.measurement.runtimes:
-            runtime_of(runtime)
+        for name in study.measurement.runtimes:
+            if not RUNTIMES.get(name).optional:
+                runtime_of(name)
         dataset = load_data(study.data)
         trials = study.trials()
         check_fits(build(trials[0], dataset), dataset, study.model.name)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from torch import nn
+
 from prunus.errors import PrunusError
-from prunus.export import OnnxTemplates, read_network, write_onnx
-from prunus.measure import MemoryHost, Variant, measure_latency, runtime_of
+from prunus.export import OnnxTemplates, WrittenFile, read_network, write_onnx, write_packed
+from prunus.measure import RUNTIMES, MemoryHost, Variant, measure_latency, runtime_of
 from prunus.spec import Trial
 from prunus.store import LatencyRow, MemoryRow, ProblemRow, write_result
 from prunus.sweep.blocks import Block
@@ -26,23 +28,43 @@ def measure_block(block: Block, folder: StudyFolder, loaded: Loaded, tell: Tell)
 
 
 def _files(block: Block, folder: StudyFolder, loaded: Loaded, tell: Tell) -> Iterator[Any]:
-    """Write every network as ONNX and run it again."""
+    """Write every network as ONNX, and packed where the sparse runtime is asked for and there; run it again."""
     tell(BlockStarted(block.name, len(block.trials)))
     templates = OnnxTemplates()
+    packs = "prunus" in loaded.study.measurement.runtimes and not RUNTIMES.get("prunus")().available()
     for digest in block.trials:
         try:
             model = read_network(folder.weights(digest), builder(loaded.trials[digest], loaded).build).eval()
             written = write_onnx(model, example(loaded.dataset), folder.onnx(digest), templates)
             yield file_row(digest, written, folder)
+            if packs:
+                yield file_row(digest, _packed(digest, model, folder, loaded), folder)
         except PrunusError as error:
             yield _problem(digest, block, error)
         tell(BlockStep(block.name))
 
 
+def _packed(digest: str, model: nn.Module, folder: StudyFolder, loaded: Loaded) -> WrittenFile:
+    """The packed file, with the fastest kernels for all that will be measured of it."""
+    asked = loaded.study.measurement
+    return write_packed(
+        folder.onnx(digest),
+        model,
+        example(loaded.dataset),
+        folder.packed(digest),
+        batches=asked.batch_sizes,
+        threads=asked.threads,
+    )
+
+
 def _latency(block: Block, folder: StudyFolder, loaded: Loaded, tell: Tell) -> Iterator[Any]:
     """Time all networks side by side."""
     tell(BlockStarted(block.name, block.rounds + block.warmup))
-    variants, problems = _variants(block, folder, loaded)
+    try:
+        variants, problems = _variants(block, folder, loaded)
+    except PrunusError as error:
+        yield _problem(None, block, error)
+        return
     yield from problems
     try:
         samples = measure_latency(
@@ -66,13 +88,13 @@ def _latency(block: Block, folder: StudyFolder, loaded: Loaded, tell: Tell) -> I
 def _memory(block: Block, folder: StudyFolder, loaded: Loaded, tell: Tell) -> Iterator[Any]:
     """Peak memory of a fresh process for every network."""
     tell(BlockStarted(block.name, len(block.trials)))
-    variants, problems = _variants(block, folder, loaded)
-    yield from problems
     try:
+        variants, problems = _variants(block, folder, loaded)
         host = MemoryHost(block.runtime)
     except PrunusError as error:
         yield _problem(None, block, error)
         return
+    yield from problems
     with host:
         for digest, variant in variants.items():
             try:
@@ -104,7 +126,8 @@ def _variants(block: Block, folder: StudyFolder, loaded: Loaded) -> tuple[dict[s
 
 
 def _variant(trial: Trial, folder: StudyFolder, loaded: Loaded) -> Variant:
-    files = {"safetensors": folder.weights(trial.digest), "onnx": folder.onnx(trial.digest)}
+    digest = trial.digest
+    files = {"safetensors": folder.weights(digest), "onnx": folder.onnx(digest), "prunus": folder.packed(digest)}
     return Variant(
         input_shape=loaded.dataset.input_shape,
         files={kind: path for kind, path in files.items() if path.exists()},

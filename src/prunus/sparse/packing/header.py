@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from prunus.sparse.packing.tensor import DtypeName, PackedTensor, Sizes
 from prunus.sparse.plan import LeftNode
 from prunus.sparse.program import Operation
 from prunus.spec.part import Frozen
 
+
+class _Entry(Frozen):
+    """Bounds of a clip may be infinite."""
+
+    model_config = ConfigDict(allow_inf_nan=True)
+
+
 Place = Annotated[int, Field(ge=0, strict=True)]
 
 
-class ProgramEntry(Frozen):
+class ProgramEntry(_Entry):
     """A program; its constants are places of tensors."""
 
     kind: Literal["program"] = "program"
@@ -24,7 +31,7 @@ class ProgramEntry(Frozen):
     constants: dict[str, Place]
 
 
-class OnnxEntry(Frozen):
+class OnnxEntry(_Entry):
     """A subgraph for ONNX Runtime; its model, bytes, is a tensor too."""
 
     kind: Literal["onnx"] = "onnx"
@@ -35,7 +42,7 @@ class OnnxEntry(Frozen):
     constants: dict[str, Place]
 
 
-class PortEntry(Frozen):
+class PortEntry(_Entry):
     """An input of the network."""
 
     name: str
@@ -43,7 +50,7 @@ class PortEntry(Frozen):
     shape: Sizes
 
 
-class Choices(Frozen):
+class Choices(_Entry):
     """The fastest kernels on one kind of machine with so many threads: for every program, operation -> kernel."""
 
     machine: str
@@ -52,7 +59,7 @@ class Choices(Frozen):
     kernels: tuple[dict[str, str], ...]
 
 
-class PlanEntry(Frozen):
+class PlanEntry(_Entry):
     """One plan; its constants, too, are places of tensors."""
 
     inputs: tuple[PortEntry, ...]
@@ -66,7 +73,7 @@ class PlanEntry(Frozen):
         return next((port.shape[0] for port in self.inputs[:1] if port.shape), None)
 
 
-class Header(Frozen):
+class Header(_Entry):
     """Plans for different batch sizes share their tensors, which follow the header in the order of the list."""
 
     tensors: tuple[PackedTensor, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,22 +57,29 @@ class PackedNetwork:
 def read_packed(path: Path) -> PackedNetwork:
     """The network of a file. Raises `InputError` where it is missing, damaged, cut short, or of a newer version."""
     try:
-        content = memoryview(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read", error.strerror or str(error), "check the path") from None
+    return parse_packed(memoryview(content), path)
+
+
+def parse_packed(content: memoryview, path: Path) -> PackedNetwork:
+    """The network in the bytes of a file; see `read_packed`."""
     if len(content) < START.size or content[: len(MAGIC)] != MAGIC:
         raise InputError(f"{path} is not a packed network", "it begins otherwise", "it is damaged, or another format")
-    _, version, stored, full, crc = START.unpack_from(content)
+    _, version, crc, stored, full = START.unpack_from(content)
     if version != VERSION:
         raise InputError(f"{path} has version {version}", f"this prunus reads version {VERSION}", "update prunus")
     try:
+        if zlib.crc32(content[START.size :]) != crc:
+            raise DamagedError("its checksum does not fit")
         begin = START.size + stored
-        header = _header(content[START.size : begin], full, crc, stored)
+        header = _header(content[START.size : begin], stored, full)
         tensors = PackedTensors(header.tensors, content[begin:])
         if tensors.end != len(content) - begin:
             raise DamagedError(f"{tensors.end} bytes of tensors are expected and {len(content) - begin} are there")
         for place in range(len(header.tensors)):
-            tensors[place]  # every checksum and size, before anything runs
+            tensors[place]  # every size, before anything runs
         for entry in header.plans:
             plan_from(entry, tensors)
         return PackedNetwork(path, header, tensors)
@@ -79,12 +87,12 @@ def read_packed(path: Path) -> PackedNetwork:
         raise InputError(f"{path} is damaged", str(error), "write it again") from None
 
 
-def _header(content: memoryview, size: int, crc: int, stored: int) -> Header:
+def _header(content: memoryview, stored: int, size: int) -> Header:
     if size > LARGEST_HEADER:
         raise DamagedError("its header would be too large")
     if len(content) != stored:
         raise DamagedError("it ends within its header")
-    text = unpack_stream(Stream(length=stored, zstd=stored != size, crc=crc), content, size)
+    text = unpack_stream(Stream(length=stored, zstd=stored != size), content, size)
     try:
         return Header.model_validate(json.loads(bytes(text)))
     except ValidationError as error:

@@ -1,8 +1,7 @@
-"""One run of bytes in a packed file: compressed where that makes it shorter, with a checksum."""
+"""One run of bytes in a packed file: compressed where that makes it shorter."""
 
 from __future__ import annotations
 
-import zlib
 from typing import Annotated
 
 import zstandard
@@ -19,11 +18,10 @@ class DamagedError(Exception):
 
 
 class Stream(Frozen):
-    """How a run of bytes is stored: its length there, whether by zstd, and the CRC-32 of what is stored."""
+    """How a run of bytes is stored: its length there, and whether by zstd."""
 
     length: Count
     zstd: bool
-    crc: Count
 
 
 def pack_stream(content: bytes) -> tuple[Stream, bytes]:
@@ -31,13 +29,11 @@ def pack_stream(content: bytes) -> tuple[Stream, bytes]:
     packed = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True).compress(content)
     shorter = len(packed) < len(content)
     stored = packed if shorter else content
-    return Stream(length=len(stored), zstd=shorter, crc=zlib.crc32(stored)), stored
+    return Stream(length=len(stored), zstd=shorter), stored
 
 
 def unpack_stream(stream: Stream, stored: memoryview, size: int) -> bytes | memoryview:
     """The content, which must have exactly so many bytes. Raises `DamagedError`."""
-    if zlib.crc32(stored) != stream.crc:
-        raise DamagedError("a checksum does not fit")
     if not stream.zstd:
         if len(stored) != size:
             raise DamagedError(f"{len(stored)} bytes stand where {size} should")

@@ -22,7 +22,7 @@ from prunus.store.files import write_atomically
 MAGIC = b"prunus\x00\x1a"
 VERSION = 1
 START = struct.Struct("<8sIIII")
-"""magic, version, bytes of the header in the file and in full, CRC-32 of it as it is stored"""
+"""magic, version, CRC-32 of everything that follows, bytes of the header in the file and in full"""
 
 
 def write_packed(path: Path, plans: Sequence[Plan], choices: Sequence[Choices] = ()) -> int:
@@ -35,8 +35,8 @@ def write_packed(path: Path, plans: Sequence[Plan], choices: Sequence[Choices] =
     header = Header(plans=entries, tensors=tuple(tensors.entries), choices=tuple(choices))
     text = json.dumps(header.model_dump(mode="python"), separators=(",", ":")).encode()
     _, stored = pack_stream(text)
-    start = START.pack(MAGIC, VERSION, len(stored), len(text), zlib.crc32(stored))
-    content = b"".join((start, stored, *tensors.contents))
+    rest = b"".join((stored, *tensors.contents))
+    content = START.pack(MAGIC, VERSION, zlib.crc32(rest), len(stored), len(text)) + rest
     write_atomically(path, content)
     return len(content)
 

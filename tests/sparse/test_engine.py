@@ -1,0 +1,142 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from onnx.helper import make_node as node
+
+import prunus
+from prunus.errors import InputError, MissingError
+from prunus.sparse import native
+from prunus.sparse.engine import Engine
+from prunus.sparse.saving import load
+from sparse.executors import EXECUTORS, reference
+from sparse.onnx_models import model, save
+from sparse.packed import small_plan
+
+
+def images(batch=2, seed=0):
+    return np.random.default_rng(seed).standard_normal((batch, 3, 6, 6)).astype(np.float32)
+
+
+@pytest.fixture(params=EXECUTORS)
+def engine(request):
+    return Engine(small_plan(), 2, prepare=request.param)
+
+
+def test_arrays_give_arrays_and_tensors_give_tensors(engine):
+    found = engine.run(images())
+    assert isinstance(found, np.ndarray)
+    assert found.shape == (2, 5)
+    from_tensor = engine.run(torch.from_numpy(images()).requires_grad_())
+    assert isinstance(from_tensor, torch.Tensor)
+    assert np.array_equal(from_tensor.numpy(), found)
+    assert np.array_equal(engine.run(images()[..., ::-1].copy()[..., ::-1]), found)
+
+
+def test_inputs_stay_and_results_are_new(engine):
+    inputs = images()
+    first = engine.run(inputs)
+    kept = first.copy()
+    engine.run(images(seed=1))
+    assert np.array_equal(inputs, images())
+    assert np.array_equal(first, kept)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ([images(3)], r"input 'x' is float32 \(3, 3, 6, 6\).*compile another engine for batches of 3"),
+        ([images()[:, :, :5]], r"made for \(2, 3, 6, 6\).*give it in that shape"),
+        ([images().astype(np.float64)], "is float64.*takes float32.*convert"),
+        ([torch.zeros(2, 3, 6, 6, dtype=torch.int64)], "is int64"),
+        ([images().tolist()], "is a list"),
+        ([], "was given 0 inputs.*takes 1: x"),
+        ([images(), images()], "was given 2 inputs"),
+    ],
+)
+def test_other_inputs_are_one_clear_error(engine, inputs, message):
+    with pytest.raises(InputError, match=f"(?i){message}"):
+        engine.run(*inputs)
+
+
+def test_it_explains_every_operation(engine):
+    explained = engine.explain(runs=2)
+    names = [layer.name for layer in explained.layers]
+    assert names == [operation.output for operation in engine.plan.parts[0].operations]
+    table = str(explained)
+    assert all(name in table for name in names)
+    assert "0 crossings" in table
+    weighted = [layer for layer in explained.layers if layer.sparsity is not None]
+    assert weighted
+    assert all(0 <= layer.sparsity < 1 and layer.gflops > 0 for layer in weighted)
+
+
+def test_explained_numbers_are_those_of_their_definition():
+    first = Engine(small_plan(), 1, prepare=reference).explain().layers[0]
+    assert (first.kind, first.ms) == ("convolution", 0.5)
+    assert first.sparsity == 0.75
+    assert first.gflops == 2 * 100 / 0.5e-3 / 1e9
+
+
+def test_no_threads_is_an_error():
+    with pytest.raises(InputError, match="with 0 threads"):
+        Engine(small_plan(), 0, prepare=reference)
+
+
+def test_what_was_handed_over_is_checked(tmp_path):
+    """An operator whose declared shape is not the one that it gives must not reach native code."""
+    nodes = [
+        node("Compress", ["x", "keep"], ["a"], axis=1),
+        node("Reshape", ["a", "shape"], ["b"]),
+        node("MatMul", ["b", "w"], ["y"]),
+    ]
+    constants = {"shape": np.array([0, 4], np.int64), "w": np.ones((4, 2), np.float32)}
+    proto = model(nodes, {"x": (2, 4), "keep": (4,)}, ["y"], constants, dtypes={"keep": "bool"})
+    plan = prunus.sparse.compiling.plan_of(save(proto, tmp_path / "a.onnx"))
+    engine = Engine(plan, 1, prepare=reference)
+    everything = np.ones(4, bool)
+    assert engine.run(np.ones((2, 4), np.float32), everything).tolist() == [[4, 4], [4, 4]]
+    with pytest.raises(prunus.PrunusError):
+        engine.run(np.ones((2, 4), np.float32), everything[::-1] & [True, True, False, True])
+
+
+def test_without_the_native_module_it_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(native, "find_spec", lambda name: None)
+    with pytest.raises(MissingError, match=r"sparse runtime cannot be used here.*native module.*compiler"):
+        Engine(small_plan(), 1)
+
+
+@pytest.mark.skipif(native.missing() is not None, reason="no native module")
+def test_saved_and_loaded_it_computes_the_same_bits(tmp_path):
+    engine = Engine(small_plan(), 2)
+    expected = engine.run(images())
+    engine.save(tmp_path / "model.prunus")
+    again = load(tmp_path / "model.prunus", threads=2)
+    assert again.choices == engine.choices
+    assert np.array_equal(again.run(images()), expected)
+    assert np.array_equal(load(tmp_path / "model.prunus", threads=1).run(images()).shape, expected.shape)
+
+
+@pytest.mark.skipif(native.missing() is not None, reason="no native module")
+def test_a_module_is_compiled_as_it_is_and_left_so():
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.SiLU())
+    network(torch.randn(4, 3, 6, 6))
+    engine = prunus.sparse.compile(network, torch.zeros(2, 3, 6, 6))
+    assert network.training
+    with torch.no_grad():
+        expected = network.eval()(torch.from_numpy(images())).numpy()
+    found = engine.run(images())
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+    assert len(engine.plan.parts[0].operations) == 1
+
+
+def test_importing_prunus_and_its_sparse_room_imports_neither_torch_nor_onnx():
+    code = (
+        "import sys, prunus; assert 'prunus.sparse' not in sys.modules; prunus.sparse.load;"
+        "print([name for name in ('torch', 'onnx', 'onnxruntime', 'prunus._native') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
