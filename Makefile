@@ -9,11 +9,7 @@ BIN := $(VENV)/bin
 STUDY ?= digits
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help study test check lint types contracts clusters format lock clean
-=======
-.PHONY: help study test check lint types contracts format native lock clean
->>>>>>> 096d2cf (Run programs on a native engine, whose kernels skip the weights that are zero)
+.PHONY: help study test check lint types contracts clusters format native lock clean
 
 help:
 	@sed -n '1,4s/^# //p' $(MAKEFILE_LIST)
@@ -56,21 +52,19 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
 	@touch $@
 
-<<<<<<< HEAD
 # What the tests of Ray and Slurm need besides Debian's slurm-wlm; without it they are skipped.
 clusters: $(VENV)/installed-clusters
 
 $(VENV)/installed-clusters: $(VENV)/installed-dev requirements-clusters.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-clusters.lock
 	@touch $@
-=======
+
 # In place beside the sources, where it takes precedence over the installed one.
 native:
 	@$(BIN)/python -c 'import nanobind' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check nanobind
 	@cmake -S native -B build/native -DPython_EXECUTABLE=$(abspath $(BIN)/python) >/dev/null
 	@cmake --build build/native --parallel 2
 	@cmake --install build/native --prefix src >/dev/null
->>>>>>> 096d2cf (Run programs on a native engine, whose kernels skip the weights that are zero)
 
 # The pins are those of an environment in which everything passed; what torch itself pins is left to torch.
 lock: $(VENV)/installed-dev $(VENV)/installed-clusters
