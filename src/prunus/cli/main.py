@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -72,9 +73,13 @@ def main() -> NoReturn:
             raise
         _say(str(error))
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+    except SystemExit as end:
+        if end.code == 1 and _reader_gone():  # typer's answer to it
+            sys.exit(0)
+        raise
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(0)
     except KeyboardInterrupt:
         _say("Stopped.")
         sys.exit(130)
@@ -87,6 +92,13 @@ def main() -> NoReturn:
         _say(f"Unexpected {type(error).__name__}: {error}. This is a fault of prunus. --debug shows where it is.")
         sys.exit(1)
     sys.exit(0)
+
+
+def _reader_gone() -> bool:
+    """Whether the reader of our output, such as `head`, has enough and has closed the pipe."""
+    poll = select.poll()
+    poll.register(1, select.POLLOUT)
+    return any(state & select.POLLERR for _, state in poll.poll(0))
 
 
 def _say(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,6 +63,10 @@ def run(
         outcome = run_study(spec, folder, options, observe)
     if outcome.trials:
         typer.echo(build_report(folder))
+    if outcome.signal == signal.SIGUSR2:
+        from prunus.sweep.requeue import requeue
+
+        typer.echo(requeue(), err=True)
     if outcome.signal is not None:
         typer.echo("Stopped. The same command continues.", err=True)
         raise typer.Exit(128 + outcome.signal)

@@ -15,6 +15,7 @@ from prunus.errors import StoreError
 from prunus.measure.machine import describe_machine, package_versions
 from prunus.spec import Study
 from prunus.store import SessionRow
+from prunus.sweep.user_files import user_files
 
 
 def new_session(number: int, study: Study, data_digest: str, command: str) -> SessionRow:
@@ -72,21 +73,13 @@ def now() -> str:
 
 
 def code_digest(study: Study) -> str:
-    """Digest of prunus' own source and of the user's Python files that the study names."""
+    """Digest of prunus' own source and of the user's Python files that the study runs."""
     digest = hashlib.sha256()
     root = Path(__file__).parents[1]
     for path in [*sorted(root.rglob("*.py")), *user_files(study)]:
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def user_files(study: Study) -> Iterator[Path]:
-    """The Python files of the user's that a study runs."""
-    for part in (study.model, study.data):
-        path, _, _ = part.name.rpartition(":")
-        if path.endswith(".py"):
-            yield Path(path)
 
 
 def refuse_changes(before: SessionRow, now: SessionRow) -> None:

@@ -6,11 +6,11 @@ import signal
 from types import FrameType, TracebackType
 from typing import Any
 
-WATCHED = (signal.SIGINT, signal.SIGTERM)
+WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 
 
 class StopSignals:
-    """While entered, Ctrl-C and SIGTERM are noted instead of acted on.
+    """While entered, Ctrl-C, SIGTERM and SIGUSR2 (Slurm's warning before a preemption) are noted instead of acted on.
 
     number: the first signal that came, None until then: end after the running epochs. at_once: a second one came.
     """
