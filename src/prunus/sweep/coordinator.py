@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from prunus.errors import DiskFullError, StoreError
@@ -29,7 +29,7 @@ from prunus.sweep.events import (
 from prunus.sweep.executors import Executor
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.leases import Lease, Leases
-from prunus.sweep.ledger import Ledger
+from prunus.sweep.ledger import WRITE_ENDS_EVERY_SECONDS, Ledger
 from prunus.sweep.provenance import Conditions, new_session, now, refuse_changes
 from prunus.sweep.signals import StopSignals
 
@@ -65,6 +65,7 @@ class Coordinator:
         self.folder, self.store, self.executor, self.observe, self.stop = folder, store, executor, observe, stop
         self.ledger = Ledger(folder, store)
         self.running: dict[str, Lease] = {}
+        self.untold: list[Event] = []
         self.leases = Leases(0.0, 0.0)
         self.attempts = 1
 
@@ -119,11 +120,20 @@ class Coordinator:
             for event in events:
                 self._handle(event, waiting)
             self._fill(waiting)  # before the rows are written, so that no worker waits for the disk
-            if any(isinstance(event, TrialEnded | TrialLost) for event in events) or self.ledger.overdue():
-                self.ledger.write()
-            for event in events:
-                self.observe(event)
-        self.ledger.write()
+            self._acknowledge(events)
+        self._acknowledge((), at_once=True)
+
+    def _acknowledge(self, events: Sequence[Event], *, at_once: bool = False) -> None:
+        """Write, and only then tell that trials have ended; those that end close together are written together."""
+        self.untold += events
+        ended = any(isinstance(event, TrialEnded | TrialLost) for event in self.untold)
+        if at_once or self.ledger.is_due(ended=ended):
+            self.ledger.write()
+        elif ended:
+            return
+        for event in self.untold:
+            self.observe(event)
+        self.untold.clear()
 
     def _fill(self, waiting: deque[str]) -> None:
         """Lend out trials until every worker has one."""
@@ -138,7 +148,8 @@ class Coordinator:
 
     def _listen(self) -> list[Event]:
         """What was said under leases in force, and which of them have run out."""
-        heard = [one for one in self.executor.events(LISTEN_SECONDS) if self._counts(one)]
+        patience = WRITE_ENDS_EVERY_SECONDS if self.untold else LISTEN_SECONDS
+        heard = [one for one in self.executor.events(patience) if self._counts(one)]
         events: list[Event] = [event for event, _ in heard if not isinstance(event, Alive | TrialRequeued)]
         for lease, limit in self.leases.overdue():
             if not any(token == lease.token for _, token in heard):

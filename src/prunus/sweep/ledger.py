@@ -13,8 +13,11 @@ from prunus.store import EpochRow, Store, TrialRow, read_result
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.leases import token_of
 
-WRITE_AT_LEAST_EVERY_SECONDS = 2.0
-"""How often what is known of running trials reaches the store; the end of a trial does at once."""
+WRITE_EVERY_SECONDS = 2.0
+"""How often what is known of running trials reaches the store."""
+
+WRITE_ENDS_EVERY_SECONDS = 0.05
+"""How soon the end of a trial does; its result file is safe on the disk before that."""
 
 
 class Ledger:
@@ -76,9 +79,10 @@ class Ledger:
         self.trials[row.trial] = row
         self.unwritten.append(row)
 
-    def overdue(self) -> bool:
-        """Whether what is known should reach the store although no trial has ended."""
-        return bool(self.unwritten) and time.monotonic() - self.written_at > WRITE_AT_LEAST_EVERY_SECONDS
+    def is_due(self, *, ended: bool) -> bool:
+        """Whether what is known should reach the store; `ended`: that a trial has ended is part of it."""
+        limit = WRITE_ENDS_EVERY_SECONDS if ended else WRITE_EVERY_SECONDS
+        return bool(self.unwritten) and time.monotonic() - self.written_at > limit
 
     def write(self, rows: Iterable[Any] = ()) -> None:
         """Make all that is known durable, in one transaction."""
