@@ -39,6 +39,7 @@ void check_inside(const Engine& engine, std::ptrdiff_t offset, std::ptrdiff_t si
 void check_inside(const Engine& engine, const View& view) {
     require(view.images > 0 && view.channels > 0 && view.height > 0 && view.width > 0 && view.lanes > 0, "a view must not be empty");
     require(view.row >= static_cast<std::ptrdiff_t>(view.width) * view.lanes && view.plane >= view.row * (view.height - 1), "rows of a view overlap");
+    require(view.doubt < engine.size(), "a tensor lies outside of the engine's memory");
     check_inside(engine, view.offset, (view.images - 1) * view.image + view.channels * view.plane);
 }
 
@@ -135,8 +136,8 @@ NB_MODULE(_native, m) {
     m.def("isas_of_this_machine", isas_of_this_machine, "Those of them that this machine has; the best one last.");
 
     nb::class_<View>(m, "View", "Where a tensor lies in the engine's memory; offset and strides count floats.")
-        .def(nb::init<std::ptrdiff_t, int, int, int, int, int, std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t>(), "offset"_a, "images"_a,
-             "channels"_a, "height"_a, "width"_a, "lanes"_a, "image"_a, "plane"_a, "row"_a);
+        .def(nb::init<std::ptrdiff_t, int, int, int, int, int, std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t>(), "offset"_a, "images"_a,
+             "channels"_a, "height"_a, "width"_a, "lanes"_a, "image"_a, "plane"_a, "row"_a, "doubt"_a = -1);
     nb::class_<Strided>(m, "Strided", "A strided array; base 0 is the engine's memory, then come inputs, then outputs.")
         .def(nb::init<int, std::ptrdiff_t, std::vector<std::ptrdiff_t>>(), "base"_a, "offset"_a, "strides"_a);
     nb::class_<Step>(m, "Step", "One operation, ready to run.")

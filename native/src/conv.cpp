@@ -20,7 +20,7 @@ constexpr std::ptrdiff_t partial_bytes = 100 * 1024;
 
 Conv::Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& out, const View* residual,
            const float* weights, const float* bias, const Activation& activation, const ConvChoice& choice, int threads)
-    : isa_(isa), in_(in), out_(out), choice_(choice), activation_(activation), has_residual_(residual != nullptr), threads_(threads) {
+    : isa_(isa), in_(in), out_(out), choice_(choice), activation_(activation), shape_(shape), has_residual_(residual != nullptr), threads_(threads) {
     const bool flat = in.lanes == 1;
     check(shape, flat);
     constexpr float infinity = std::numeric_limits<float>::infinity();
@@ -100,7 +100,10 @@ void Conv::lay_out_weights(const ConvShape& shape, const float* weights) {
             starts_.push_back(static_cast<std::int32_t>(offsets_.size()));
             const int rows = std::min(K, out_.channels - group * K), base = group * K / out_channels * in_channels;
             for (std::ptrdiff_t column = begin * taps; column < end * taps; ++column) {
-                if (is_zero(group, column)) continue;
+                if (is_zero(group, column)) {
+                    skips_ = true;
+                    continue;
+                }
                 const int tap = static_cast<int>(column % taps);
                 const int y = tap / shape.kernel_width * shape.dilation_y - shape.pad_y;
                 const int x = tap % shape.kernel_width * shape.dilation_x - shape.pad_x;
@@ -143,9 +146,52 @@ void Conv::mask_margins(int lanes_of_row) {
 void Conv::run(Bases bases, Threads& threads) const {
     const int tiles = divide_up(rows_, choice_.rows) * divide_up(columns_, choice_.columns);
     const int parts = static_cast<int>(parts_.size()) - 1;
+    const bool doubt = skips_ && in_doubt(bases, threads);
+    if (out_.doubt >= 0) bases[0][out_.doubt] = 0;
     threads.run(runs_ * parts, [&](int item) {
         const int run = item % runs_;
         run_part(bases[0], piece_begin(tiles, runs_, run), piece_begin(tiles, runs_, run + 1), item / runs_);
+    });
+    if (doubt) multiply_zeros(bases, threads);
+}
+
+// Whether the input holds infinity or NaN.
+bool Conv::in_doubt(Bases bases, Threads& threads) const {
+    if (in_.doubt >= 0) return bases[0][in_.doubt] != 0;
+    const int planes = in_.images * in_.channels, items = std::min(planes, 4 * threads.count());
+    std::vector<float> found(static_cast<std::size_t>(items), 0.0f);
+    threads.run(items, [&](int item) {
+        for (int plane = planes * item / items; plane < planes * (item + 1) / items; ++plane) {
+            const float* at = bases[0] + in_.offset + plane / in_.channels * in_.image + plane % in_.channels * in_.plane;
+            const std::ptrdiff_t size = (in_.height - 1) * in_.row + static_cast<std::ptrdiff_t>(in_.width) * in_.lanes;
+            found[item] += isa_.zero_times(at, size);
+        }
+    });
+    return std::any_of(found.begin(), found.end(), [](float sum) { return sum != 0; });
+}
+
+// Adds to each output the sum of 0 times all of its inputs: NaN where a dense layer has it from its zeros. Slow and rare.
+void Conv::multiply_zeros(Bases bases, Threads& threads) const {
+    const int in_channels = in_.channels / shape_.groups, out_channels = out_.channels / shape_.groups;
+    const int width = out_.width * out_.lanes;
+    if (out_.doubt >= 0) bases[0][out_.doubt] = std::numeric_limits<float>::quiet_NaN();
+    threads.run(out_.images * shape_.groups, [&](int item) {
+        const int image = item / shape_.groups, group = item % shape_.groups;
+        std::vector<float> sums(static_cast<std::size_t>(width));
+        for (int y = 0; y < out_.height; ++y) {
+            std::fill(sums.begin(), sums.end(), 0.0f);
+            for (int c = 0; c < in_channels; ++c)
+                for (int tap = 0; tap < shape_.kernel_height * shape_.kernel_width; ++tap) {
+                    const int ty = y * shape_.stride_y + tap / shape_.kernel_width * shape_.dilation_y - shape_.pad_y;
+                    const int tx = tap % shape_.kernel_width * shape_.dilation_x - shape_.pad_x;
+                    const float* in = bases[0] + in_.offset + image * in_.image + (group * in_channels + c) * in_.plane + ty * in_.row + tx * in_.lanes;
+                    for (int i = 0; i < width; ++i) sums[i] += 0.0f * in[i / in_.lanes * shape_.stride_x * in_.lanes + i % in_.lanes];
+                }
+            for (int k = group * out_channels; k < (group + 1) * out_channels; ++k) {
+                float* out = bases[0] + out_.offset + image * out_.image + k * out_.plane + y * out_.row;
+                for (int i = 0; i < width; ++i) out[i] += sums[i];
+            }
+        }
     });
 }
 
@@ -153,6 +199,8 @@ void Conv::run_part(float* memory, int first_tile, int last_tile, int part) cons
     const int K = choice_.group, tile_rows = divide_up(rows_, choice_.rows), tile_columns = divide_up(columns_, choice_.columns);
     const int first_group = parts_[part], last_group = parts_[part + 1], first_channel = first_group * K;
     Tile tile{};
+    float unread = 0;
+    tile.doubt = out_.doubt >= 0 ? memory + out_.doubt : &unread;
     tile.out_plane = out_.plane * 4;
     tile.residual = residual_ * 4;
     tile.offsets = offsets_.data();

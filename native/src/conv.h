@@ -40,6 +40,8 @@ class Conv : public Step {
     void lay_out_weights(const ConvShape& shape, const float* weights);
     void mask_margins(int columns_of_image);
     void share(const std::vector<std::int64_t>& work);
+    bool in_doubt(Bases bases, Threads& threads) const;
+    void multiply_zeros(Bases bases, Threads& threads) const;
     void run_part(float* memory, int first_tile, int last_tile, int part) const;
     void activate(const Tile& tile, int row, int count) const;
 
@@ -48,7 +50,9 @@ class Conv : public Step {
     ConvChoice choice_;
     Activation activation_;
     float low_, high_;  // what the tile kernel itself can do of the activation
+    ConvShape shape_;
     bool has_residual_;
+    bool skips_ = false;  // some zeros are not multiplied
     int threads_;
     std::ptrdiff_t residual_ = 0;     // floats from an output cell to the residual's
     int stride_, image_rows_, rows_, columns_;  // of cells; rows_ of all images

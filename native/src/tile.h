@@ -23,6 +23,7 @@ struct Tile {
     const std::int32_t* order;      // which channel of the range each group begins with
     const float* bias;              // one per channel of the range
     const std::int32_t* mask;       // all ones where a lane of a row is stored, zeros where 0 is; none: all are
+    float* doubt;                   // gets a NaN where a finished value is not finite
     int groups;
     int channels;  // of the range; the last group may be short of K
     float low, high;

@@ -27,6 +27,14 @@ inline __attribute__((always_inline)) void take_entry(Vector (&sums)[K][R * C], 
     }
 }
 
+// Of several threads any may write the mark, all the same one.
+inline void mark_doubt(const Tile& tile, Vector doubt) {
+    for (int lane = 1; lane < width; ++lane) doubt[0] += doubt[lane];
+    if (doubt[0] == doubt[0]) return;
+    const float mark = __builtin_nanf("");
+    __atomic_store(tile.doubt, &mark, __ATOMIC_RELAXED);
+}
+
 // Writes the sums of one output channel.
 template <int R, int C, int Stride>
 inline __attribute__((always_inline)) void add_products(Vector (&sums)[R * C], const char* const (&in)[R], std::ptrdiff_t offset,
@@ -49,7 +57,7 @@ inline __attribute__((always_inline)) void take_pair(Vector (&first)[R * C], Vec
 
 template <int R, int C>
 inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, Vector (&sums)[R * C],
-                                                  const std::ptrdiff_t (&to_row)[R]) {
+                                                  const std::ptrdiff_t (&to_row)[R], Vector& doubt) {
     if (tile.last) {
         const Vector low = broadcast(tile.low), high = broadcast(tile.high);
         if (tile.has_residual) {
@@ -64,6 +72,8 @@ inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, V
 #pragma GCC unroll 16
             for (int p = 0; p < R * C; ++p) sums[p] = bits(bits(sums[p]) & bits(load(mask + p % C * vector_bytes)));
         }
+#pragma GCC unroll 16
+        for (int p = 0; p < R * C; ++p) doubt += sums[p] * 0.0f;
     }
 #pragma GCC unroll 16
     for (int p = 0; p < R * C; ++p) store(out + to_row[p / C] + p % C * vector_bytes, sums[p]);
@@ -78,6 +88,7 @@ void tile_kernel(const Tile& tile) {
     for (int r = 0; r < R; ++r) in[r] = tile.in[r], to_row[r] = tile.out[r] - tile.out[0];
     const std::uint32_t* offsets = tile.offsets + tile.starts[0];
     const float* values = tile.values + static_cast<std::ptrdiff_t>(tile.starts[0]) * K;
+    Vector doubt{};
     for (int group = 0; group < tile.groups; ++group) {
         const int channel = tile.order[group];
         char* const out = tile.out[0] + channel * tile.out_plane;
@@ -132,8 +143,9 @@ void tile_kernel(const Tile& tile) {
 
 #pragma GCC unroll 16
         for (int k = 0; k < K; ++k)
-            if (k < rows) finish<R, C>(tile, out + k * tile.out_plane, sums[0][k], to_row);
+            if (k < rows) finish<R, C>(tile, out + k * tile.out_plane, sums[0][k], to_row, doubt);
     }
+    mark_doubt(tile, doubt);
 }
 
 }  // namespace prunus::PRUNUS_ISA

@@ -13,6 +13,8 @@ struct View {
     std::ptrdiff_t offset;  // from the beginning of the memory to pixel (0, 0) of the first channel
     int images, channels, height, width, lanes;
     std::ptrdiff_t image, plane, row;
+    // Where the step that writes the tensor leaves 0 if all of it is finite, else NaN; -1: it does not.
+    std::ptrdiff_t doubt;
 
     bool same_layout(const View& other) const {
         return images == other.images && height == other.height && width == other.width && lanes == other.lanes &&

@@ -22,6 +22,7 @@ class View:
         image: int,
         plane: int,
         row: int,
+        doubt: int = -1,
     ) -> None: ...
 
 class Strided:

@@ -34,6 +34,7 @@ class OnnxRuntime(Runtime):
         options.log_severity_level = 3
         # Threads of other sessions must not burn the cores while this one is timed.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0" if threads == 1 else "1")
+        options.add_session_config_entry("session.force_spinning_stop", "1")  # at the end of each run
         path = variant.file(self.file_format)
         try:
             session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

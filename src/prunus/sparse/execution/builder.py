@@ -50,6 +50,7 @@ class Builder:
     values: dict[str, Array] = field(default_factory=dict)  # of constants that no file has
     steps: list[StepPlan] = field(default_factory=list)
     operation: str = ""
+    doubts: int = 0  # floats at the beginning of the memory in which steps note whether what they wrote is finite
     _moved: dict[tuple[int, Layout], Tensor] = field(default_factory=dict)
 
     def image_layout(self, shape: Shape) -> Layout:
@@ -59,6 +60,11 @@ class Builder:
     def columns_layout(self, shape: Shape) -> Layout:
         """How rows lie for a linear layer over many of them."""
         return columns(shape, self.width)
+
+    def new_doubt(self) -> int:
+        """A place for a convolution to note whether all that it wrote is finite."""
+        self.doubts += 1
+        return self.doubts - 1
 
     def constant(self, name: str | None, default: Array) -> Array:
         """A constant's values, or the default where none is named."""

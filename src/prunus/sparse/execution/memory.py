@@ -15,7 +15,8 @@ class Tensor:
     """A piece of memory that steps write and read; two tensors may share it (`of`).
 
     base: 0 is the engine's memory; after it come the network's inputs, then its outputs, which the caller owns.
-    offset: of its beginning, in floats.
+    offset: of its beginning, in floats. doubt: where its writer notes whether all of it is finite; -1 where it does
+    not.
     """
 
     layout: Layout
@@ -23,6 +24,7 @@ class Tensor:
     of: Tensor | None = None
     base: int = 0
     offset: int = 0
+    doubt: int = -1
     last_use: int = field(default=-1, repr=False)
 
     @property

@@ -103,7 +103,7 @@ def _lower(program: Program, shapes: dict[str, tuple[int, ...]], width: int) -> 
 
 def _place(builder: Builder) -> int:
     """Give every tensor its place; returns the floats that the engine needs."""
-    end = 0
+    end = builder.doubts
     for tensor in builder.constants.values():
         tensor.offset = end
         end += math.prod(tensor.layout.shape)

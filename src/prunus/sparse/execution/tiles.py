@@ -11,7 +11,7 @@ from prunus.errors import InputError
 from prunus.sparse.execution.layout import Layout
 
 MOST_CELLS = 14
-DENSE = ((4, 1, 3), (4, 3, 1), (6, 1, 2), (6, 2, 1))
+DENSE = ((4, 1, 3), (4, 3, 1), (6, 1, 2), (6, 2, 1), (6, 1, 1))
 """Output channels at once, and rows and columns of the tile, of the dense kernels."""
 
 MOST_DENSE = 0.97
@@ -46,12 +46,17 @@ def candidates(out: Layout, weight: tuple[int, ...], groups: int, density: float
     dense = [
         f"dense{group} {rows}x{cells} {block}"
         for group, rows, cells in DENSE
-        if rows <= images * height and cells <= columns and (groups == 1 or weight[0] // groups % group == 0)
+        if fits(rows, cells, images * height, columns) and (groups == 1 or weight[0] // groups % group == 0)
         for block in blocks
     ]
     if groups > 1 and weight[1] == 1:
         return tuple(names)
     return tuple(dense if dense and density >= MOST_DENSE else [*names, *dense])
+
+
+def fits(rows: int, cells: int, most_rows: int, most_cells: int) -> bool:
+    """Whether a dense tile suits an output of so many rows of cells; a single cell only where there is no more."""
+    return rows <= most_rows and cells <= most_cells and (rows * cells > 1 or most_rows * most_cells == 1)
 
 
 def blocks_for(weight: tuple[int, ...], groups: int) -> tuple[int, ...]:

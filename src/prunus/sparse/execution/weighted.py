@@ -181,6 +181,7 @@ def add_convolution(
 ) -> None:
     """The step itself. places: output pixels of the whole batch."""
     weight = np.ascontiguousarray(weight)
+    out.doubt = builder.new_doubt()
     nonzero = int(np.count_nonzero(weight))
 
     def make(engine: _native.Engine, choice: Choice) -> _native.Step:
@@ -215,7 +216,7 @@ def view(tensor: Tensor) -> _native.View:
 
     assert tensor.layout.image is not None
     images, channels, height, width, image_stride, plane, row = tensor.layout.image
-    return _native.View(tensor.start, images, channels, height, width, tensor.layout.lanes, image_stride, plane, row)
+    return _native.View(tensor.start, images, channels, height, width, tensor.layout.lanes, image_stride, plane, row, tensor.doubt)
 
 
 def native_activation(activation: Activation | None) -> tuple[str, float, float] | None:
