@@ -216,7 +216,9 @@ def view(tensor: Tensor) -> _native.View:
 
     assert tensor.layout.image is not None
     images, channels, height, width, image_stride, plane, row = tensor.layout.image
-    return _native.View(tensor.start, images, channels, height, width, tensor.layout.lanes, image_stride, plane, row, tensor.doubt)
+    return _native.View(
+        tensor.start, images, channels, height, width, tensor.layout.lanes, image_stride, plane, row, tensor.doubt
+    )
 
 
 def native_activation(activation: Activation | None) -> tuple[str, float, float] | None:
