@@ -22,11 +22,12 @@ class Vgg(ModelSource):
     """A VGG (Simonyan and Zisserman, 2015) of your own plan.
 
     plan: output channels of each convolution, in order, and "M" for a max-pooling; linear: widths between the
-    convolutions and the output.
+    convolutions and the output; batch_norm: a batch normalisation behind each convolution, in place of its bias.
     """
 
     plan: Plan = (32, "M", 64, "M")
     linear: tuple[Width, ...] = (128,)
+    batch_norm: bool = False
 
     @property
     def default_input_shape(self) -> tuple[int, ...]:
@@ -40,7 +41,7 @@ class Vgg(ModelSource):
 
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """Build the network for these images."""
-        return vgg("vgg", self.plan, self.linear, input_shape, classes)
+        return vgg("vgg", self.plan, self.linear, input_shape, classes, self.batch_norm)
 
 
 class Vgg11(ModelSource):
@@ -110,7 +111,14 @@ class VggFashion(ModelSource):
         return vgg("vgg-fashion", (w, "M", 2 * w, "M", 4 * w, "M"), (8 * w,), input_shape, classes)
 
 
-def vgg(name: str, plan: Plan, linear: tuple[int, ...], input_shape: tuple[int, ...], classes: int) -> nn.Module:
+def vgg(
+    name: str,
+    plan: Plan,
+    linear: tuple[int, ...],
+    input_shape: tuple[int, ...],
+    classes: int,
+    batch_norm: bool = False,
+) -> nn.Module:
     """Lay the plan out for images of that shape, with the weights that torch's layers start from."""
     from torch import nn
 
@@ -127,7 +135,8 @@ def vgg(name: str, plan: Plan, linear: tuple[int, ...], input_shape: tuple[int, 
         if step == "M":
             features.append(nn.MaxPool2d(2))
         else:
-            features.extend((nn.Conv2d(channels, step, 3, padding=1), nn.ReLU()))
+            features.append(nn.Conv2d(channels, step, 3, padding=1, bias=not batch_norm))
+            features.extend((nn.BatchNorm2d(step), nn.ReLU()) if batch_norm else (nn.ReLU(),))
             channels = step
     widths = (channels * (height // shrink) * (width // shrink), *linear)
     classifier = nn.Sequential()
