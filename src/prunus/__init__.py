@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         load_study,
     )
     from prunus.store import StudyRows, read_study
+    from prunus.surgeon import LayerError, Reconstructed, reconstruct
     from prunus.surgery import Plan, Pruned, ShrinkReport, load, recalibrate, save
     from prunus.sweep.run import Options, Outcome, run_study
     from prunus.train import Pruner
@@ -41,6 +42,7 @@ __all__ = [
     "Dataset",
     "InputError",
     "LayerCost",
+    "LayerError",
     "Measurement",
     "MemoryHost",
     "MissingError",
@@ -53,6 +55,7 @@ __all__ = [
     "Pruner",
     "PrunusError",
     "Recipe",
+    "Reconstructed",
     "Sample",
     "ShrinkReport",
     "Split",
@@ -77,6 +80,7 @@ __all__ = [
     "read_network",
     "read_study",
     "recalibrate",
+    "reconstruct",
     "run_study",
     "save",
     "write_onnx",
@@ -94,6 +98,7 @@ _CONTENTS = {
     "prunus.models": ("build_model",),
     "prunus.train": ("Pruner",),
     "prunus.channels": ("prune_channels",),
+    "prunus.surgeon": ("reconstruct", "Reconstructed", "LayerError"),
     "prunus.surgery": ("Pruned", "Plan", "ShrinkReport", "recalibrate", "save", "load"),
     "prunus.graph": ("channel_groups", "ChannelGroup"),
     "prunus.cost": ("count_cost", "NetworkCost", "LayerCost"),

@@ -1,0 +1,144 @@
+import pytest
+import torch
+from torch import nn
+
+import prunus
+from prunus.errors import InputError
+from prunus.spec import Part
+from prunus.surgeon.hessians import as_columns, hessians
+from prunus.surgeon.least_change import DAMPING, change, damped, reconstructed, solved
+
+
+def lowest(saliency, count):
+    gone = torch.zeros(saliency.numel(), dtype=torch.bool)
+    gone[saliency.flatten().argsort(stable=True)[:count]] = True
+    return gone.reshape(saliency.shape)
+
+
+@pytest.fixture
+def layer():
+    torch.manual_seed(0)
+    inputs = torch.randn(40, 6, dtype=torch.float64) @ torch.randn(6, 6, dtype=torch.float64)
+    return torch.randn(1, 3, 6, dtype=torch.float64), (inputs.T @ inputs / 40)[None]
+
+
+def test_one_removed_weight_is_the_closed_form(layer):
+    weight, hessian = layer
+    inverse = torch.linalg.inv(damped(hessian))[0]
+    saliency = weight[0].square() / (2 * inverse.diagonal())
+    row, column = divmod(int(saliency.argmin()), 6)
+    expected = weight[0].clone()
+    expected[row] -= weight[0, row, column] / inverse[column, column] * inverse[:, column]
+    expected[row, column] = 0
+    found = reconstructed(weight, hessian, 1, lowest, steps=1)[0]
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-9)
+    assert found[row, column] == 0
+
+
+def test_the_rest_is_the_least_squares_solution(layer):
+    weight, hessian = layer
+    safe = damped(hessian)
+    gone = lowest(weight.abs(), 8)
+    found = solved(weight, safe, gone, weight.masked_fill(gone, 0), iterations=30)[0]
+    for row in range(3):
+        stay = ~gone[0, row]
+        expected = torch.linalg.solve(safe[0][stay][:, stay], (safe[0] @ weight[0, row])[stay])
+        torch.testing.assert_close(found[row, stay], expected, rtol=1e-7, atol=1e-8)
+        assert (found[row, ~stay] == 0).all()
+
+
+def test_damping_is_a_share_of_the_mean_and_unused_inputs_are_harmless():
+    hessian = torch.diag(torch.tensor([2.0, 4.0], dtype=torch.float64))[None]
+    assert damped(hessian)[0].diagonal().tolist() == pytest.approx([2 + 3 * DAMPING, 4 + 3 * DAMPING])
+    weight = torch.ones(1, 1, 2, dtype=torch.float64)
+    assert reconstructed(weight, torch.zeros_like(hessian), 1, lowest).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Linear(6, 4),
+        nn.Conv2d(4, 6, 3, padding=1),
+        nn.Conv2d(4, 6, (3, 2), stride=2, dilation=2, padding=2, groups=2),
+        nn.Conv2d(4, 4, 3, groups=4, padding="same", padding_mode="reflect"),
+        nn.Conv1d(4, 6, 3, stride=2, padding=1),
+    ],
+)
+def test_columns_times_rows_are_the_layers_outputs(layer):
+    torch.manual_seed(0)
+    shapes = {nn.Linear: (5, 6), nn.Conv2d: (5, 4, 7, 8), nn.Conv1d: (5, 4, 9)}
+    inputs = torch.randn(shapes[type(layer)])
+    layer.bias.data.zero_()
+    columns = as_columns(layer, inputs)
+    groups = columns.shape[0]
+    rows = layer.weight.reshape(groups, layer.weight.shape[0] // groups, -1) @ columns
+    outputs = layer(inputs)
+    expected = outputs.transpose(0, 1) if outputs.dim() > 2 else outputs.T
+    torch.testing.assert_close(rows.reshape(expected.shape), expected.contiguous(), rtol=1e-4, atol=1e-5)
+    (hessian,) = hessians(layer, [layer], [inputs])
+    torch.testing.assert_close(hessian, (columns @ columns.mT).double() / columns.shape[-1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(4, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.Conv2d(8, 8, 3, padding=1, groups=2), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 4),
+    )  # fmt: skip
+
+
+INPUTS = [torch.randn(16, 4, 8, 8, generator=torch.Generator().manual_seed(i)) for i in range(4)]
+
+
+@pytest.mark.parametrize("pattern", ["element", Part(name="nm", settings={"m": 4})])
+@pytest.mark.parametrize("rate", [0.0, 0.5, 0.75])
+def test_every_layer_is_better_than_magnitude_and_the_count_exact(network, pattern, rate):
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    found = prunus.reconstruct(network, INPUTS, rate, pattern=pattern)
+    assert [row.layer for row in found.layers] == ["0", "3", "8"]
+    for row in found.layers:
+        assert row.gone == round(rate * row.weights)
+        assert row.error <= row.magnitude_error
+        assert rate == 0 or row.layer == "0" or row.error < 0.9 * row.magnitude_error  # white noise has no redundancy
+    if pattern != "element" and rate:
+        kept = (found.model[0].weight.movedim(1, -1).reshape(-1, 4) != 0).sum(1)
+        assert (kept == round(4 * (1 - rate))).all()
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert found.model.training
+    assert list(found.model.state_dict()) == list(before)
+
+
+def test_outputs_change_less_than_by_magnitude(network):
+    prunus.recalibrate(network, INPUTS)
+    network.eval()
+    with torch.no_grad():
+        expected = network(INPUTS[0])
+        by_surgeon = prunus.reconstruct(network, INPUTS, 0.6).model(INPUTS[0])
+        for layer in (network[0], network[3], network[8]):
+            layer.weight.masked_fill_(lowest(layer.weight.abs(), round(0.6 * layer.weight.numel())), 0)
+        prunus.recalibrate(network, INPUTS)
+        by_magnitude = network(INPUTS[0])
+    assert (by_surgeon - expected).square().mean() < 0.5 * (by_magnitude - expected).square().mean()
+
+
+def test_change_is_the_mean_squared_difference_of_outputs():
+    inputs = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
+    hessian = (inputs.T @ inputs / 2)[None]
+    before, after = torch.tensor([[[1.0, 1.0]]]).double(), torch.tensor([[[1.0, 0.0]]]).double()
+    assert change(hessian, before, after) == (2**2 + 4**2) / 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rate": 1.0}, "rate 1.0 cannot be used"),
+        ({"pattern": "channel"}, "'channel'.*prune_channels"),
+        ({"pattern": Part(name="nm", settings={"m": 3})}, "layer '0'.*which 3 does not divide"),
+        ({"inputs": []}, "no inputs"),
+    ],
+)
+def test_what_cannot_be_done_is_said(network, arguments, message):
+    with pytest.raises(InputError, match=message):
+        prunus.reconstruct(network, **{"inputs": INPUTS, "rate": 0.5, **arguments})
