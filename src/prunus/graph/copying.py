@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
+from typing import Any
 
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from prunus.errors import InputError
+
+PLAIN = (nn.Module.__setstate__, _ConvNd.__setstate__)  # ways to be restored that only mend what older versions left
+SHARED = (type(None), bool, int, float, complex, str, bytes, type)  # nothing in them can change
 
 
 def fresh_copy(model: nn.Module) -> nn.Module:
@@ -15,15 +21,50 @@ def fresh_copy(model: nn.Module) -> nn.Module:
     Modules that keep tensors computed from their parameters, such as tables of attention biases, drop them when they
     are set to training mode; a copy with other parameters must not find them.
     """
+    twin = exact_copy(model)
+    twin.train()
+    for ours, theirs in zip(twin.modules(), model.modules(), strict=True):
+        ours.training = theirs.training
+    return twin
+
+
+def exact_copy(model: nn.Module) -> nn.Module:
+    """What `copy.deepcopy` gives, several times faster; raises `InputError` where that fails."""
     try:
-        twin = copy.deepcopy(model)
+        return _copied(model, {})
     except RuntimeError as error:
         raise InputError(
             f"{type(model).__name__} can't be copied",
             str(error).splitlines()[0],
             "remove weight_norm of the old kind, and tensors with a gradient history, from its modules",
         ) from None
-    twin.train()
-    for ours, theirs in zip(twin.modules(), model.modules(), strict=True):
-        ours.training = theirs.training
+
+
+def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """A copy of one module and those below it; classes that copy themselves in their own way do so."""
+    kind = type(module)
+    if id(module) in memo or not _is_plain(kind):
+        twin: nn.Module = copy.deepcopy(module, memo)
+        return twin
+    memo[id(module)] = twin = kind.__new__(kind)
+    for name, value in vars(module).items():
+        twin.__dict__[name] = _part(value, memo)
+    return twin
+
+
+def _is_plain(kind: type[nn.Module]) -> bool:
+    """Whether a copy of the attributes is a copy of the module."""
+    plain = all(getattr(kind, name) is getattr(object, name) for name in ("__reduce__", "__reduce_ex__"))
+    return plain and kind.__setstate__ in PLAIN and not hasattr(kind, "__deepcopy__")
+
+
+def _part(value: Any, memo: dict[int, Any]) -> Any:
+    if type(value) in SHARED:
+        return value
+    if isinstance(value, nn.Module):
+        return _copied(value, memo)
+    if type(value) not in (dict, OrderedDict) or id(value) in memo:
+        return copy.deepcopy(value, memo)
+    memo[id(value)] = twin = type(value)()
+    twin.update((key, _part(item, memo)) for key, item in value.items())
     return twin

@@ -62,6 +62,11 @@ class ChannelGroup:
     protected: str | None = None
 
     @property
+    def width(self) -> int:
+        """Channels per unit in the layer that makes it first: a head's size, or 1."""
+        return max(1, len(self.producers[0].indices[0]))
+
+    @property
     def members(self) -> tuple[Member, ...]:
         """All tensors of the group that may be set to zero."""
         return self.producers + self.consumers + self.buffers

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from torch import Tensor
 
 from prunus.prune.masks import lowest, lowest_of_each
+from prunus.prune.rounding import rounded_units
 
 if TYPE_CHECKING:
     from prunus.graph import ChannelGroup
@@ -27,6 +28,7 @@ class UnitSet:
     that read them; empty where units are no channels.
     shape: of the (first) weight that makes the units.
     together: units go by the same number from every so many consecutive ones (the M of N:M); None: wherever they are.
+    step, least: units stay in multiples of this, and so many at least.
     group: the coupled channels behind the units, where units are channels; what it takes to cut them out.
     """
 
@@ -38,6 +40,8 @@ class UnitSet:
     readers: Mapping[str, Arrange] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
     together: int | None = None
+    step: int = 1
+    least: int = 1
     group: ChannelGroup | None = None
 
     def role(self, role: Role) -> Mapping[str, Arrange]:
@@ -51,3 +55,7 @@ class UnitSet:
             return lowest(scores, count)
         each = round(count / self.units * self.together)
         return lowest_of_each(scores.reshape(-1, self.together), min(each, self.together - 1)).reshape(-1)
+
+    def rounded(self, count: int) -> int:
+        """How many units go when so many should: the nearest number that leaves what must be left."""
+        return self.units - rounded_units(self.units, self.units - count, self.step, self.least)

@@ -8,7 +8,7 @@ from prunus.surgery.prune_channels import Pruned, prune_channels
 from prunus.surgery.recalibrate import recalibrate
 from prunus.surgery.report import ShrinkReport
 from prunus.surgery.saving import load, save
-from prunus.surgery.shrink import Shrunk, shrink
+from prunus.surgery.shrink import Shrunk, Surgeon, shrink
 from prunus.surgery.verify import DifferenceError, verify
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Pruned",
     "ShrinkReport",
     "Shrunk",
+    "Surgeon",
     "cut",
     "load",
     "magnitude",

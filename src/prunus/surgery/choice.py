@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from prunus.errors import InputError
 from prunus.graph import ChannelGroup
+from prunus.prune.rounding import rounded_units, step_of
 from prunus.surgery.tensors import NamedTensors
 
 Score: TypeAlias = Callable[[nn.Module, ChannelGroup], Tensor]
@@ -58,15 +59,10 @@ def choose(
     keep = {}
     for group in groups:
         if group.name in scores:
-            count = kept_count(group.units, width(group), rates[group.name], round_to, floor)
+            count = kept_count(group.units, group.width, rates[group.name], round_to, floor)
             order = torch.argsort(scores[group.name], stable=True)
             keep[group.name] = sorted(order[group.units - count :].tolist())
     return keep
-
-
-def width(group: ChannelGroup) -> int:
-    """Channels per unit in the layer that makes it first: a head's size, or 1."""
-    return max(1, len(group.producers[0].indices[0]))
 
 
 def kept_count(units: int, width: int, rate: float, round_to: int, floor: int) -> int:
@@ -79,11 +75,8 @@ def kept_count(units: int, width: int, rate: float, round_to: int, floor: int) -
     >>> kept_count(units=3, width=64, rate=0.5, round_to=1, floor=1)
     2
     """
-    step = round_to // math.gcd(round_to, width)
     wanted = math.floor(units * (1 - rate) + 0.5)
-    least = math.ceil(floor / width)
-    count = max(step, step * math.floor(wanted / step + 0.5), step * math.ceil(least / step))
-    return min(count, units)
+    return rounded_units(units, wanted, step_of(round_to, width), math.ceil(floor / width))
 
 
 def check_limits(rate: float, round_to: int, floor: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -54,6 +55,24 @@ class Plan(Frozen):
         for cut in self.cuts:
             found.setdefault(cut.tensor, {})[cut.dim] = cut.removed
         return found
+
+    def beyond(self, before: Plan | None) -> dict[str, dict[int, tuple[int, ...]]]:
+        """As `by_tensor`, but for tensors from which another plan has already taken a part of this one's positions."""
+        earlier = before.by_tensor() if before is not None else {}
+        return {
+            tensor: {dim: _renumbered(gone, earlier.get(tensor, {}).get(dim, ())) for dim, gone in dims.items()}
+            for tensor, dims in self.by_tensor().items()
+        }
+
+
+def _renumbered(gone: Sequence[int], earlier: Sequence[int]) -> tuple[int, ...]:
+    """Positions that go after earlier ones went.
+
+    >>> _renumbered((0, 2, 3, 5), earlier=(0, 3))
+    (1, 3)
+    """
+    already = set(earlier)
+    return tuple(position - bisect(earlier, position) for position in gone if position not in already)
 
 
 def plan(groups: Sequence[ChannelGroup], keep: Mapping[str, Sequence[int] | Sequence[bool] | Any]) -> Plan:

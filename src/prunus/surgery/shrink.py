@@ -49,25 +49,69 @@ class Shrunk:
 def shrink(model: nn.Module, plan: Plan, example_inputs: Any, wiring: Wiring | None = None) -> Shrunk:
     """A smaller copy that is proven to compute what the masked model computes; the model passed in is untouched.
 
-    The proof runs on the model's weights and on random ones.
     wiring: of the same model, to save tracing it again.
     Raises `InputError` if the plan was made for another model, `DifferenceError` if no form of the cut is proven.
     """
-    wiring = wiring or wire_model(model, example_inputs)
-    kept = kept_after(wiring, plan)
-    twin = randomised(model)
-    proofs = [(original, masked_in(original, plan, wiring, kept)) for original in (twin, model)]
-    for form in _forms(model, plan, example_inputs, wiring, kept):
+    return Surgeon(model, example_inputs, wiring).shrink(model, plan)
+
+
+class Surgeon:
+    """What it takes to carry out any number of plans on a network, whatever its weights: it is traced only once.
+
+    wiring: of the model, where it is at hand.
+    """
+
+    def __init__(self, model: nn.Module, example_inputs: Any, wiring: Wiring | None = None) -> None:
+        self.wiring = wiring or wire_model(model, example_inputs)
+        self._example_inputs = example_inputs
+        self._larger: Wiring | str | None = None  # at another batch size, or why not; asked for when it is needed
+
+    def shrink(self, model: nn.Module, plan: Plan, thorough: bool = True) -> Shrunk:
+        """A smaller copy of the model, which must be on the CPU; proven on the model's weights.
+
+        thorough: also on random weights, lest layers that start at zero hide a fault.
+        Raises `InputError` if the plan was made for another model, `DifferenceError` if no form of the cut is proven.
+        """
+        kept = kept_after(self.wiring, plan)
+        originals = (randomised(model), model) if thorough else (model,)
+        masked = [masked_in(original, plan, self.wiring, kept) for original in originals]
+        for form in self._forms(model, plan, kept):
+            try:
+                small = [form.make(original) for original in originals]
+                deviation = max(verify(*pair, self._example_inputs) for pair in zip(masked, small, strict=True))
+            except Exception as error:  # a forward with the wrong sizes fails in its own ways
+                if not form.last:
+                    continue
+                raise (error if isinstance(error, PrunusError) else _does_not_run(model, error)) from error
+            structure = Structure(form=form.name, model_class=type(model).__qualname__, plan=plan, numbers=form.numbers)
+            return Shrunk(remember(small[-1], structure), deviation, form.name, form.adapted, form.fixed_batch)
+        raise AssertionError("the last form is the graph")
+
+    def _forms(self, model: nn.Module, plan: Plan, kept: Kept) -> Iterator[_Form]:
+        """The user's class; the same with explained attributes; the graph."""
+        graph = self.wiring.graphs[0]
+        in_class = not _written(model, plan, graph)
+        if in_class:
+            yield _Form("class", lambda original: cut_tensors(original, plan))
+        nodes = rewritten(graph, self.wiring.values[0], self.wiring, kept)
+        for numbers in changed_numbers(graph.nodes, nodes) if in_class else ():
+            if changed := adapt_attributes(cut_tensors(model, plan), numbers):
+                yield _Form("class", functools.partial(_adapted, plan, numbers), tuple(changed), numbers)
+        free, why = self._free_batch(replace(graph, nodes=nodes), model, plan)
+        yield _Form("graph", lambda original: _network(original, plan, free), fixed_batch=why, last=True)
+
+    def _free_batch(self, graph: Graph, model: nn.Module, plan: Plan) -> tuple[Graph, str | None]:
+        """The graph for every batch size, or as it is with the reason."""
+        if self._larger is None:
+            self._larger = _at_larger_batch(model, self._example_inputs, graph.live)
+        if isinstance(self._larger, str):
+            return graph, self._larger
+        large = self._larger.graphs[0]
         try:
-            deviation = max(verify(reference, form.make(original), example_inputs) for original, reference in proofs)
-        except Exception as error:  # a forward with the wrong sizes fails in its own ways
-            if not form.last:
-                continue
-            raise (error if isinstance(error, PrunusError) else _does_not_run(model, error)) from error
-        structure = Structure(form=form.name, model_class=type(model).__qualname__, plan=plan, numbers=form.numbers)
-        small = remember(form.make(model), structure)
-        return Shrunk(small, deviation, form.name, form.adapted, form.fixed_batch)
-    raise AssertionError("the last form is the graph")
+            nodes = rewritten(large, self._larger.values[0], self._larger, kept_after(self._larger, plan))
+            return with_free_batch(graph, replace(large, nodes=nodes)), None
+        except (FixedBatchError, PrunusError) as error:
+            return graph, str(error)
 
 
 @dataclass(frozen=True)
@@ -80,20 +124,6 @@ class _Form:
     numbers: Numbers = field(default_factory=dict)
     fixed_batch: str | None = None
     last: bool = False
-
-
-def _forms(model: nn.Module, plan: Plan, example_inputs: Any, wiring: Wiring, kept: Kept) -> Iterator[_Form]:
-    """The user's class; the same with explained attributes; the graph."""
-    graph = wiring.graphs[0]
-    in_class = not _written(model, plan, graph)
-    if in_class:
-        yield _Form("class", lambda original: cut_tensors(original, plan))
-    nodes = rewritten(graph, wiring.values[0], wiring, kept)
-    for numbers in changed_numbers(graph.nodes, nodes) if in_class else ():
-        if changed := adapt_attributes(cut_tensors(model, plan), numbers):
-            yield _Form("class", functools.partial(_adapted, plan, numbers), tuple(changed), numbers)
-    free, why = _free_batch(replace(graph, nodes=nodes), model, plan, example_inputs)
-    yield _Form("graph", lambda original: _network(original, plan, free), fixed_batch=why, last=True)
 
 
 def _adapted(plan: Plan, numbers: Numbers, original: nn.Module) -> nn.Module:
@@ -116,16 +146,12 @@ def _written(model: nn.Module, plan: Plan, graph: Graph) -> set[str]:
     return plan.by_tensor().keys() & graph.tensors.values.keys() - NamedTensors(model).all().keys()
 
 
-def _free_batch(graph: Graph, model: nn.Module, plan: Plan, example_inputs: Any) -> tuple[Graph, str | None]:
-    """The graph for every batch size, or as it is with the reason."""
+def _at_larger_batch(model: nn.Module, example_inputs: Any, live: tuple[str, ...]) -> Wiring | str:
     try:
         args, kwargs = larger_batch(as_call(example_inputs))
-        large = trace(model, kwargs or args, live=graph.live)
-        wiring = wire((large,))
-        nodes = rewritten(large, wiring.values[0], wiring, kept_after(wiring, plan))
-        return with_free_batch(graph, replace(large, nodes=nodes)), None
+        return wire((trace(model, kwargs or args, live=live),))
     except (FixedBatchError, PrunusError) as error:
-        return graph, str(error)
+        return str(error)
 
 
 def _does_not_run(model: nn.Module, error: Exception) -> PrunusError:

@@ -54,6 +54,17 @@ def without(tensor: Tensor, positions: dict[int, tuple[int, ...]]) -> Tensor:
     return tensor.contiguous()
 
 
+def put_back(whole: Tensor, small: Tensor, positions: dict[int, tuple[int, ...]]) -> None:
+    """Write what is left of a tensor into the whole one, whose other entries stay: `without` undone, in place."""
+    indices = [torch.arange(size, device=whole.device) for size in whole.shape]
+    for dim, removed in positions.items():
+        indices[dim] = without(indices[dim], {0: removed})
+    if positions:
+        whole[torch.meshgrid(*indices, indexing="ij")] = small
+    else:
+        whole.copy_(small)
+
+
 def cut_tensors(model: nn.Module, plan: Plan, elsewhere: Collection[str] = ()) -> nn.Module:
     """A copy whose tensors, and the numbers of known layers beside them, are as the plan leaves them.
 

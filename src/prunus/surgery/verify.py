@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from prunus.errors import PrunusError
+from prunus.graph.copying import exact_copy
 from prunus.graph.trace import Call, as_call
 
 LIMIT = 1e-5
@@ -52,9 +53,9 @@ def random_like(call: Call) -> Call:
 def _both(one: nn.Module, other: nn.Module, arguments: Call) -> tuple[list[Tensor], list[Tensor]]:
     try:
         precise = pytree.tree_map(_double, arguments)
-        return tuple(_outputs(copy.deepcopy(model).double(), precise) for model in (one, other))  # type: ignore[return-value]
+        return tuple(_outputs(exact_copy(model).double(), precise) for model in (one, other))  # type: ignore[return-value]
     except (RuntimeError, TypeError, NotImplementedError):
-        return _outputs(copy.deepcopy(one), arguments), _outputs(copy.deepcopy(other), arguments)
+        return _outputs(exact_copy(one), arguments), _outputs(exact_copy(other), arguments)
 
 
 def _double(value: Any) -> Any:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from prunus.errors import PrunusError
 from prunus.export import WrittenFile, write_safetensors
 from prunus.measure import Builder, named_model
 from prunus.spec import Trial
 from prunus.store import ProblemRow
-from prunus.surgery import cut, plan, verify
+from prunus.surgery import Surgeon
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.loaded import Loaded, example
-from prunus.train import Pruner, TrainingState
+from prunus.train import Pruner, TrainingState, planned, widen
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,13 @@ def finish(state: TrainingState, trial: Trial, loaded: Loaded, folder: StudyFold
 
     A cut that is refused is a problem row; the masked network is then the final one.
     """
-    model = state.model.to("cpu").to(memory_format=torch.contiguous_format).eval()
+    model = widen(state).to("cpu").to(memory_format=torch.contiguous_format).eval()
     deviation, problems = None, []
     if _cuttable(trial, state.pruner):
         try:
-            model, deviation = _shrink(model, state.pruner, example(loaded.dataset))
+            surgeon = state.pruner.anatomy.surgeon or Surgeon(model, example(loaded.dataset))
+            small = surgeon.shrink(model, planned(state.pruner))
+            model, deviation = small.model.eval(), small.deviation
         except PrunusError as error:
             problems.append(ProblemRow(trial.digest, "shrink", type(error).__name__, str(error)))
     file = write_safetensors(model, folder.weights(trial.digest))
@@ -56,10 +58,3 @@ def _cuttable(trial: Trial, pruner: Pruner) -> bool:
     recipe = trial.recipe
     channels = recipe is not None and recipe.pattern.name == "channel" and recipe.permanence == "permanent"
     return channels and any(bool(units.any()) for units in pruner.gone.values())
-
-
-def _shrink(model: nn.Module, pruner: Pruner, example_inputs: Tensor) -> tuple[nn.Module, float]:
-    groups = [one.group for one in pruner.anatomy.unit_sets if one.group is not None]
-    what = plan(groups, {name: ~units.cpu() for name, units in pruner.gone.items()})
-    small = cut(model, what, example_inputs).eval()
-    return small, verify(model, small, example_inputs)

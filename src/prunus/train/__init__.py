@@ -6,10 +6,12 @@ from prunus.train.calibration import calibration_samples
 from prunus.train.checkpoint import load_checkpoint, save_checkpoint
 from prunus.train.device import pick_device
 from prunus.train.evaluate import Evaluation, evaluate
-from prunus.train.loop import EpochResult, TrainingState, start, train
+from prunus.train.loop import train
 from prunus.train.optimizers import OPTIMIZERS
 from prunus.train.pruner import Pruner
 from prunus.train.seeds import derive, seed_everything
+from prunus.train.shrinking import planned, widen
+from prunus.train.state import EpochResult, TrainingState, start
 
 __all__ = [
     "AUGMENTATIONS",
@@ -24,8 +26,10 @@ __all__ = [
     "evaluate",
     "load_checkpoint",
     "pick_device",
+    "planned",
     "save_checkpoint",
     "seed_everything",
     "start",
     "train",
+    "widen",
 ]

@@ -12,6 +12,8 @@ from prunus.prune.allocations import ALLOCATIONS
 from prunus.prune.criteria import CRITERIA
 from prunus.prune.criteria.scoring import check_defined
 from prunus.spec import Recipe, make
+from prunus.surgery import Surgeon
+from prunus.train.surgeon import surgeon_for
 from prunus.train.target import Prices, check_reachable, prices_of
 
 CUT = "channel"
@@ -23,12 +25,14 @@ class Anatomy:
     """The layers of a network, those that are protected, and the units of the others.
 
     prices: what each weight costs, where the recipe's allocation goes by a cost.
+    surgeon: cuts the network while it trains, where that can be done.
     """
 
     layers: tuple[PrunableLayer, ...]
     protected: frozenset[str]
     unit_sets: tuple[UnitSet, ...]
     prices: Prices | None = field(default=None, compare=False)
+    surgeon: Surgeon | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, model: nn.Module, recipe: Recipe | None, example_inputs: Tensor) -> Anatomy:
@@ -46,7 +50,10 @@ class Anatomy:
         prices = None
         if allocation.counted:
             prices = prices_of(model, example_inputs, allocation.counted)
-        return cls(layers, protected, unit_sets, prices)
+        surgeon = None
+        if recipe.permanence == "permanent" and "movement" not in criterion.needs:  # it wants every step's gradients
+            surgeon = surgeon_for(model, unit_sets, example_inputs)
+        return cls(layers, protected, unit_sets, prices, surgeon)
 
     def check(self, recipe: Recipe, rate: float, epochs: int) -> None:
         """Raises `InputError` where the recipe's parts do not go together at this rate in so long a training."""

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from prunus.errors import StoreError
 from prunus.store import write_atomically
-from prunus.train.loop import EpochResult, TrainingState
+from prunus.train.shrinking import narrow
+from prunus.train.state import EpochResult, TrainingState
 
 FORMAT = 2
 
@@ -53,6 +54,8 @@ def load_checkpoint(path: Path, state: TrainingState, trial: str) -> None:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
         if (header["format"], header["trial"]) != (FORMAT, trial):
             raise ValueError("it belongs to another trial or another version of prunus")
+        state.pruner.load_state_dict(_part(tensors, "pruner/"))
+        narrow(state)
         state.model.load_state_dict(_part(tensors, "model/"))
         state.optimizer.load_state_dict(_optimizer_state(header, tensors))
         state.epochs = [EpochResult(**result) for result in header["epochs"]]
@@ -61,7 +64,6 @@ def load_checkpoint(path: Path, state: TrainingState, trial: str) -> None:
             f"The checkpoint {path} cannot be used", str(error), "delete it; the trial starts anew"
         ) from None
     _match_layout(state.optimizer)
-    state.pruner.load_state_dict(_part(tensors, "pruner/"))
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

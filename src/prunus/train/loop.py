@@ -5,54 +5,23 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from prunus.data import Dataset, Split
 from prunus.errors import PrunusError
 from prunus.spec import Training, make
 from prunus.train.augment import AUGMENTATIONS, Augmentation
 from prunus.train.evaluate import evaluate
-from prunus.train.optimizers import OPTIMIZERS
-from prunus.train.pruner import Pruner
 from prunus.train.seeds import generator, seed_everything
+from prunus.train.shrinking import narrow, widen
+from prunus.train.state import EpochResult, TrainingState
 
 
 class NotFiniteError(PrunusError):
     """The loss became NaN or infinite."""
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """What one epoch came to; tested just after its pruning. Epochs count from 1."""
-
-    epoch: int
-    train_loss: float
-    test_loss: float
-    test_correct: int
-    test_total: int
-    sparsity: float
-    learning_rate: float
-    seconds: float
-
-
-@dataclass
-class TrainingState:
-    """All that a training is between two epochs."""
-
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    pruner: Pruner
-    epochs: list[EpochResult] = field(default_factory=list)
-
-
-def start(model: nn.Module, pruner: Pruner, training: Training) -> TrainingState:
-    """The state before the first epoch; the model must be on its device already."""
-    optimizer = make(OPTIMIZERS, training.optimizer).build(model.parameters(), training.learning_rate)
-    return TrainingState(model, optimizer, pruner)
 
 
 def train(
@@ -69,7 +38,7 @@ def train(
     was interrupted between two epochs ends with the same bits. Raises `NotFiniteError` when the loss is not finite.
     """
     if not state.epochs:
-        state.pruner.after_epoch(0)
+        _prune(state, 0)
     augmentations = [make(AUGMENTATIONS, part) for part in training.augment]
     device = next(state.model.parameters()).device
     for epoch in range(len(state.epochs) + 1, training.epochs + 1):
@@ -86,8 +55,7 @@ def train(
                 f"the training diverged at a learning rate of {learning_rate:g}",
                 "lower training.learning_rate, or look for values that are not finite in the data",
             )
-        if state.pruner.after_epoch(epoch):
-            state.optimizer.state.clear()
+        _prune(state, epoch)
         tested = evaluate(state.model, dataset, dataset.test, device)
         state.epochs.append(
             EpochResult(
@@ -105,6 +73,15 @@ def train(
     return state
 
 
+def _prune(state: TrainingState, epoch: int) -> None:
+    """Prune the whole network if the schedule says so, and train on what is left."""
+    widen(state)
+    rewound = state.pruner.after_epoch(epoch)
+    if rewound:
+        state.optimizer.state.clear()
+    narrow(state, anew=rewound)
+
+
 def scheduled_learning_rate(training: Training, epoch: int, epochs: int) -> float:
     """The learning rate of an epoch, from 1 to the number of epochs."""
     done = (epoch - 1) / epochs
@@ -118,7 +95,7 @@ def scheduled_learning_rate(training: Training, epoch: int, epochs: int) -> floa
 
 def _train_epoch(state: TrainingState, batches: Iterator[tuple[Tensor, Tensor]], training: Training) -> float:
     """One pass over the training data. Returns the mean loss per input."""
-    model, optimizer, pruner = state.model.train(), state.optimizer, state.pruner
+    model, optimizer, masked = state.model.train(), state.optimizer, state.plan is None
     half = training.precision == "bf16"
     losses, counts = [], []
     for inputs, targets in batches:
@@ -127,7 +104,8 @@ def _train_epoch(state: TrainingState, batches: Iterator[tuple[Tensor, Tensor]],
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        pruner.step()
+        if masked:
+            state.pruner.step()
         losses.append(loss.detach())
         counts.append(len(targets))
     return float(torch.stack(losses).cpu().double() @ torch.tensor(counts, dtype=torch.float64)) / sum(counts)

@@ -154,8 +154,8 @@ class Pruner:
     @torch.no_grad()
     def _prune(self, event: Event, number: int) -> None:
         scores = self._scores(event.epoch, number)
-        counts = self._counts(scores, event)
         sets = self.anatomy.unit_sets
+        counts = [one.rounded(count) for one, count in zip(sets, self._counts(scores, event), strict=True)]
         gone = {one.name: one.lowest(score, count) for one, score, count in zip(sets, scores, counts, strict=True)}
         if event.replaced:
             gone = {one.name: self._moved_about(one, score, event) for one, score in zip(sets, scores, strict=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from functools import cache
 from typing import Any
 
@@ -41,23 +42,33 @@ def _broadcast(op: Operation, operands: list[Axes], dim: int) -> Axis:
     if not any(axis.labels.any() for axis in meeting):
         return kept_axis(size)
     zero = tuple(_zero_there(operand, dim, size) for operand in operands)
-    return Axis(meeting[0].labels, _stays_zero(op, zero), combined_origins(meeting, operands))
+    result = _at_zero(op, zero)
+    if result is AtZero.INFINITE:
+        op.findings.divisors |= frozenset().union(*(axis.origins for axis in meeting if axis.vanishes))
+    return Axis(meeting[0].labels, result is AtZero.ZERO, combined_origins(meeting, operands))
 
 
 def _zero_there(operand: Axes, dim: int, size: int) -> bool:
     return operand.rank >= -dim and operand[dim].size == size and operand[dim].vanishes
 
 
-def _stays_zero(op: Operation, zero: tuple[bool, ...]) -> bool:
-    if not any(zero):
-        return False
+class AtZero(Enum):
+    """What an operation makes of zeros."""
+
+    ZERO = "zero"
+    INFINITE = "infinite"  # or not a number: it divides by them
+    OTHER = "other"
+
+
+def _at_zero(op: Operation, zero: tuple[bool, ...]) -> AtZero:
+    """What becomes of positions at which these operands are zero and the others are not."""
     output = op.node.output
-    if not isinstance(output, TensorType) or not output.dtype.is_floating_point:
-        return False
+    if not any(zero) or not isinstance(output, TensorType) or not output.dtype.is_floating_point:
+        return AtZero.OTHER
     try:
         return _probe(op.node.op, _Frozen(op.args), _Frozen(op.kwargs), zero)
     except (RuntimeError, TypeError, NotImplementedError):
-        return False
+        return AtZero.OTHER
 
 
 class _Frozen:
@@ -85,15 +96,16 @@ def _marked(value: Any) -> Any:
 
 
 @cache
-def _probe(name: str, args: _Frozen, kwargs: _Frozen, zero: tuple[bool, ...]) -> bool:
+def _probe(name: str, args: _Frozen, kwargs: _Frozen, zero: tuple[bool, ...]) -> AtZero:
     _, packet, overload = name.split(".")
     function = getattr(getattr(torch.ops.aten, packet), overload)
+    results = []
     for value in PROBES:
         places = iter(zero)
-        filled = _filled(args.value, places, value)
-        if function(*filled, **_filled(kwargs.value, places, value)).count_nonzero().item():
-            return False
-    return True
+        results.append(function(*_filled(args.value, places, value), **_filled(kwargs.value, places, value)))
+    if not all(bool(result.isfinite().all()) for result in results):
+        return AtZero.INFINITE
+    return AtZero.OTHER if any(bool(result.any()) for result in results) else AtZero.ZERO
 
 
 def _filled(value: Any, places: Any, other: float) -> Any:

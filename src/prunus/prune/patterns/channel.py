@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from prunus.errors import InputError
 from prunus.prune.layers import PrunableLayer
 from prunus.prune.patterns.pattern import Pattern
+from prunus.prune.rounding import step_of
 from prunus.prune.units import UnitSet
 
 if TYPE_CHECKING:
@@ -25,7 +28,13 @@ class Channel(Pattern):
 
     Units are scored by the weights that make the channel; masks cover these, their biases and normalisation, and the
     input slices of the layers that read the channel.
+
+    round_to: channels that are left are a multiple of this, where the layer is big enough, because runtimes prefer it.
+    floor: channels that are left of every layer at least.
     """
+
+    round_to: int = Field(default=1, ge=1)
+    floor: int = Field(default=1, ge=1)
 
     def unit_sets(  # noqa: D102
         self,
@@ -45,29 +54,31 @@ class Channel(Pattern):
                 "every group of channels is protected or cannot be followed",
                 "see `prunus inspect` for the reasons, or use the pattern 'element'",
             )
-        return tuple(_unit_set(group, model) for group in groups)
+        return tuple(self._unit_set(group, model) for group in groups)
 
-
-def _unit_set(group: ChannelGroup, model: nn.Module) -> UnitSet:
-    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
-    norms = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, NORMS)}
-    members = [member for member in (*group.producers, *group.consumers) if member.parameter in shapes]
-    by_parameter: dict[str, list[Member]] = {}
-    for member in members:
-        by_parameter.setdefault(member.parameter, []).append(member)
-    weights = {one.parameter: one for one in group.producers if len(shapes.get(one.parameter, ())) > 1}
-    scales = {one.parameter: one for one in group.producers if one.parameter in norms & shapes.keys()}
-    readers = {one.parameter: one for one in group.consumers if len(shapes.get(one.parameter, ())) > 1}
-    return UnitSet(
-        name=group.name,
-        units=group.units,
-        scored={name: partial(_arranged, member=member) for name, member in weights.items()},
-        masked={name: partial(_spread, members=ones, shape=shapes[name]) for name, ones in by_parameter.items()},
-        scales={name: partial(_arranged, member=member) for name, member in scales.items()},
-        readers={name: partial(_arranged, member=member) for name, member in readers.items()},
-        shape=tuple(shapes[next(iter(weights))]) if weights else (),
-        group=group,
-    )
+    def _unit_set(self, group: ChannelGroup, model: nn.Module) -> UnitSet:
+        shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+        members = [member for member in (*group.producers, *group.consumers) if member.parameter in shapes]
+        norms = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, NORMS)}
+        by_parameter: dict[str, list[Member]] = {}
+        for member in members:
+            by_parameter.setdefault(member.parameter, []).append(member)
+        makers = {one.parameter: one for one in group.producers if one.parameter in shapes}
+        weights = {name: one for name, one in makers.items() if len(shapes[name]) > 1} or makers
+        scales = {name: one for name, one in makers.items() if name in norms}
+        readers = {one.parameter: one for one in group.consumers if len(shapes.get(one.parameter, ())) > 1}
+        return UnitSet(
+            name=group.name,
+            units=group.units,
+            scored={name: partial(_arranged, member=member) for name, member in weights.items()},
+            masked={name: partial(_spread, members=ones, shape=shapes[name]) for name, ones in by_parameter.items()},
+            scales={name: partial(_arranged, member=member) for name, member in scales.items()},
+            readers={name: partial(_arranged, member=member) for name, member in readers.items()},
+            shape=tuple(shapes[next(iter(weights))]) if weights else (),
+            step=step_of(self.round_to, group.width),
+            least=math.ceil(self.floor / group.width),
+            group=group,
+        )
 
 
 def _arranged(values: Tensor, member: Member) -> Tensor:
