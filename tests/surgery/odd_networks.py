@@ -68,6 +68,26 @@ def lstm():
 
 
 @case
+def recurrent_cells():
+    class Steps(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.long, self.gated = nn.Linear(6, 16), nn.LSTMCell(16, 24), nn.GRUCell(24, 12)
+            self.plain, self.head = nn.RNNCell(12, 10), nn.Linear(10, 4)
+
+        def forward(self, x):
+            cells = self.long, self.long, self.gated, self.plain
+            h, c, g, r = (x.new_zeros(x.shape[0], cell.hidden_size) for cell in cells)
+            for step in range(x.shape[1]):
+                h, c = self.long(self.enter(x[:, step]).relu(), (h, c))
+                g = self.gated(h, g)
+                r = self.plain(g, r)
+            return self.head(r)
+
+    return Steps(), torch.randn(2, 3, 6)
+
+
+@case
 def gru_bi():
     class L(nn.Module):
         def __init__(self):

@@ -66,6 +66,10 @@ def _recurrent(module: Any) -> Attributes:
     return {**sizes, "_flat_weights": weights}
 
 
+def _recurrent_cell(module: Any) -> Attributes:
+    return {"input_size": module.weight_ih.shape[1], "hidden_size": module.weight_hh.shape[1]}
+
+
 TABLE: dict[type[nn.Module], Row] = {
     nn.Linear: _linear,
     nn.Bilinear: _bilinear,
@@ -79,6 +83,7 @@ TABLE: dict[type[nn.Module], Row] = {
     nn.PReLU: _prelu,
     nn.MultiheadAttention: _attention,
     nn.RNNBase: _recurrent,
+    nn.RNNCellBase: _recurrent_cell,
 }
 
 

@@ -73,19 +73,23 @@ class Surgeon:
         Raises `InputError` if the plan was made for another model, `DifferenceError` if no form of the cut is proven.
         """
         kept = kept_after(self.wiring, plan)
-        originals = (randomised(model), model) if thorough else (model,)
-        masked = [masked_in(original, plan, self.wiring, kept) for original in originals]
         for form in self._forms(model, plan, kept):
             try:
-                small = [form.make(original) for original in originals]
-                deviation = max(verify(*pair, self._example_inputs) for pair in zip(masked, small, strict=True))
+                deviation, small = self._proven(form, model, plan, kept)
+                if thorough:
+                    deviation = max(deviation, self._proven(form, randomised(model), plan, kept)[0])
             except Exception as error:  # a forward with the wrong sizes fails in its own ways
                 if not form.last:
                     continue
                 raise (error if isinstance(error, PrunusError) else _does_not_run(model, error)) from error
             structure = Structure(form=form.name, model_class=type(model).__qualname__, plan=plan, numbers=form.numbers)
-            return Shrunk(remember(small[-1], structure), deviation, form.name, form.adapted, form.fixed_batch)
+            return Shrunk(remember(small, structure), deviation, form.name, form.adapted, form.fixed_batch)
         raise AssertionError("the last form is the graph")
+
+    def _proven(self, form: _Form, original: nn.Module, plan: Plan, kept: Kept) -> tuple[float, nn.Module]:
+        """How far the small network is from the masked one, which is not held any longer, and the small network."""
+        small = form.make(original)
+        return verify(masked_in(original, plan, self.wiring, kept), small, self._example_inputs), small
 
     def _forms(self, model: nn.Module, plan: Plan, kept: Kept) -> Iterator[_Form]:
         """The user's class; the same with explained attributes; the graph."""

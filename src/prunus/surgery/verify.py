@@ -53,7 +53,7 @@ def random_like(call: Call) -> Call:
 def _both(one: nn.Module, other: nn.Module, arguments: Call) -> tuple[list[Tensor], list[Tensor]]:
     try:
         precise = pytree.tree_map(_double, arguments)
-        return tuple(_outputs(exact_copy(model).double(), precise) for model in (one, other))  # type: ignore[return-value]
+        return _outputs(exact_copy(one).double(), precise), _outputs(exact_copy(other).double(), precise)
     except (RuntimeError, TypeError, NotImplementedError):
         return _outputs(exact_copy(one), arguments), _outputs(exact_copy(other), arguments)
 

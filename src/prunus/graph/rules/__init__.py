@@ -77,6 +77,7 @@ _KINDS: tuple[tuple[Rule, str], ...] = (
     (contraction.outer, "outer ger"),
     (contraction.cosine_similarity, "cosine_similarity"),
     (recurrent.recurrent, "lstm gru rnn_tanh rnn_relu"),
+    (recurrent.cell, "lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"),
     (contraction.matmul, "matmul mm bmm mv dot"),
     (contraction.addmm, "addmm baddbmm addbmm"),
     (contraction.einsum, "einsum"),

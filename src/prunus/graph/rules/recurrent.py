@@ -50,6 +50,19 @@ def _cell(op: Operation, cell: Sequence[Axes], read: Axis, hidden: Axis) -> None
         op.join(rows, hidden)
 
 
+def cell(op: Operation) -> Axes | tuple[Axes, ...]:
+    """One step of a recurrent layer: input, state(s), the weights and biases of all gates."""
+    x, states = op.args[:2]
+    states = list(states) if isinstance(states, (list, tuple)) else [states]
+    weights = [weight for weight in op.args[2:] if weight is not None]
+    hidden = weights[1][1]
+    _cell(op, weights, x[x.rank - 1], hidden)
+    for state in states:
+        op.join(state[state.rank - 1], hidden)
+    following = tuple(Axes((*state.axes[:-1], Axis(hidden.labels))).activation() for state in states)
+    return following if isinstance(op.node.output, tuple) else following[0]
+
+
 def _side_by_side(left: Axis, right: Axis) -> Axis:
     return Axis(np.concatenate([left.labels, right.labels]))
 
