@@ -47,7 +47,7 @@ def read_result(path: Path, token: str = "") -> list[Any]:
         if content.get("token", "") != token:
             raise StoreError(f"{path} does not count", "its worker came too late", "its trial is run again")
         return [row for table in TABLES if table.name in content["tables"] for row in _rows(table, content["tables"])]
-    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise StoreError(
             f"The result file {path} is damaged", str(error).split("\n", 1)[0], "delete it; its trial is then run again"
         ) from None
