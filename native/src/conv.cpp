@@ -101,7 +101,8 @@ void Conv::lay_out_weights(const ConvShape& shape, const float* weights) {
             const int rows = std::min(K, out_.channels - group * K), base = group * K / out_channels * in_channels;
             for (std::ptrdiff_t column = begin * taps; column < end * taps; ++column) {
                 if (is_zero(group, column)) {
-                    skips_ = true;
+                    if (skipped_.empty()) skipped_.resize(static_cast<std::size_t>(out_.channels * filter));
+                    for (int k = 0; k < rows; ++k) skipped_[static_cast<std::size_t>((group * K + k) * filter + column)] = true;
                     continue;
                 }
                 const int tap = static_cast<int>(column % taps);
@@ -146,7 +147,7 @@ void Conv::mask_margins(int lanes_of_row) {
 void Conv::run(Bases bases, Threads& threads) const {
     const int tiles = divide_up(rows_, choice_.rows) * divide_up(columns_, choice_.columns);
     const int parts = static_cast<int>(parts_.size()) - 1;
-    const bool doubt = skips_ && in_doubt(bases, threads);
+    const bool doubt = !skipped_.empty() && in_doubt(bases, threads);
     if (out_.doubt >= 0) bases[0][out_.doubt] = 0;
     threads.run(runs_ * parts, [&](int item) {
         const int run = item % runs_;
@@ -170,27 +171,23 @@ bool Conv::in_doubt(Bases bases, Threads& threads) const {
     return std::any_of(found.begin(), found.end(), [](float sum) { return sum != 0; });
 }
 
-// Adds to each output the sum of 0 times all of its inputs: NaN where a dense layer has it from its zeros. Slow and rare.
+// Adds what a dense layer gets from the zeros that were skipped: NaN where infinity or NaN meets one. Slow and rare.
 void Conv::multiply_zeros(Bases bases, Threads& threads) const {
     const int in_channels = in_.channels / shape_.groups, out_channels = out_.channels / shape_.groups;
-    const int width = out_.width * out_.lanes;
+    const int taps = shape_.kernel_height * shape_.kernel_width, filter = in_channels * taps, width = out_.width * out_.lanes;
     if (out_.doubt >= 0) bases[0][out_.doubt] = std::numeric_limits<float>::quiet_NaN();
-    threads.run(out_.images * shape_.groups, [&](int item) {
-        const int image = item / shape_.groups, group = item % shape_.groups;
-        std::vector<float> sums(static_cast<std::size_t>(width));
-        for (int y = 0; y < out_.height; ++y) {
-            std::fill(sums.begin(), sums.end(), 0.0f);
-            for (int c = 0; c < in_channels; ++c)
-                for (int tap = 0; tap < shape_.kernel_height * shape_.kernel_width; ++tap) {
-                    const int ty = y * shape_.stride_y + tap / shape_.kernel_width * shape_.dilation_y - shape_.pad_y;
-                    const int tx = tap % shape_.kernel_width * shape_.dilation_x - shape_.pad_x;
-                    const float* in = bases[0] + in_.offset + image * in_.image + (group * in_channels + c) * in_.plane + ty * in_.row + tx * in_.lanes;
-                    for (int i = 0; i < width; ++i) sums[i] += 0.0f * in[i / in_.lanes * shape_.stride_x * in_.lanes + i % in_.lanes];
-                }
-            for (int k = group * out_channels; k < (group + 1) * out_channels; ++k) {
-                float* out = bases[0] + out_.offset + image * out_.image + k * out_.plane + y * out_.row;
-                for (int i = 0; i < width; ++i) out[i] += sums[i];
-            }
+    threads.run(out_.images * out_.channels, [&](int item) {
+        const int image = item / out_.channels, k = item % out_.channels;
+        for (int column = 0; column < filter; ++column) {
+            if (!skipped_[static_cast<std::size_t>(k) * filter + column]) continue;
+            const int c = k / out_channels * in_channels + column / taps, tap = column % taps;
+            const int y = tap / shape_.kernel_width * shape_.dilation_y - shape_.pad_y;
+            const int x = tap % shape_.kernel_width * shape_.dilation_x - shape_.pad_x;
+            const float* from = bases[0] + in_.offset + image * in_.image + c * in_.plane + y * in_.row + x * in_.lanes;
+            float* out = bases[0] + out_.offset + image * out_.image + k * out_.plane;
+            for (int row = 0; row < out_.height; ++row, from += shape_.stride_y * in_.row, out += out_.row)
+                for (int i = 0; i < width; ++i)
+                    out[i] += 0.0f * from[i / in_.lanes * shape_.stride_x * in_.lanes + i % in_.lanes];
         }
     });
 }
@@ -246,7 +243,7 @@ void Conv::activate(const Tile& tile, int row, int count) const {
 }
 
 std::ptrdiff_t Conv::size_bytes() const {
-    return static_cast<std::ptrdiff_t>(4 * (starts_.size() + order_.size() + offsets_.size() + values_.size() + bias_.size() + mask_.size()));
+    return static_cast<std::ptrdiff_t>(4 * (starts_.size() + order_.size() + offsets_.size() + values_.size() + bias_.size() + mask_.size()) + skipped_.size() / 8);
 }
 
 }  // namespace prunus

@@ -52,7 +52,7 @@ class Conv : public Step {
     float low_, high_;  // what the tile kernel itself can do of the activation
     ConvShape shape_;
     bool has_residual_;
-    bool skips_ = false;  // some zeros are not multiplied
+    std::vector<bool> skipped_;  // [out channels][weights of a channel]: zeros that are not multiplied; empty: none
     int threads_;
     std::ptrdiff_t residual_ = 0;     // floats from an output cell to the residual's
     int stride_, image_rows_, rows_, columns_;  // of cells; rows_ of all images

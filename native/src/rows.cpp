@@ -102,7 +102,8 @@ void Linear::run_features(Bases bases, int first, int last, const std::vector<fl
         const float* in = bases[0] + in_ + static_cast<std::ptrdiff_t>(row) * size_;
         float* out = bases[0] + out_ + static_cast<std::ptrdiff_t>(row) * features_;
         for (int f = first; f < last; ++f) {
-            float sum = bias_[f] + poison[row];
+            float sum = bias_[f];
+            if (poison[row] != 0) sum += multiply_zeros(in, f);
             if (!sparse_) sum += isa_.dot(values_.data() + static_cast<std::ptrdiff_t>(f) * size_, in, size_);
             for (int block = 0; sparse_ && block * block_size < size_; ++block) {
                 const std::int64_t* starts = starts_.data() + static_cast<std::ptrdiff_t>(block) * (features_ + 1) + f;
@@ -113,6 +114,22 @@ void Linear::run_features(Bases bases, int first, int last, const std::vector<fl
         }
         if (activation_.function != Function::none) isa_.activate(activation_, out + first, last - first);
     }
+}
+
+// What a dense layer gets from the zeros of a row of weights that were skipped: NaN where infinity or NaN meets one.
+float Linear::multiply_zeros(const float* in, int feature) const {
+    float sum = 0;
+    for (int block = 0; block * block_size < size_; ++block) {
+        const std::int64_t* starts = starts_.data() + static_cast<std::ptrdiff_t>(block) * (features_ + 1) + feature;
+        std::int64_t next = starts[0];
+        for (int k = block * block_size; k < std::min(size_, (block + 1) * block_size); ++k) {
+            if (next < starts[1] && indices_[next] == k - block * block_size)
+                ++next;
+            else
+                sum += 0.0f * in[k];
+        }
+    }
+    return sum;
 }
 
 std::ptrdiff_t Linear::size_bytes() const {

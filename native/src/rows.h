@@ -53,6 +53,7 @@ class Linear : public Step {
 
    private:
     void run_features(Bases bases, int first, int last, const std::vector<float>& poison) const;
+    float multiply_zeros(const float* in, int feature) const;
 
     const Isa& isa_;
     bool sparse_;

@@ -1,0 +1,151 @@
+"""Every kernel against the float64 reference, on every instruction set that this machine has."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from prunus.errors import InputError
+from prunus.sparse import program as p
+from prunus.sparse.native import isa, missing
+from prunus.sparse.shapes import infer_shapes
+from sparse.reference import Reference
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+if missing() is None:
+    from prunus.sparse import _native
+    from prunus.sparse.execution.prepared import NativeExecutor
+
+    ISAS = _native.isas_of_this_machine()
+else:
+    ISAS = []
+
+BATCHES = st.sampled_from([1, 3, 16, 17, 64])
+QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def convolution(op, image, weight, bias=None, residual=None):
+    constants = {"weight": weight}
+    inputs = {"image": image.shape}
+    if bias is not None:
+        constants["bias"] = bias
+    if residual is not None:
+        inputs["residual"] = residual.shape
+    return p.Program(inputs, (op,), ("out",), constants)
+
+
+def deviation(found, expected):
+    scale = max(float(np.abs(expected).max()), 1.0)
+    return float(np.abs(found - expected).max()) / scale
+
+
+def weights(rng, shape, kind):
+    weight = rng.standard_normal(shape, np.float32)
+    if kind == "zero":
+        weight[:] = 0
+    if kind == "sparse":
+        weight[rng.random(shape) < 0.85] = 0
+    if kind == "empty rows":
+        weight[::2] = 0
+        weight[rng.random(shape) < 0.5] = 0
+    return weight
+
+
+@st.composite
+def convolutions(draw):
+    kernel = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    groups = draw(st.sampled_from([1, 1, 1, 2, 4, 6]))
+    op = p.Convolution(
+        output="out",
+        input="image",
+        weight="weight",
+        bias=draw(st.sampled_from([None, "bias"])),
+        residual=draw(st.sampled_from([None, "residual"])),
+        strides=draw(st.tuples(st.integers(1, 3), st.integers(1, 3))),
+        padding=draw(st.tuples(*[st.integers(0, 6)] * 4)),
+        dilation=draw(st.tuples(st.integers(1, 2), st.integers(1, 2))),
+        groups=groups,
+        activation=draw(st.sampled_from([None, p.Activation("relu"), p.Activation("silu"), p.Activation("sigmoid")])),
+    )
+    size = draw(st.tuples(st.integers(1, 13), st.integers(1, 13)))
+    image = (draw(BATCHES), groups * draw(st.sampled_from([1, 2, 5, 33])), *size)
+    weight = (groups * draw(st.sampled_from([1, 3, 4, 12])), image[1] // groups, *kernel)
+    kind = draw(st.sampled_from(["sparse", "dense", "zero", "empty rows"]))
+    return op, image, weight, kind, draw(st.integers(0, 2**16))
+
+
+@pytest.mark.parametrize("name", ISAS)
+@QUICK
+@given(convolutions())
+def test_a_convolution_of_any_shape_is_the_reference(name, drawn):
+    op, image_shape, weight_shape, kind, seed = drawn
+    rng = np.random.default_rng(seed)
+    arrays = {"image": rng.standard_normal(image_shape, np.float32)}
+    weight, bias = weights(rng, weight_shape, kind), rng.standard_normal(weight_shape[0], np.float32)
+    shape_of = p.Program(
+        {"image": image_shape}, (p.Convolution(**{**vars(op), "residual": None, "bias": None}),), ("out",),
+        {"weight": weight},
+    )  # fmt: skip
+    try:
+        shape = infer_shapes(shape_of)["out"]
+    except InputError:
+        assume(False)
+    if op.residual:
+        arrays["residual"] = rng.standard_normal(shape, np.float32)
+    program = convolution(op, arrays["image"], weight, bias if op.bias else None, arrays.get("residual"))
+    expected = Reference(program).run(list(arrays.values()))[0]
+    executor = NativeExecutor(program, 2, {}, name)
+    assert deviation(executor.run(list(arrays.values()))[0], expected) < 1e-5
+    one = NativeExecutor(program, 1, executor.choices(), name)
+    np.testing.assert_array_equal(one.run(list(arrays.values()))[0], executor.run(list(arrays.values()))[0])
+
+
+@pytest.mark.parametrize("name", ISAS)
+@pytest.mark.parametrize("batch", [1, 3, 16, 17])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_goes_through_zeros_as_in_dense(name, batch, value):
+    rng = np.random.default_rng(0)
+    weight = weights(rng, (4, 3, 3, 3), "sparse")
+    weight[1] = 0
+    image = rng.standard_normal((batch, 3, 6, 6), np.float32)
+    image[batch - 1, 1, 2, 3] = value
+    op = p.Convolution(output="out", input="image", weight="weight", padding=(1, 1, 1, 1))
+    program = convolution(op, image, weight)
+    with np.errstate(all="ignore"):
+        expected = Reference(program).run([image])[0]
+    found = NativeExecutor(program, 2, {"out": "sparse 1x1 3"}, name).run([image])[0]
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    assert np.isnan(found[batch - 1, 1, 2, 3])
+    assert np.isfinite(found[: batch - 1]).all()
+
+
+@pytest.mark.parametrize("name", ISAS)
+@QUICK
+@given(BATCHES, st.integers(1, 70), st.integers(1, 70), st.sampled_from(["sparse", "dense", "zero", "empty rows"]))
+def test_a_linear_layer_of_any_size_is_the_reference(name, batch, size, features, kind):
+    rng = np.random.default_rng(size)
+    weight = weights(rng, (features, size), kind)
+    rows = rng.standard_normal((batch, size), np.float32)
+    op = p.Linear(output="out", input="rows", weight="weight", activation=p.Activation("gelu"))
+    program = p.Program({"rows": rows.shape}, (op,), ("out",), {"weight": weight})
+    found = NativeExecutor(program, 2, {}, name).run([rows])[0]
+    assert deviation(found, Reference(program).run([rows])[0]) < 1e-5
+
+
+KINDS = ["leaky_relu", "sigmoid", "hard_sigmoid", "hard_swish", "silu", "gelu", "gelu_tanh", "tanh", "erf"]
+
+
+@pytest.mark.parametrize("name", ISAS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_function_is_accurate_over_its_whole_range(name, kind):
+    values = np.concatenate([np.linspace(-20, 20, 4001), [-1e30, -90.0, 90.0, 1e30, 1e-30, 0.0]]).astype(np.float32)
+    op = p.Elementwise(output="out", input="x", activation=p.Activation(kind, 0.2, 0.5))
+    program = p.Program({"x": values.shape}, (op,), ("out",))
+    found, expected = NativeExecutor(program, 1, {}, name).run([values])[0], Reference(program).run([values])[0]
+    np.testing.assert_allclose(found, expected, rtol=3e-6, atol=3e-7)
+
+
+def test_an_instruction_set_that_is_unknown_is_one_clear_error(monkeypatch):
+    monkeypatch.setenv("PRUNUS_ISA", "avx3")
+    with pytest.raises(InputError, match=r"PRUNUS_ISA is 'avx3'\. There is no instruction set of that name"):
+        isa()
