@@ -21,7 +21,7 @@ else:
     ISAS = []
 
 BATCHES = st.sampled_from([1, 3, 16, 17, 64])
-QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def convolution(op, image, weight, bias=None, residual=None):
