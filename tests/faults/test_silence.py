@@ -1,0 +1,59 @@
+"""Workers and coordinators that are stopped: late results are refused, and nobody else is blamed."""
+
+import os
+import signal
+import threading
+import time
+
+from prunus.spec import load_study
+from prunus.store import read_study
+from prunus.sweep.events import EpochDone, TrialEnded, TrialLost
+from prunus.sweep.executors import EXECUTORS
+from prunus.sweep.executors.local import Local
+from prunus.sweep.run import Options, run_study
+from small_study import STUDY, descendants, rows_without_times, wait_for
+
+
+class Unreachable(Local):
+    """A cluster whose nodes cannot be reached any more: what was handed out there cannot be ended."""
+
+    def cancel(self, lease):
+        pass
+
+
+def test_a_stopped_worker_that_comes_back_late_is_refused_and_counted_once(tmp_path):
+    if "unreachable" not in EXECUTORS:
+        EXECUTORS.register("unreachable", Unreachable)
+    text = STUDY.replace("epochs = 5", "epochs = 40").replace("checkpoint_seconds = 0", "lease_seconds = 1.5")
+    (tmp_path / "small.toml").write_text(text)
+    study = load_study(tmp_path / "small.toml")
+    run_study(study, tmp_path / "expected", Options())
+    victims, ends = [], []
+
+    def observe(event):
+        if isinstance(event, EpochDone) and not victims:
+            victims.append(max(descendants(os.getpid())))  # a worker: the host was forked before it
+            os.kill(victims[0], signal.SIGSTOP)
+            threading.Timer(8.0, os.kill, (victims[0], signal.SIGCONT)).start()
+        if isinstance(event, TrialEnded | TrialLost):
+            ends.append(event)
+
+    outcome = run_study(study, tmp_path / "out", Options(executor="unreachable", workers=2), observe)
+    assert outcome.finished == 8
+    lost = [event for event in ends if isinstance(event, TrialLost)]
+    assert [event.cause for event in lost] == ["LeaseExpired"]
+    finished = [event.trial for event in ends if isinstance(event, TrialEnded) and event.status == "finished"]
+    assert sorted(finished) == sorted(set(finished))
+    assert rows_without_times(tmp_path / "out") == rows_without_times(tmp_path / "expected")
+
+
+def test_a_stopped_coordinator_does_not_blame_its_workers(start, study_file, tmp_path):
+    changes = (("epochs = 5", "epochs = 400"), ("checkpoint_seconds = 0", "lease_seconds = 1.5"))
+    process = start("run", study_file(*changes), "--out", tmp_path / "out")
+    wait_for(lambda: any((tmp_path / "out").glob("trials/*/lease")), seconds=120)
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(4)
+    process.send_signal(signal.SIGCONT)
+    _, stderr = process.communicate(timeout=200)
+    assert process.returncode == 0, stderr
+    assert {row.attempts for row in read_study(tmp_path / "out").trials} == {1}
