@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prunus import sparse as sparse
     from prunus.channels import prune_channels
     from prunus.cost import LayerCost, NetworkCost, count_cost
     from prunus.data import Dataset, Split, load_data

@@ -99,12 +99,14 @@ def little_support(findings: Findings) -> tuple[Evidence, ...]:
         cost = findings.cost.get((recipe.name, timed[0].rate)) if timed else None
         if cost is None or cost.theoretical_speedup is None or cost.theoretical_speedup < WORTH_TIMING:
             continue
+        speedup = cost.theoretical_speedup
         ratios = [info.ratio for info in timed if info.ratio]
-        gaining = [ratio for ratio in ratios if ratio.is_below(1) and _gains(ratio.mean, cost.theoretical_speedup)]
+        gaining = [i.runtime for i in timed if i.ratio and i.ratio.is_below(1) and _gains(i.ratio.mean, speedup)]
+        where = f" ({', '.join(dict.fromkeys(gaining))})" if gaining else ""
         text = (
             f"at rate {timed[0].rate:g} the theoretical speed-up is {times(cost.theoretical_speedup)}; measured "
             f"latency is {span([ratio.mean for ratio in ratios])} of the unpruned network's, and at least half of "
-            f"the theoretical gain arrives in {len(gaining)} of {counted(len(timed), 'measured setting')}."
+            f"the theoretical gain arrives in {len(gaining)} of {counted(len(timed), 'measured setting')}{where}."
         )
         found.append(Evidence(recipe.name, text, decided(not gaining)))
     return tuple(found) or unmeasured(
