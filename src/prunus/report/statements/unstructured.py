@@ -101,7 +101,9 @@ def little_support(findings: Findings) -> tuple[Evidence, ...]:
             continue
         speedup = cost.theoretical_speedup
         ratios = [info.ratio for info in timed if info.ratio]
-        gaining = [i.runtime for i in timed if i.ratio and i.ratio.is_below(1) and _gains(i.ratio.mean, speedup)]
+        gaining = [
+            i.setting.runtime for i in timed if i.ratio and i.ratio.is_below(1) and _gains(i.ratio.mean, speedup)
+        ]
         where = f" ({', '.join(dict.fromkeys(gaining))})" if gaining else ""
         text = (
             f"at rate {timed[0].rate:g} the theoretical speed-up is {times(cost.theoretical_speedup)}; measured "
