@@ -19,6 +19,7 @@ import argparse
 import csv
 import json
 import math
+import os
 import resource
 import signal
 import subprocess
@@ -61,13 +62,15 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(options.limit),) * 2)
         _one(options.networks[0], options.one)
         return
-    rows = [_row(network, options.limit, options.peer) for network in options.networks or _every(options.list)]
+    with (options.out or Path(os.devnull)).open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        rows = []
+        for network in options.networks or _every(options.list):
+            rows.append(_row(network, options.limit, options.peer))
+            writer.writerow(rows[-1])
+            file.flush()
     _summary(rows)
-    if options.out:
-        with options.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
 
 
 def _every(which: str) -> list[str]:
