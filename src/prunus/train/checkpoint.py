@@ -14,7 +14,7 @@ from torch import Tensor
 
 from prunus.errors import StoreError
 from prunus.store import write_atomically
-from prunus.train.shrinking import narrow
+from prunus.train.shrinking import narrow, widen
 from prunus.train.state import EpochResult, TrainingState
 
 FORMAT = 2
@@ -64,6 +64,7 @@ def load_checkpoint(path: Path, state: TrainingState, trial: str) -> None:
             f"The checkpoint {path} cannot be used", str(error), "delete it; the trial starts anew"
         ) from None
     _match_layout(state.optimizer)
+    widen(state)
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

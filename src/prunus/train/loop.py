@@ -75,6 +75,8 @@ def train(
 
 def _prune(state: TrainingState, epoch: int) -> None:
     """Prune the whole network if the schedule says so, and train on what is left."""
+    if not state.pruner.acts_after(epoch):
+        return
     widen(state)
     rewound = state.pruner.after_epoch(epoch)
     if rewound:

@@ -121,6 +121,10 @@ class Pruner:
             apply_masks(self.model, self.masks())
         return rewound
 
+    def acts_after(self, epoch: int) -> bool:
+        """Whether `after_epoch` does anything."""
+        return self.rate > 0 and any(epoch in (event.epoch, event.rewind_to) for event in self._events)
+
     def learning_rate_place(self, epoch: int) -> tuple[int, int]:
         """Where in the training's learning rate schedule an epoch is: the how-manieth of how many."""
         return self.schedule.learning_rate_place(epoch, self.epochs) if self.recipe else (epoch, self.epochs)
