@@ -17,6 +17,7 @@ from prunus.report.tables.bops import bops_table
 from prunus.report.tables.cut_off import cut_off_table
 from prunus.report.tables.epochs import epochs_table
 from prunus.report.tables.latency import latency_table
+from prunus.report.tables.leaderboard import leaderboard_table
 from prunus.report.tables.losses import losses_table
 from prunus.report.tables.memories import memories_table
 from prunus.report.tables.sizes import sizes_table
@@ -26,6 +27,7 @@ from prunus.store import read_study
 TABLES = (
     summary_table,
     losses_table,
+    leaderboard_table,
     epochs_table,
     bops_table,
     cut_off_table,

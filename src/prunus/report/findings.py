@@ -12,6 +12,7 @@ from prunus.report.analysis.failures import FailuresInfo, failures_info
 from prunus.report.analysis.grid import Cell, Grid
 from prunus.report.analysis.latencies import Latencies, latencies_info
 from prunus.report.analysis.layers import LayerInfo, layers_info
+from prunus.report.analysis.leaderboard import PlaceInfo, leaderboard_info
 from prunus.report.analysis.losses import LossInfo, losses_info
 from prunus.report.analysis.memories import MemoryInfo, memories_info
 from prunus.report.analysis.provenance import ProvenanceInfo, provenance_info
@@ -60,6 +61,11 @@ class Findings:
     def loss(self) -> dict[Key, LossInfo]:
         """The same by recipe and rate."""
         return {(info.recipe, info.rate): info for info in self.losses}
+
+    @cached_property
+    def leaderboard(self) -> tuple[PlaceInfo, ...]:
+        """The recipes of each rate, the best first."""
+        return leaderboard_info(self.grid)
 
     def losses_of(self, recipe: str) -> tuple[LossInfo, ...]:
         """Those of one recipe that have a final accuracy, rates ascending."""

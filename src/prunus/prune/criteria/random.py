@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -9,8 +11,13 @@ from prunus.prune.criteria.criterion import Criterion, Evidence
 
 
 class Random(Criterion):
-    """A uniform random number per unit, drawn from the trial's own generator."""
+    """Minus a uniform random number per unit, drawn from the trial's own generator.
+
+    From the same draws, `torch.nn.utils.prune.random_unstructured` takes the same units.
+    """
+
+    additive: ClassVar[bool] = True
 
     def score(self, evidence: Evidence) -> Tensor:  # noqa: D102
         drawn = torch.rand(evidence.weights.shape[0], generator=evidence.generator)
-        return drawn.to(evidence.weights.device)
+        return -drawn.to(evidence.weights.device)

@@ -10,6 +10,7 @@ from prunus.report.figures import losses
 from prunus.report.findings import Findings
 from prunus.report.pages.page import Page, is_drawn
 from prunus.report.tables.epochs import epochs_table
+from prunus.report.tables.leaderboard import leaderboard_table
 from prunus.report.tables.losses import losses_table
 
 
@@ -53,4 +54,4 @@ class LossesPage(Page):
             )
         else:
             blocks += [Paragraph("No pruned trial has finished beside an unpruned one of its seed.", "note"), table]
-        return (*blocks, epochs)
+        return (*blocks, leaderboard_table(findings), epochs)
