@@ -1,5 +1,6 @@
 """A pruner in a user's own loop: zeros hold under everything that a training may do to weights."""
 
+import copy
 import os
 
 import pytest
@@ -117,7 +118,7 @@ def test_a_resume_ends_with_the_same_bits(parts):
     pruner, optimizer = begin(whole)
     run(whole, pruner, optimizer, 25)
     saved = [{k: v.clone() for k, v in one.items()} for one in (whole.state_dict(), pruner.state_dict())]
-    saved.append(optimizer.state_dict())
+    saved.append(copy.deepcopy(optimizer.state_dict()))
     again = network()
     resumed, fresh = begin(again)
     again.load_state_dict(saved[0])
@@ -163,8 +164,8 @@ def test_movement_keeps_what_grows():
     pruner = prunus.Pruner(model, moving, torch.zeros(1, 4), rate=0.5, epochs=2, steps_per_epoch=1)
     model[0].weight.grad = torch.tensor([[1.0, -1.0, -1.0, 1.0]])
     pruner.step()
-    assert pruner.moved["0.weight"].tolist() == pytest.approx([[-4.0, -3.0, 0.2, 0.1]])
-    assert model[0].weight.tolist() == pytest.approx([[0.0, 0.0, 0.2, -0.1]])
+    assert pruner.moved["0.weight"].flatten().tolist() == pytest.approx([-4.0, -3.0, 0.2, 0.1])
+    assert model[0].weight.flatten().tolist() == pytest.approx([0.0, 0.0, 0.2, -0.1])
 
 
 def _replica(rank, port, results):
@@ -201,7 +202,7 @@ def test_replicas_hold_the_same_masks_though_they_see_other_data():
         ({"pattern": {"name": "nm", "m": 4}}, {}, "'0' cannot be pruned in groups of 4.*dimension is 6.*protect"),
         ({"pattern": {"name": "nm", "n": 1, "m": 2}}, {"rate": 0.9}, "1:2 cannot be had at a rate of 0.9.*0.5"),
         ({"schedule": {"name": "iterative", "steps": 9}}, {}, "ends after the training.*takes 46.*has 4"),
-        ({"allocation": {"name": "uniform", "macs": 0.01}}, {}, "macs = 0.01 cannot be reached.*nearest.*0.2"),
+        ({"allocation": {"name": "uniform", "macs": 0.01}}, {}, "macs = 0.01 cannot be reached.*nearest.*0.19"),
         ({"allocation": {"name": "uniform", "macs": 0.5, "params": 0.5}}, {}, "one target at most"),
         ({"criterion": "movement", "schedule": "at_init"}, {}, "gathers while the network trains"),
         ({"criterion": "bn_scale"}, {}, "not defined for the pattern 'element'"),
@@ -213,7 +214,7 @@ def test_replicas_hold_the_same_masks_though_they_see_other_data():
 )
 def test_mistakes_are_told_before_anything_is_pruned(parts, settings, message):
     model = network()
-    with pytest.raises(InputError, match=f"(?s){message}"):
+    with pytest.raises(InputError, match=f"(?is){message}"):
         prunus.Pruner(model, recipe(**parts), X[:2], **{**SETTINGS, **settings})
     assert all((value != 0).all() for value in model.parameters())
 
