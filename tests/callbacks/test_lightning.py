@@ -1,0 +1,64 @@
+"""With the real Lightning: zeros hold over accumulated gradients, checkpoints and a resume."""
+
+import pytest
+import torch
+from torch import nn
+
+pytest.importorskip("lightning", reason="Lightning is not installed: pip install prunus[lightning]")
+
+from lightning.pytorch import LightningModule, Trainer
+from torch.utils.data import DataLoader, TensorDataset
+
+from prunus.callbacks.lightning import PruningCallback
+from prunus.spec import builtin_recipes
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+class Classifier(LightningModule):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3))
+
+    def forward(self, x):
+        return self.net(x)
+
+    def training_step(self, batch, _):
+        return nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.AdamW(self.parameters(), 0.01, weight_decay=0.1)
+
+
+def fit(folder, epochs, resume=None):
+    generator = torch.Generator().manual_seed(0)
+    data = TensorDataset(torch.randn(64, 6, generator=generator), torch.arange(64) % 3)
+    callback = PruningCallback(builtin_recipes()["unstructured"], torch.zeros(2, 6), rate=0.75)
+    trainer = Trainer(
+        max_epochs=10, accumulate_grad_batches=2, callbacks=[callback], default_root_dir=folder, logger=False,
+        enable_progress_bar=False, enable_model_summary=False, accelerator="cpu", enable_checkpointing=False,
+    )  # fmt: skip
+    trainer.fit_loop.epoch_loop.max_steps = epochs * 4 if epochs < 10 else -1
+    model = Classifier()
+    trainer.fit(model, DataLoader(data, 8), ckpt_path=resume)
+    return trainer, model, callback
+
+
+def test_it_prunes_to_the_rate_over_the_training(tmp_path):
+    _, model, callback = fit(tmp_path, 10)
+    assert int((model.net[0].weight == 0).sum()) == 72
+    assert int((model.net[2].weight == 0).sum()) == 0
+    assert callback.pruner.steps == 40
+    assert list(model.state_dict()) == ["net.0.weight", "net.0.bias", "net.2.weight", "net.2.bias"]
+
+
+def test_a_checkpoint_holds_what_is_gone(tmp_path):
+    trainer, model, callback = fit(tmp_path, 5)
+    gone = int((model.net[0].weight == 0).sum())
+    assert 0 < gone < 96
+    trainer.save_checkpoint(tmp_path / "half.ckpt")
+    _, model, again = fit(tmp_path, 10, resume=tmp_path / "half.ckpt")
+    assert int((model.net[0].weight == 0).sum()) == 72
+    assert again.pruner.steps == 40
+    assert not (callback.pruner.gone["net.0"] & ~again.pruner.gone["net.0"]).any()
