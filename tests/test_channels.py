@@ -45,3 +45,21 @@ def test_settings_go_with_the_name() -> None:
 def test_an_unknown_criterion_is_refused() -> None:
     with pytest.raises(InputError, match="Did you mean 'magnitude'"):
         prunus.prune_channels(network(), X, 0.5, criterion="magnitud")
+
+
+@pytest.mark.parametrize("criterion", ["wanda", "bn_scale", "movement", "synflow"])
+def test_a_criterion_that_looks_at_more_than_weights_is_refused(criterion: str) -> None:
+    with pytest.raises(InputError, match=f"'{criterion}' cannot score channels in one call.*Choose magnitude"):
+        prunus.prune_channels(network(), X, 0.5, criterion=criterion)
+
+
+def test_an_allocation_by_cost_is_refused() -> None:
+    part = Part(name="global", settings={"macs": 0.5})
+    with pytest.raises(InputError, match="cannot come to a share of macs in one call"):
+        prunus.prune_channels(network(), X, 0.5, allocation=part)
+
+
+@pytest.mark.parametrize("allocation", ["uniform", "global", "erk", "lamp"])
+def test_every_allocation_shares_a_rate_among_channels(allocation: str) -> None:
+    result = prunus.prune_channels(network(), X, 0.5, allocation=allocation)
+    assert result.report.channels.after < result.report.channels.before

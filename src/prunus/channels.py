@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prunus.errors import InputError
 from prunus.graph import ChannelGroup
 from prunus.graph.grouping import Heads
 from prunus.prune.allocations import ALLOCATIONS
@@ -66,6 +67,7 @@ def _part(name: str | Part) -> Part:
 def _score(part: Part, seed: int) -> Score:
     """Sum of the criterion's scores over the weights that make the channel, each relative to its own mean."""
     criterion: Criterion = make(CRITERIA, part)
+    _refuse_without_evidence(part.name, criterion)
     generator = torch.Generator().manual_seed(seed)
 
     def score(model: nn.Module, group: ChannelGroup) -> Tensor:
@@ -82,8 +84,27 @@ def _score(part: Part, seed: int) -> Score:
     return score
 
 
+def _refuse_without_evidence(name: str, criterion: Criterion) -> None:
+    """Raises `InputError` for a criterion that looks at more than the weights that make a channel."""
+    if not criterion.needs and criterion.reads == "scored":
+        return
+    kinds = {each: CRITERIA.get(each) for each in CRITERIA}
+    plain = [each for each, kind in kinds.items() if not kind.needs and kind.reads == "scored"]
+    raise InputError(
+        f"The criterion {name!r} cannot score channels in one call",
+        f"it looks at {', '.join(criterion.needs) or criterion.reads}, and here only the channels' weights are known",
+        f"choose {', '.join(plain)}, or use it in a study or with prunus.Pruner",
+    )
+
+
 def _allocation(part: Part) -> Allocation:
     allocation = make(ALLOCATIONS, part)
+    if allocation.counted:
+        raise InputError(
+            f"The allocation {part.name!r} cannot come to a share of {allocation.counted} in one call",
+            "only the rate of channels counts here",
+            "leave the setting out and give a rate, or use it in a study or with prunus.Pruner",
+        )
 
     def rates(scores: Mapping[str, Tensor], rate: float) -> dict[str, float]:
         sets = [UnitSet(name=name, units=len(score), scored={}, masked={}) for name, score in scores.items()]

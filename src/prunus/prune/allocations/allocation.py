@@ -21,27 +21,24 @@ class Allocation(Frozen, ABC):
 
     params, macs, bops: the share of the unpruned network's parameters, effective MACs or effective BOPs that is to be
     left; the rate that this takes is found, and the rate asked for elsewhere is of no account.
-    latency_ms: the latency, for one input, that is to be reached on `runtime`; the rate is found by measuring.
     rate_of: what the rate is a share of, where none of these is given: of the pattern's units, or of a cost.
     """
 
     params: Share | None = None
     macs: Share | None = None
     bops: Share | None = None
-    latency_ms: float | None = Field(default=None, gt=0)
-    runtime: str = "onnxruntime"
     rate_of: Literal["units", "params", "macs", "bops"] = "units"
 
     @model_validator(mode="after")
     def _one_target(self) -> Allocation:
-        given = [name for name in ("params", "macs", "bops", "latency_ms") if getattr(self, name) is not None]
+        given = [name for name in ("params", "macs", "bops") if getattr(self, name) is not None]
         if len(given) > 1 or (given and self.rate_of != "units"):
             raise ValueError(f"one target at most: {', '.join(given)} and rate_of exclude each other")
         return self
 
     @property
     def counted(self) -> Counted | None:
-        """The cost by which the rate is found; None where it is a share of units, or found by measuring."""
+        """The cost by which the rate is found; None where it is a share of units."""
         names: tuple[Counted, ...] = ("params", "macs", "bops")
         return next((name for name in names if getattr(self, name) is not None or self.rate_of == name), None)
 
