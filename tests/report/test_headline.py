@@ -47,7 +47,7 @@ def test_the_fastest_is_named_only_if_it_is_faster(ratio: float, words: str, com
     assert sentence is not None
     assert words in sentence
     if ratio < 1:
-        assert "faster in 4 of 4 measured settings" in sentence
+        assert "faster in 6 of 6 measured settings" in sentence
 
 
 def test_what_was_not_measured_is_not_mentioned(complete: StudyRows) -> None:
