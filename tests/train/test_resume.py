@@ -35,8 +35,13 @@ def outcome(state):
     return results, {name: value.clone() for name, value in state.model.state_dict().items()}
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-@pytest.mark.parametrize("recipe", [None, *builtin_recipes()])
+@pytest.mark.parametrize(
+    ("recipe", "optimizer"),
+    [
+        *((recipe, "adam") for recipe in (None, *builtin_recipes())),
+        *((recipe, other) for recipe in (None, "unstructured", "structured") for other in ("adamw", "sgd")),
+    ],
+)
 def test_same_bits_wherever_it_was_interrupted(network, dataset, tmp_path, recipe, optimizer):
     epochs, rate = EPOCHS.get(recipe, TRAINING.epochs), RATES.get(recipe, 0.5)
     settings = {"optimizer": Part(name=optimizer), "learning_rate_schedule": "cosine", "epochs": epochs}
