@@ -12,31 +12,42 @@ from prunus.sweep.executors.local import Local
 from prunus.sweep.run import Options, run_study
 from small_study import STUDY, descendants, rows_without_times, wait_for
 
+EPOCHS = 150
+
 
 class Unreachable(Local):
-    """A cluster whose nodes cannot be reached any more: what was handed out there cannot be ended."""
+    """A cluster with a node that stops in the middle of a trial and can't be reached until the trial is given up."""
+
+    stopped: int | None = None
+    """The process that is stopped."""
 
     def cancel(self, lease):
         pass
+
+    def events(self, timeout_seconds):
+        heard = super().events(timeout_seconds)
+        early = [event for event, _ in heard if isinstance(event, EpochDone) and event.row.epoch < EPOCHS / 2]
+        workers = descendants(self._host.pid)
+        if Unreachable.stopped is None and early and len(workers) == 1:
+            Unreachable.stopped = workers[0]
+            os.kill(workers[0], signal.SIGSTOP)
+        return heard
 
 
 def test_a_stopped_worker_that_comes_back_late_is_refused_and_counted_once(tmp_path):
     if "unreachable" not in EXECUTORS:
         EXECUTORS.register("unreachable", Unreachable)
-    text = STUDY.replace("epochs = 5", "epochs = 150").replace("checkpoint_seconds = 0", "lease_seconds = 3")
+    text = STUDY.replace("epochs = 5", f"epochs = {EPOCHS}").replace("checkpoint_seconds = 0", "lease_seconds = 3")
     (tmp_path / "small.toml").write_text(text)
     study = load_study(tmp_path / "small.toml")
     run_study(study, tmp_path / "expected", Options())
-    victims, ends = [], []
+    ends = []
 
     def observe(event):
-        if isinstance(event, EpochDone) and not victims:
-            victims.append(max(descendants(os.getpid())))  # a worker: the host was forked before it
-            os.kill(victims[0], signal.SIGSTOP)
         if isinstance(event, TrialEnded | TrialLost):
             ends.append(event)
         if isinstance(event, TrialLost):
-            os.kill(victims[0], signal.SIGCONT)  # it goes on with a trial that is another's by now
+            os.kill(Unreachable.stopped, signal.SIGCONT)  # it goes on with a trial that is another's by now
 
     outcome = run_study(study, tmp_path / "out", Options(executor="unreachable", workers=1), observe)
     assert outcome.finished == 8
