@@ -25,7 +25,7 @@ INSTRUCTION_SETS = {  # name -> flag in /proc/cpuinfo
     "dotprod": "asimddp",
 }
 PACKAGES = (
-    "prunus", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "safetensors", "onnx", "onnxscript",
+    "prunus", "torch", "torchvision", "numpy", "scipy", "safetensors", "onnx", "onnxscript",
     "onnxruntime", "pydantic", "timm", "zstandard",
 )  # fmt: skip
 """Those whose version can change a number."""
