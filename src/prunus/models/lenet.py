@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from prunus.errors import InputError
-from prunus.models.source import ModelSource, image_shape
+from prunus.models.source import MNIST, OwnModel, image_shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -14,18 +14,10 @@ if TYPE_CHECKING:
 FULL_SIDE = 32  # pixels; smaller images are padded by 2 on each side, as 28x28 was in 1998
 
 
-class Lenet5(ModelSource):
+class Lenet5(OwnModel):
     """LeNet-5 (LeCun et al., 1998) with ReLU and max-pooling: 6 and 16 channels, then 120, 84 and the classes."""
 
-    @property
-    def default_input_shape(self) -> tuple[int, ...]:
-        """Images of MNIST."""
-        return (1, 28, 28)
-
-    @property
-    def default_classes(self) -> int:
-        """Classes of MNIST."""
-        return 10
+    MADE_FOR: ClassVar = MNIST
 
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """Build the network for these images."""

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from prunus.models.source import ModelSource
+from prunus.models.source import MNIST, OwnModel
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class Mlp(ModelSource):
+class Mlp(OwnModel):
     """Linear layers with ReLU between them, on inputs of any shape; hidden: the widths between input and output."""
 
+    MADE_FOR: ClassVar = MNIST
+
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = (256, 128)
-
-    @property
-    def default_input_shape(self) -> tuple[int, ...]:
-        """Images of MNIST."""
-        return (1, 28, 28)
-
-    @property
-    def default_classes(self) -> int:
-        """Classes of MNIST."""
-        return 10
 
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """Build the network for samples of that shape."""

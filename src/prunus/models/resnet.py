@@ -4,32 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from prunus.models.source import ModelSource, image_shape
+from prunus.models.source import CIFAR10, OwnModel, image_shape
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class CifarResnet(ModelSource):
+class CifarResnet(OwnModel):
     """Base of He et al., Deep Residual Learning, 2016, section 4.2: three stages of 16, 32 and 64 channels.
 
     shortcut: what joins stages of different width. `zeros`, the paper's option A, as it used on CIFAR: every second
     pixel, with channels of zeros added. `projection`, its option B: a 1x1 convolution and batch normalisation.
     """
 
+    MADE_FOR: ClassVar = CIFAR10
+
     BLOCKS: ClassVar[int]  # per stage
 
     shortcut: Literal["zeros", "projection"] = "zeros"
-
-    @property
-    def default_input_shape(self) -> tuple[int, ...]:
-        """Images of CIFAR."""
-        return (3, 32, 32)
-
-    @property
-    def default_classes(self) -> int:
-        """Classes of CIFAR-10."""
-        return 10
 
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """Build the network for these images; any size will do."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, JsonValue
 
@@ -39,6 +39,22 @@ class ModelSource(Frozen, ABC):
         """
 
 
+class OwnModel(ModelSource):
+    """A network of this package, which says what data it is made for."""
+
+    MADE_FOR: ClassVar[tuple[tuple[int, ...], int]]  # input shape, classes
+
+    @property
+    def default_input_shape(self) -> tuple[int, ...]:
+        """The shape of the inputs of those data."""
+        return self.MADE_FOR[0]
+
+    @property
+    def default_classes(self) -> int:
+        """The classes of those data."""
+        return self.MADE_FOR[1]
+
+
 class NamedModel(ModelSource):
     """A network of another library, named `family:architecture`; the settings are passed on to its builder."""
 
@@ -56,6 +72,9 @@ class NamedModel(ModelSource):
         hint = f"did you mean {' or '.join(repr(name) for name in close)}?" if close else "look for it in its list"
         return InputError(f"There is no model '{family}:{self.architecture}'", f"{family} does not have it", hint)
 
+
+MNIST = (1, 28, 28), 10
+CIFAR10 = (3, 32, 32), 10
 
 MODELS: Registry[type[ModelSource]] = Registry("model")
 FAMILIES: Registry[type[NamedModel]] = Registry("model family")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from prunus.errors import InputError
-from prunus.models.source import ModelSource, image_shape
+from prunus.models.source import CIFAR10, MNIST, OwnModel, image_shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,44 +18,28 @@ Width = Annotated[int, Field(ge=1)]
 Plan = tuple[Width | Literal["M"], ...]
 
 
-class Vgg(ModelSource):
+class Vgg(OwnModel):
     """A VGG (Simonyan and Zisserman, 2015) of your own plan.
 
     plan: output channels of each convolution, in order, and "M" for a max-pooling; linear: widths between the
     convolutions and the output; batch_norm: a batch normalisation behind each convolution, in place of its bias.
     """
 
+    MADE_FOR: ClassVar = CIFAR10
+
     plan: Plan = (32, "M", 64, "M")
     linear: tuple[Width, ...] = (128,)
     batch_norm: bool = False
-
-    @property
-    def default_input_shape(self) -> tuple[int, ...]:
-        """Small colour images."""
-        return (3, 32, 32)
-
-    @property
-    def default_classes(self) -> int:
-        """Ten, as most small data sets have."""
-        return 10
 
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """Build the network for these images."""
         return vgg("vgg", self.plan, self.linear, input_shape, classes, self.batch_norm)
 
 
-class Vgg11(ModelSource):
+class Vgg11(OwnModel):
     """VGG11 for 32x32 images with 28,133,056 weights: linear layers 512-4096-4096-10, no dropout."""
 
-    @property
-    def default_input_shape(self) -> tuple[int, ...]:
-        """Images of CIFAR and SVHN."""
-        return (3, 32, 32)
-
-    @property
-    def default_classes(self) -> int:
-        """Classes of CIFAR-10 and SVHN."""
-        return 10
+    MADE_FOR: ClassVar = CIFAR10
 
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """Build the network for these images."""
@@ -63,23 +47,15 @@ class Vgg11(ModelSource):
         return vgg("vgg11", plan, (4096, 4096), input_shape, classes)
 
 
-class VggDigits(ModelSource):
+class VggDigits(OwnModel):
     """A VGG of 8x8 images: three convolutions, 45,162 parameters; width: channels of the first convolution.
 
     Trained on `digits` for 50 epochs it gets about 98 % right.
     """
 
+    MADE_FOR: ClassVar = ((1, 8, 8), 10)
+
     width: Width = 32
-
-    @property
-    def default_input_shape(self) -> tuple[int, ...]:
-        """Images of `digits`."""
-        return (1, 8, 8)
-
-    @property
-    def default_classes(self) -> int:
-        """Classes of `digits`."""
-        return 10
 
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """Build the network for these images."""
@@ -87,23 +63,15 @@ class VggDigits(ModelSource):
         return vgg("vgg-digits", (w, "M", w, "M", 2 * w), (2 * w,), input_shape, classes)
 
 
-class VggFashion(ModelSource):
+class VggFashion(OwnModel):
     """A VGG of 28x28 images: three convolutions, 98,442 parameters; width: channels of the first convolution.
 
     Trained on 6,000 images of `fashion-mnist` for 50 epochs it gets about 87 % right.
     """
 
+    MADE_FOR: ClassVar = MNIST
+
     width: Width = 16
-
-    @property
-    def default_input_shape(self) -> tuple[int, ...]:
-        """Images of `fashion-mnist`."""
-        return (1, 28, 28)
-
-    @property
-    def default_classes(self) -> int:
-        """Classes of `fashion-mnist`."""
-        return 10
 
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """Build the network for these images."""
