@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from prunus.measure import MemoryHost, Sample, Variant, measure_latency
     from prunus.models import build_model
     from prunus.report import build_report
+    from prunus.sensitivity.curves import Curve, Sensitivity
+    from prunus.sensitivity.measuring import measure_sensitivity
+    from prunus.sensitivity.suggestion import Suggestion, suggest
     from prunus.spec import (
         Measurement,
         Part,
@@ -38,6 +41,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ChannelGroup",
+    "Curve",
     "Dataset",
     "InputError",
     "LayerCost",
@@ -56,11 +60,13 @@ __all__ = [
     "Recipe",
     "Reconstructed",
     "Sample",
+    "Sensitivity",
     "ShrinkReport",
     "Split",
     "StoreError",
     "Study",
     "StudyRows",
+    "Suggestion",
     "Training",
     "TrialsFailedError",
     "Variant",
@@ -75,6 +81,7 @@ __all__ = [
     "load_data",
     "load_study",
     "measure_latency",
+    "measure_sensitivity",
     "prune_channels",
     "read_network",
     "read_study",
@@ -82,6 +89,7 @@ __all__ = [
     "reconstruct",
     "run_study",
     "save",
+    "suggest",
     "write_onnx",
     "write_safetensors",
 ]
@@ -97,6 +105,9 @@ _CONTENTS = {
     "prunus.models": ("build_model",),
     "prunus.train": ("Pruner",),
     "prunus.channels": ("prune_channels",),
+    "prunus.sensitivity.measuring": ("measure_sensitivity",),
+    "prunus.sensitivity.curves": ("Sensitivity", "Curve"),
+    "prunus.sensitivity.suggestion": ("suggest", "Suggestion"),
     "prunus.surgeon": ("reconstruct", "Reconstructed", "LayerError"),
     "prunus.surgery": ("Pruned", "Plan", "ShrinkReport", "recalibrate", "save", "load"),
     "prunus.graph": ("channel_groups", "ChannelGroup"),

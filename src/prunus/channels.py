@@ -108,6 +108,7 @@ def _allocation(part: Part) -> Allocation:
 
     def rates(scores: Mapping[str, Tensor], rate: float) -> dict[str, float]:
         sets = [UnitSet(name=name, units=len(score), scored={}, masked={}) for name, score in scores.items()]
+        allocation.check(sets)
         counts = allocation.counts(sets, list(scores.values()), rate)
         return {one.name: count / one.units for one, count in zip(sets, counts, strict=True)}
 

@@ -1,8 +1,12 @@
+import pytest
 import torch
 
+from prunus.errors import InputError
+from prunus.prune import ALLOCATIONS
 from prunus.prune.allocations.global_ import Global
 from prunus.prune.allocations.uniform import Uniform
 from prunus.prune.units import UnitSet
+from prunus.spec import Part, make
 
 
 def units(*counts):
@@ -31,3 +35,19 @@ def test_global_keeps_its_floor_and_takes_the_rest_elsewhere():
 def test_global_counts_what_is_gone_already():
     scores = [torch.tensor([float("-inf"), 6.0, 7.0, 8.0]), torch.tensor([0.1, 0.2, 0.3, 0.4])]
     assert Global(floor=0.25).counts(units(4, 4), scores, 0.5) == [1, 3]
+
+
+def test_by_layer_leaves_each_layer_its_own_rate_where_they_come_to_the_rate_asked_for():
+    sets = [UnitSet("a", 100, {}, {}), UnitSet("b", 300, {}, {})]
+    scores = [torch.rand(one.units) for one in sets]
+    by_layer = make(ALLOCATIONS, Part(name="by_layer", settings={"rates": {"a": 0.2, "b": 0.8}}))
+    assert by_layer.counts(sets, scores, 0.65) == [20, 240]
+    # Densities 0.8 and 0.2 half as large, and so much larger that `a` is whole.
+    assert by_layer.counts(sets, scores, 0.825) == [60, 270]
+    assert by_layer.counts(sets, scores, 0.5) == [0, 200]
+
+
+def test_by_layer_refuses_names_that_nothing_has():
+    by_layer = make(ALLOCATIONS, Part(name="by_layer", settings={"rates": {"features.00": 0.2}}))
+    with pytest.raises(InputError, match=r"a rate for 'features\.00'.*Did you mean 'features\.0'"):
+        by_layer.check([UnitSet("features.0", 10, {}, {})])

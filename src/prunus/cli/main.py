@@ -19,6 +19,7 @@ from prunus.cli.listing import list_names
 from prunus.cli.prune import prune
 from prunus.cli.report import report
 from prunus.cli.run import run
+from prunus.cli.sensitivity import sensitivity
 from prunus.cli.show import show
 from prunus.errors import DiskFullError, PrunusError, is_disk_full
 
@@ -58,6 +59,7 @@ app.command("list")(list_names)
 app.command("cost")(cost)
 app.command("inspect")(inspect)
 app.command("prune")(prune)
+app.command("sensitivity")(sensitivity)
 app.command("bench")(bench)
 app.command("doctor")(doctor)
 

@@ -42,7 +42,7 @@ def named_network(
 
     from prunus.models import build_model, model_source
 
-    part = _part(name, settings or [])
+    part = part_of(name, settings or [])
     source = model_source(part)
     input_shape = input_shape_of(shape) if shape else source.default_input_shape
     classes = classes or source.default_classes
@@ -55,7 +55,8 @@ def named_network(
     return NamedNetwork(model, part, input_shape, classes)
 
 
-def _part(name: str, settings: list[str]) -> Part:
+def part_of(name: str, settings: list[str]) -> Part:
+    """A part by name, with settings as `--set` has them."""
     from prunus.spec.load import set_key
 
     table: dict[str, JsonValue] = {}

@@ -1,4 +1,4 @@
-"""The arguments and options by which commands name a network; see `named_network`."""
+"""The arguments and options by which commands name a network and data; see `named_network` and `named_data`."""
 
 from __future__ import annotations
 
@@ -14,3 +14,9 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the network, such as width=16.")
 ]
 Weights = Annotated[Path | None, typer.Option(help="A safetensors file; without it, weights are fresh.")]
+
+DATA_HELP = "A data set's name, as `prunus list data` shows it, or file.py:function."
+DataSettings = Annotated[
+    list[str] | None,
+    typer.Option("--data-set", metavar="KEY=VALUE", help="A setting of the data, such as folder=images."),
+]

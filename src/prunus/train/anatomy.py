@@ -47,6 +47,7 @@ class Anatomy:
         pattern = make(PATTERNS, recipe.pattern)
         unit_sets = pattern.unit_sets(model, example_inputs, layers, protected)
         check_defined(recipe.criterion.name, criterion, recipe.pattern.name, unit_sets)
+        allocation.check(unit_sets)
         prices = None
         if allocation.counted:
             prices = prices_of(model, example_inputs, allocation.counted)

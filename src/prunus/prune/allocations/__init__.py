@@ -1,6 +1,7 @@
 """Allocations: how the total is shared among layers."""
 
 from prunus.prune.allocations.allocation import Allocation
+from prunus.prune.allocations.by_layer import ByLayer
 from prunus.prune.allocations.erk import Erk
 from prunus.prune.allocations.global_ import Global
 from prunus.prune.allocations.lamp import Lamp
@@ -12,5 +13,6 @@ ALLOCATIONS.register("uniform", Uniform)
 ALLOCATIONS.register("global", Global)
 ALLOCATIONS.register("erk", Erk)
 ALLOCATIONS.register("lamp", Lamp)
+ALLOCATIONS.register("by_layer", ByLayer)
 
 __all__ = ["ALLOCATIONS", "Allocation"]

@@ -47,6 +47,9 @@ class Allocation(Frozen, ABC):
         share = getattr(self, self.counted) if self.counted else None
         return 1 - rate if share is None else float(share)
 
+    def check(self, unit_sets: Sequence[UnitSet]) -> None:  # most allocations name no layer
+        """Raises `InputError` where the settings do not fit the sets that are to share the rate."""
+
     @abstractmethod
     def counts(self, unit_sets: Sequence[UnitSet], scores: Sequence[Tensor], rate: float) -> list[int]:
         """How many units of each set go, at least one unit of each set staying if it has any.

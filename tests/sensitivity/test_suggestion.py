@@ -1,0 +1,77 @@
+"""Suggested rates, worked out by hand, and what they promise."""
+
+import tomllib
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prunus.errors import InputError
+from prunus.sensitivity.curves import Curve, Sensitivity
+from prunus.sensitivity.suggestion import recipe_toml, suggest
+from prunus.spec import Part
+
+
+def sensitivity(*curves, rates=(0.5, 0.9), pattern="element"):
+    return Sensitivity(
+        pattern=pattern,
+        criterion="magnitude",
+        protect=("output",),
+        rates=rates,
+        unpruned=1.0,
+        inputs=100,
+        curves=[Curve(name=name, units=units, accuracies=accuracies) for name, units, accuracies in curves],
+    )
+
+
+def test_both_layers_lose_the_same_accuracy():
+    # At a drop of 0.1, `a` reaches 0.5 + 0.4 / 2 = 0.7 and `b` 0.5 * 0.1 / 0.4 = 0.125: 0.4125 of all units.
+    found = sensitivity(("a", 100, (1.0, 0.8)), ("b", 100, (0.6, 0.2)))
+    suggestion = suggest(found, 0.4125)
+    assert suggestion.drop == pytest.approx(0.1)
+    assert suggestion.rates == pytest.approx({"a": 0.7, "b": 0.125})
+
+
+def test_what_costs_nothing_is_taken_in_equal_shares():
+    suggestion = suggest(sensitivity(("a", 30, (1.0, 1.0)), ("b", 10, (1.0, 1.0))), 0.45)
+    assert suggestion.drop == 0
+    assert suggestion.rates == pytest.approx({"a": 0.45, "b": 0.45})
+
+
+def test_a_layer_that_recovers_counts_as_far_as_it_first_falls():
+    found = sensitivity(("a", 10, (0.5, 1.0)), ("b", 10, (1.0, 1.0)))
+    assert suggest(found, 0.5).rates == pytest.approx({"a": 0.1, "b": 0.9})
+
+
+def test_a_rate_beyond_what_was_measured_is_refused_with_the_nearest():
+    with pytest.raises(InputError, match=r"measured up to 0\.9, which is 0\.9 of all units. Ask for 0\.9 or less"):
+        suggest(sensitivity(("a", 10, (0.5, 0.1))), 0.95)
+
+
+rates = st.lists(st.floats(0, 1), min_size=2, max_size=2).map(tuple)
+
+
+@given(st.lists(st.tuples(st.integers(1, 1000), rates), min_size=1, max_size=5), st.floats(0.01, 0.9))
+def test_the_total_is_met_and_no_layer_alone_falls_further_than_said(layers, rate):
+    found = sensitivity(*((f"l{i}", units, accuracies) for i, (units, accuracies) in enumerate(layers)))
+    suggestion = suggest(found, rate)
+    total = sum(suggestion.rates[curve.name] * curve.units for curve in found.curves)
+    assert total == pytest.approx(rate * found.units, rel=1e-6)
+    for curve in found.curves:
+        points = [(0.0, 1.0), *zip(found.rates, curve.accuracies, strict=True)]
+        for (before, higher), (after, lower) in pairwise(points):
+            if before <= suggestion.rates[curve.name] <= after:
+                share = (suggestion.rates[curve.name] - before) / (after - before)
+                assert higher + share * (lower - higher) >= 1 - suggestion.drop - 1e-6
+
+
+def test_the_recipe_is_toml_whatever_layers_are_called():
+    found = sensitivity(('a."b"\\ü', 10, (1.0, 1.0)), pattern=Part(name="nm", settings={"n": None, "m": 4}))
+    recipe = tomllib.loads(recipe_toml(found, suggest(found, 0.5)))["recipe"]["by-sensitivity"]
+    assert recipe == {
+        "pattern": {"name": "nm", "m": 4},
+        "criterion": "magnitude",
+        "protect": ["output"],
+        "allocation": {"name": "by_layer", "rates": {'a."b"\\ü': 0.5}},
+    }
