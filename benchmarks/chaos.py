@@ -35,6 +35,7 @@ INSTANT = """
 data = "digits"
 model = { name = "mlp", hidden = [1] }
 rates = [0.5]
+controls = false
 recipes = ["unstructured"]
 [training]
 epochs = 0
@@ -47,6 +48,7 @@ TRAINING = """
 data = "digits"
 model = { name = "mlp", hidden = [32] }
 rates = [0.5]
+controls = false
 recipes = ["reference-unstructured", "unstructured", "structured"]
 [training]
 epochs = 150

@@ -150,7 +150,7 @@ def main() -> int:
     parser.add_argument("--seeds", help="such as 0,1; else all that the study has")
     parser.add_argument("--epochs", type=int, help="fewer epochs than the study has")
     arguments = parser.parse_args()
-    overrides = ["measurement.select=none"]
+    overrides = ["measurement.select=none", "controls=false"]  # the plain script runs none
     if arguments.seeds:
         overrides.append(f"seeds=[{arguments.seeds}]")
     if arguments.epochs:

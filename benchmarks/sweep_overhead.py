@@ -24,6 +24,7 @@ STUDY = """
 data = "digits"
 model = { name = "mlp", hidden = [1] }
 rates = [0.5]
+controls = false
 recipes = ["unstructured"]
 [training]
 epochs = 0

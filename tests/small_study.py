@@ -13,6 +13,7 @@ model = { name = "mlp", hidden = [12] }
 rates = [0.5]
 seeds = [0, 1]
 recipes = ["reference-unstructured", "unstructured", "structured"]
+controls = false
 
 [training]
 epochs = 5

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from prunus.report.analysis.achieved import AchievedInfo, achieved_info
 from prunus.report.analysis.classes import CutOffInfo, NeverPredictedInfo, cut_off_info, never_predicted_info
+from prunus.report.analysis.controls import ControlInfo, controls_info
 from prunus.report.analysis.costs import CostInfo, costs_info
 from prunus.report.analysis.curves import RecipeCurvesInfo, curves_info
 from prunus.report.analysis.failures import FailuresInfo, failures_info
@@ -39,8 +40,8 @@ class Findings:
         return self.grid.recipes
 
     def recipes_of(self, family: str) -> tuple[RecipeTraits, ...]:
-        """The recipes of one of the reference experiment's two kinds."""
-        return tuple(recipe for recipe in self.recipes if recipe.family == family)
+        """The recipes of one of the reference experiment's two kinds; controls speak for no kind."""
+        return tuple(recipe for recipe in self.recipes if recipe.family == family and recipe.control is None)
 
     @cached_property
     def cell(self) -> dict[Key, Cell]:
@@ -66,6 +67,11 @@ class Findings:
     def leaderboard(self) -> tuple[PlaceInfo, ...]:
         """The recipes of each rate, the best first."""
         return leaderboard_info(self.grid)
+
+    @cached_property
+    def controls(self) -> tuple[ControlInfo, ...]:
+        """Every recipe beside its controls."""
+        return controls_info(self.grid)
 
     def losses_of(self, recipe: str) -> tuple[LossInfo, ...]:
         """Those of one recipe that have a final accuracy, rates ascending."""

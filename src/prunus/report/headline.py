@@ -23,7 +23,7 @@ def progress(findings: Findings) -> str:
     failures, provenance = findings.failures, findings.provenance
     pruned = sum(rate > 0 for rate in provenance.rates)
     text = (
-        f"{counted(len(findings.recipes), 'recipe')} at {counted(pruned, 'pruning rate')} and unpruned, "
+        f"{_recipes(findings)} at {counted(pruned, 'pruning rate')} and unpruned, "
         f"{counted(len(provenance.seeds), 'seed')} each, {counted(provenance.epochs, 'epoch')} of training of "
         f"`{provenance.model}` on `{provenance.data}`: {failures.finished} of {counted(failures.planned, 'trial')} "
         "finished"
@@ -33,6 +33,13 @@ def progress(findings: Findings) -> str:
     if failures.unfinished:
         text += f", {len(failures.unfinished)} still to come"
     return text + "."
+
+
+def _recipes(findings: Findings) -> str:
+    """`5 recipes and 4 controls`."""
+    controls = sum(recipe.control is not None for recipe in findings.recipes)
+    recipes = counted(len(findings.recipes) - controls, "recipe")
+    return f"{recipes} and {counted(controls, 'control')}" if controls else recipes
 
 
 def cheapest_without_loss(findings: Findings) -> str | None:

@@ -1,5 +1,6 @@
 """What to run: a study, its recipes, training and measurement, as frozen models read from TOML."""
 
+from prunus.spec.controls import Control, Controls
 from prunus.spec.load import builtin_recipes, builtin_studies, load_study
 from prunus.spec.measurement import Measurement
 from prunus.spec.part import Part
@@ -10,6 +11,8 @@ from prunus.spec.training import Training
 from prunus.spec.trial import Trial
 
 __all__ = [
+    "Control",
+    "Controls",
     "Execution",
     "Measurement",
     "Part",

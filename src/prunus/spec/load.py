@@ -48,6 +48,10 @@ def load_study(source: str | Path, overrides: Iterable[str] = ()) -> Study:
         set_key(table, override)
     table.setdefault("name", Path(source).stem)
     _spell_out_recipes(table, origin)
+    if "control_recipes" in table:
+        raise InputError(
+            f"{origin}: 'control_recipes' cannot be set", "they follow from 'controls'", "see docs/guide.md"
+        )
     try:
         study = Study.model_validate(table)
     except ValidationError as error:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pydantic import Field, field_validator
 
+from prunus.spec.controls import Control, Controls
 from prunus.spec.measurement import Measurement
 from prunus.spec.part import Frozen, Part, digest
 from prunus.spec.recipe import Recipe
@@ -40,7 +41,10 @@ class Execution(Frozen):
 
 
 class Study(Frozen):
-    """What to run. Rate 0 is always part of it: the unpruned control belongs to every comparison."""
+    """What to run. Rate 0 is always part of it: the unpruned control belongs to every comparison.
+
+    controls: which other controls are run. control_recipes: what that comes to, filled in when all is spelled out.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     about: str = ""
@@ -49,6 +53,8 @@ class Study(Frozen):
     training: Training = Training()
     recipes: tuple[Recipe, ...] = Field(min_length=1)
     rates: tuple[Rate, ...] = Field(min_length=1)
+    controls: Controls = Controls()
+    control_recipes: tuple[Control, ...] = ()
     seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1)
     measurement: Measurement = Measurement()
     execution: Execution = Execution()
@@ -79,9 +85,13 @@ class Study(Frozen):
         return digest(self.model_dump(mode="json", exclude={"about", "execution"}))
 
     def trials(self) -> tuple[Trial, ...]:
-        """Spell out the trials, seed by seed: the unpruned control first, then each recipe at each rate above 0."""
+        """Spell out the trials, seed by seed: unpruned first, then each recipe at each rate above 0, then controls."""
         cells: list[tuple[Recipe | None, float]] = [(None, 0.0)]
         cells += [(recipe, rate) for recipe in self.recipes for rate in self.rates if rate > 0]
+        own = {recipe.name for recipe in self.recipes}
+        cells += [
+            (one.recipe, rate) for one in self.control_recipes if one.recipe.name not in own for rate in one.rates
+        ]
         return tuple(
             Trial(model=self.model, data=self.data, training=self.training, recipe=recipe, rate=rate, seed=seed)
             for seed in self.seeds

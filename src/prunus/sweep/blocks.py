@@ -52,10 +52,15 @@ def blocks(study: Study, finished: Sequence[str]) -> Iterator[Block]:
 
 
 def selected(study: Study, finished: Sequence[str]) -> Iterator[str]:
-    """The finished trials whose final networks are measured."""
+    """The finished trials whose final networks are measured; a random control costs what its recipe does."""
     seeds = {"first": study.seeds[:1], "all": study.seeds, "none": ()}[study.measurement.select]
-    done = set(finished)
-    return (trial.digest for trial in study.trials() if trial.seed in seeds and trial.digest in done)
+    done, own = set(finished), {recipe.name for recipe in study.recipes}
+    alike = {one.recipe.name for one in study.control_recipes if one.kind == "random"} - own
+    return (
+        trial.digest
+        for trial in study.trials()
+        if trial.seed in seeds and trial.digest in done and (trial.recipe is None or trial.recipe.name not in alike)
+    )
 
 
 def missing_blocks(study: Study, finished: Sequence[str], store: Store) -> list[Block]:

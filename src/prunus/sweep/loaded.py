@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from prunus.errors import PrunusError
 from prunus.measure import RUNTIMES, runtime_of
 from prunus.models import build_model
 from prunus.models.fits import check_fits
-from prunus.spec import Recipe, Study, Trial
+from prunus.spec import Control, Recipe, Study, Trial
 from prunus.spec.load import parse_study
 from prunus.sweep.events import Ready, Refused
 from prunus.sweep.folder import StudyFolder
@@ -44,9 +44,13 @@ class Loaded:
             if not RUNTIMES.get(name).optional:
                 runtime_of(name)
         dataset = load_data(study.data)
+        own = study.model_copy(update={"control_recipes": ()}).trials()
+        check_fits(build(own[0], dataset), dataset, study.model.name)
+        anatomies = _anatomies(own, dataset)
+        possible = (_possible(control, own[0], dataset, anatomies) for control in study.control_recipes)
+        study = study.model_copy(update={"control_recipes": tuple(possible)})
         trials = study.trials()
-        check_fits(build(trials[0], dataset), dataset, study.model.name)
-        return cls(study, {trial.digest: trial for trial in trials}, dataset, _anatomies(trials, dataset))
+        return cls(study, {trial.digest: trial for trial in trials}, dataset, anatomies)
 
 
 def example(dataset: Dataset) -> Tensor:
@@ -60,7 +64,24 @@ def build(trial: Trial, dataset: Dataset) -> nn.Module:
     return build_model(trial.model, dataset.input_shape, len(dataset.classes))
 
 
-def _anatomies(trials: tuple[Trial, ...], dataset: Dataset) -> dict[Recipe | None, Anatomy]:
+def _possible(control: Control, unpruned: Trial, dataset: Dataset, anatomies: dict[Recipe | None, Anatomy]) -> Control:
+    """The control at the rates at which this network can have it; what it sees is added to the anatomies.
+
+    Nobody asked for it by name, so where it can't be had, the study goes on without, and tells why.
+    """
+    rates, refusals = [], []
+    for rate in control.rates:
+        try:
+            if control.recipe not in anatomies:
+                anatomies[control.recipe] = Anatomy.of(build(unpruned, dataset), control.recipe, example(dataset))
+            anatomies[control.recipe].check(control.recipe, rate, unpruned.training.epochs)
+            rates.append(rate)
+        except PrunusError as error:
+            refusals.append(f"At {rate:g}: {error}")
+    return control.model_copy(update={"rates": tuple(rates), "left_out": "".join(refusals[:1])})
+
+
+def _anatomies(trials: Sequence[Trial], dataset: Dataset) -> dict[Recipe | None, Anatomy]:
     """What each recipe sees; that it can do what it is asked for is checked at every rate."""
     found: dict[Recipe | None, Anatomy] = {}
     for trial in trials:

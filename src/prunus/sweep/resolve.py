@@ -10,17 +10,20 @@ from prunus.prune import ALLOCATIONS, PATTERNS, SCHEDULES
 from prunus.prune.criteria import CRITERIA
 from prunus.registry import Registry
 from prunus.spec import Part, Recipe, Study, Training, spelled_out
+from prunus.sweep.controls import controls_of
 from prunus.train import AUGMENTATIONS, OPTIMIZERS
 
 
 def resolve(study: Study) -> Study:
     """The same study with the defaults of all its parts written out. Raises `InputError` for unknown parts."""
+    recipes = tuple(_recipe(recipe) for recipe in study.recipes)
     return study.model_copy(
         update={
             "model": _if_registered(MODELS, study.model),
             "data": _if_registered(DATA, study.data),
             "training": _training(study.training),
-            "recipes": tuple(_recipe(recipe) for recipe in study.recipes),
+            "recipes": recipes,
+            "control_recipes": controls_of(recipes, study.controls, study.rates),
         }
     )
 

@@ -22,6 +22,7 @@ class RecipeTraits:
     family: str | None  # None: neither of the reference experiment's kinds
     permanence: str | None
     output_pruned: bool | None  # None: neither the specification nor the rows tell
+    control: str | None = None  # `random` or `dense`, if it is there for others to be compared with
 
     @property
     def is_reference_way(self) -> bool:
@@ -39,9 +40,12 @@ class RecipeTraits:
 
 
 def recipe_traits(rows: StudyRows) -> tuple[RecipeTraits, ...]:
-    """The study's recipes in its order, then any that only the trials name."""
+    """The study's recipes in its order, then its other controls, then any that only the trials name."""
     pruned = _output_pruned(rows)
-    known = [_of_specification(recipe, pruned) for recipe in rows.study.recipes]
+    kinds = {one.recipe.name: one.kind for one in rows.study.control_recipes}
+    own = {recipe.name for recipe in rows.study.recipes}
+    others = (one.recipe for one in rows.study.control_recipes if one.rates and one.recipe.name not in own)
+    known = [_of_specification(one, pruned, kinds.get(one.name)) for one in (*rows.study.recipes, *others)]
     names = {recipe.name for recipe in known}
     for trial in rows.trials:
         if trial.recipe is not None and trial.recipe not in names:
@@ -51,10 +55,10 @@ def recipe_traits(rows: StudyRows) -> tuple[RecipeTraits, ...]:
     return tuple(known)
 
 
-def _of_specification(recipe: Recipe, pruned: dict[str, bool]) -> RecipeTraits:
+def _of_specification(recipe: Recipe, pruned: dict[str, bool], control: str | None) -> RecipeTraits:
     pattern = recipe.pattern.name
     output = pruned.get(recipe.name, "output" not in recipe.protect)
-    return RecipeTraits(recipe.name, recipe.about, pattern, FAMILY.get(pattern), recipe.permanence, output)
+    return RecipeTraits(recipe.name, recipe.about, pattern, FAMILY.get(pattern), recipe.permanence, output, control)
 
 
 def _output_pruned(rows: StudyRows) -> dict[str, bool]:

@@ -9,11 +9,13 @@ from prunus.report.forms import ACCURACY_INTERVAL, COUNT, NAME, RATE, TEXT, TIME
 
 def leaderboard_table(findings: Findings) -> Table:
     """A row per recipe and rate; ranks as far as the seeds tell."""
+    kinds = {recipe.name: recipe.control for recipe in findings.recipes}
     rows = tuple(
         (
             place.rate,
             str(place.first) if place.first == place.last else f"{place.first} to {place.last}",
             place.recipe,
+            kinds.get(place.recipe) or "",
             place.final,
             place.wins,
             place.ties,
@@ -29,6 +31,7 @@ def leaderboard_table(findings: Findings) -> Table:
             Column("rate", RATE, "asked"),
             Column("rank", TEXT),
             Column("recipe", NAME),
+            Column("control", TEXT),
             Column("final accuracy, %", ACCURACY_INTERVAL, "measured"),
             Column("wins", COUNT, "computed"),
             Column("ties", COUNT, "computed"),
