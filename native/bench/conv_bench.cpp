@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
     int pad = k / 2, o = (size + 2 * pad - k) / s + 1;
     int lanes = batch >= isa.width ? isa.width : 1, images = batch / lanes;
     auto view = [&](int c, int n, std::ptrdiff_t at) {
-        View v{}; v.images = images; v.channels = c; v.height = v.width = n; v.lanes = lanes; v.row = (std::ptrdiff_t)(n + pad) * lanes;
+        View v{}; v.doubt = -1; v.images = images; v.channels = c; v.height = v.width = n; v.lanes = lanes; v.row = (std::ptrdiff_t)(n + pad) * lanes;
         v.plane = (v.row * (n + pad) + isa.width - 1) / isa.width * isa.width; v.image = v.plane * c; v.offset = at + ((v.row + lanes) * pad + 15) / 16 * 16; return v;
     };
     View in = view(ci, size, 0); View out = view(co, o, (in.image * images + in.offset + 4096)/16*16);
@@ -27,20 +27,21 @@ int main(int argc, char** argv) {
     for (std::ptrdiff_t i = 0; i < in.image * images; ++i) mem[in.offset + i] = d(rng);
     std::vector<float> w((size_t)co * ci * k * k), b(co);
     for (float& x : w) x = u(rng) < sparsity ? 0 : d(rng);
+    float* bases[] = {mem};
     Threads pool(threads);
     double flop = 2.0 * batch * co * o * o * ci * k * k;
     struct R { double ms; ConvChoice c; }; std::vector<R> all;
-    for (int K : group_sizes) for (int r = 1; r <= 4; ++r) for (int c = 1; c <= 14; ++c) for (int blk : {8, 16, 32, 64, 4096}) {
+    for (int K : group_sizes) for (int r = 1; r <= 4; ++r) for (int c = 1; c <= 14; ++c) for (int blk : {16, 32, 64, 4096}) {
         if (!isa.tile(K, r, c, lanes == 1 ? 1 : s) || (K == 1 && r * c < 4 && o > 2) || (blk > 2 * ci && blk != 4096)) continue;
         if (K > 1 && (sparsity > 0.3 || verbose)) continue;
         if (K == 1 && sparsity < 0.2 && !verbose) continue;
         if (lanes > 1 && c > o) continue;
         ConvShape shape{k, k, s, s, pad, pad, 1, 1, 1};
         ConvChoice ch{K, r, c, blk};
-        Conv conv(isa, shape, in, out, nullptr, w.data(), b.data(), 0, 1e30f, ch, threads);
-        double best = 1e9; conv.run(mem, pool);
+        Conv conv(isa, shape, in, out, nullptr, w.data(), b.data(), Activation{}, ch, threads);
+        double best = 1e9; conv.run(bases, pool);
         double until = now() + 0.02; int n = 0;
-        while (n < 3 || (now() < until)) { double t = now(); conv.run(mem, pool); best = std::min(best, now() - t); ++n; }
+        while (n < 3 || (now() < until)) { double t = now(); conv.run(bases, pool); best = std::min(best, now() - t); ++n; }
         all.push_back({best * 1e3, ch});
     }
     std::sort(all.begin(), all.end(), [](const R& a, const R& b) { return a.ms < b.ms; });

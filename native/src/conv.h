@@ -42,6 +42,12 @@ class Conv : public Step {
     void share(const std::vector<std::int64_t>& work);
     bool in_doubt(Bases bases, Threads& threads) const;
     void multiply_zeros(Bases bases, Threads& threads) const;
+    struct Cells {
+        int row, row_end, column, column_end;
+    };
+    Cells cells_of(int tile) const;
+    const float* input_of(const float* memory, int row, int column) const;
+    void prefetch(const float* memory, const Cells& cells, int block) const;
     void run_part(float* memory, int first_tile, int last_tile, int part) const;
     void activate(const Tile& tile, int row, int count) const;
 

@@ -1,5 +1,9 @@
 #include "engine.h"
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -13,6 +17,9 @@ namespace {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
+// A tile reads from as many pages as there are channels in a block, more than the processor's table of small pages holds.
+constexpr std::ptrdiff_t small_page = 4096, huge_page = 2 * 1024 * 1024;
+
 int checked(int threads) {
     if (threads < 1 || threads > 1024) throw std::invalid_argument("the number of threads must be from 1 to 1024");
     return threads;
@@ -25,10 +32,13 @@ void Engine::Free::operator()(float* memory) const { std::free(memory); }
 Engine::Engine(const std::string& isa, int threads) : isa_(choose_isa(isa)), threads_(checked(threads)) {}
 
 void Engine::allocate(std::ptrdiff_t floats) {
-    constexpr std::ptrdiff_t page = 4096;
-    const std::size_t bytes = static_cast<std::size_t>((floats * 4 + page - 1) / page * page);
-    void* memory = std::aligned_alloc(page, std::max<std::size_t>(bytes, page));
+    const std::size_t page = floats * 4 < huge_page ? small_page : huge_page;
+    const std::size_t bytes = std::max<std::size_t>((floats * 4 + page - 1) / page * page, page);
+    void* memory = std::aligned_alloc(page, bytes);
     if (!memory) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+    if (page == huge_page) madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
     std::memset(memory, 0, bytes);
     memory_.reset(static_cast<float*>(memory));
     size_ = floats;
@@ -38,7 +48,9 @@ void Engine::run(const std::vector<float*>& outer, std::vector<double>* seconds)
     const std::lock_guard<std::mutex> lock(running_);
     std::vector<float*> bases{memory_.get()};
     bases.insert(bases.end(), outer.begin(), outer.end());
+    bool backwards = false;
     for (const auto& step : steps_) {
+        threads_.turn(backwards = !backwards);
         const double start = seconds ? now() : 0;
         step->run(bases.data(), threads_);
         if (seconds) seconds->push_back(now() - start);

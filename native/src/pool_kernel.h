@@ -22,25 +22,35 @@ inline float divisor(const PoolShape& shape, int inside) {
     return 1.0f / static_cast<float>(shape.count_padding ? shape.kernel_height * shape.kernel_width : inside);
 }
 
+// One window of cells, of which only these taps are looked at.
+template <bool Largest>
+inline Vector pool_window(const PoolShape& shape, const PoolPlane& plane, int top, int left, Taps rows, Taps columns) {
+    Vector result = broadcast(Largest ? -__builtin_inff() : 0.0f);
+    for (int ky = rows.first; ky < rows.last; ++ky)
+        for (int kx = columns.first; kx < columns.last; ++kx) {
+            const Vector next = load(plane.in + (top + ky * shape.dilation_y) * plane.in_row + (left + kx * shape.dilation_x) * width);
+            if constexpr (Largest)
+                result = select((next > result) | (next != next), next, result);
+            else
+                result += next;
+        }
+    if constexpr (!Largest) result *= divisor(shape, rows.count() * columns.count());
+    return result;
+}
+
 template <bool Largest>
 void pool_cells(const PoolShape& shape, const PoolPlane& plane) {
+    const int span = (shape.kernel_width - 1) * shape.dilation_x;
+    const Taps all(0, 1, shape.kernel_width, shape.kernel_width);
     for (int y = 0; y < plane.out_height; ++y) {
         const int top = y * shape.stride_y - shape.pad_y;
         const Taps rows(top, shape.dilation_y, shape.kernel_height, plane.in_height);
-        for (int x = 0; x < plane.out_width; ++x) {
+        float* out = plane.out + y * plane.out_row;
+        for (int x = 0; x < plane.out_width; ++x, out += width) {
             const int left = x * shape.stride_x - shape.pad_x;
-            const Taps columns(left, shape.dilation_x, shape.kernel_width, plane.in_width);
-            Vector result = broadcast(Largest ? -__builtin_inff() : 0.0f);
-            for (int ky = rows.first; ky < rows.last; ++ky)
-                for (int kx = columns.first; kx < columns.last; ++kx) {
-                    const Vector next = load(plane.in + (top + ky * shape.dilation_y) * plane.in_row + (left + kx * shape.dilation_x) * width);
-                    if constexpr (Largest)
-                        result = select((next > result) | (next != next), next, result);
-                    else
-                        result += next;
-                }
-            if constexpr (!Largest) result *= divisor(shape, rows.count() * columns.count());
-            store(plane.out + y * plane.out_row + static_cast<std::ptrdiff_t>(x) * width, result);
+            const bool inside = left >= 0 && left + span < plane.in_width;  // as most are: no divisions for them
+            const Taps columns = inside ? all : Taps(left, shape.dilation_x, shape.kernel_width, plane.in_width);
+            store(out, pool_window<Largest>(shape, plane, top, left, rows, columns));
         }
     }
 }

@@ -27,6 +27,15 @@ inline __attribute__((always_inline)) void take_entry(Vector (&sums)[K][R * C], 
     }
 }
 
+// By halves, so that no addition waits for more than a few others.
+template <int First, int Count>
+inline __attribute__((always_inline)) Vector sum_of_all(const Vector* sums) {
+    if constexpr (Count == 1)
+        return sums[First];
+    else
+        return sum_of_all<First, Count / 2>(sums) + sum_of_all<First + Count / 2, Count - Count / 2>(sums);
+}
+
 // Of several threads any may write the mark, all the same one.
 inline void mark_doubt(const Tile& tile, Vector doubt) {
     for (int lane = 1; lane < width; ++lane) doubt[0] += doubt[lane];
@@ -60,11 +69,6 @@ inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, V
                                                   const std::ptrdiff_t (&to_row)[R], Vector& doubt) {
     if (tile.last) {
         const Vector low = broadcast(tile.low), high = broadcast(tile.high);
-        if (tile.has_residual) {
-            const char* residual = out + tile.residual;
-#pragma GCC unroll 16
-            for (int p = 0; p < R * C; ++p) sums[p] += load(residual + to_row[p / C] + p % C * vector_bytes);
-        }
 #pragma GCC unroll 16
         for (int p = 0; p < R * C; ++p) sums[p] = at_most(at_least(sums[p], low), high);
         if (tile.mask) {
@@ -72,8 +76,7 @@ inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, V
 #pragma GCC unroll 16
             for (int p = 0; p < R * C; ++p) sums[p] = bits(bits(sums[p]) & bits(load(mask + p % C * vector_bytes)));
         }
-#pragma GCC unroll 16
-        for (int p = 0; p < R * C; ++p) doubt += sums[p] * 0.0f;
+        doubt += sum_of_all<0, R * C>(sums) * 0.0f;
     }
 #pragma GCC unroll 16
     for (int p = 0; p < R * C; ++p) store(out + to_row[p / C] + p % C * vector_bytes, sums[p]);
@@ -82,6 +85,7 @@ inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, V
 template <int K, int R, int C, int Stride>
 void tile_kernel(const Tile& tile) {
     constexpr int sets = sets_of_sums(K * R * C);
+    constexpr int ahead = K == 1 ? 3 : 1;  // groups for whose outputs memory is asked early
     constexpr int at_once = sets > 1 ? sets : K == 1 ? 2 : 1;
     const char* in[R];
     std::ptrdiff_t to_row[R];
@@ -93,8 +97,8 @@ void tile_kernel(const Tile& tile) {
         const int channel = tile.order[group];
         char* const out = tile.out[0] + channel * tile.out_plane;
         const int rows = K == 1 ? 1 : tile.channels - channel < K ? tile.channels - channel : K;
-        if (group + 1 < tile.groups) {
-            const char* next = tile.out[0] + tile.order[group + 1] * tile.out_plane;
+        if (group + ahead < tile.groups) {
+            const char* next = tile.out[0] + tile.order[group + ahead] * tile.out_plane;
 #pragma GCC unroll 16
             for (int k = 0; k < K; ++k)
 #pragma GCC unroll 16
@@ -109,6 +113,11 @@ void tile_kernel(const Tile& tile) {
                 const Vector bias = broadcast(k < rows ? tile.bias[channel + k] : 0.0f);
 #pragma GCC unroll 16
                 for (int p = 0; p < R * C; ++p) sums[0][k][p] = bias;
+                if (tile.has_residual) {
+                    const char* residual = out + (k < rows ? k : 0) * tile.out_plane + tile.residual;
+#pragma GCC unroll 16
+                    for (int p = 0; p < R * C; ++p) sums[0][k][p] += load(residual + to_row[p / C] + p % C * vector_bytes);
+                }
             } else {
                 const char* from = out + (k < rows ? k : 0) * tile.out_plane;
 #pragma GCC unroll 16

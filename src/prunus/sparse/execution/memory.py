@@ -16,7 +16,8 @@ class Tensor:
 
     base: 0 is the engine's memory; after it come the network's inputs, then its outputs, which the caller owns.
     offset: of its beginning, in floats. doubt: where its writer notes whether all of it is finite; -1 where it does
-    not.
+    not. over: a tensor whose place it may take where its writer is the last that reads that one, since the writer reads
+    each element before it writes it.
     """
 
     layout: Layout
@@ -25,6 +26,7 @@ class Tensor:
     base: int = 0
     offset: int = 0
     doubt: int = -1
+    over: Tensor | None = None
     last_use: int = field(default=-1, repr=False)
 
     @property
@@ -48,8 +50,9 @@ def place(tensors: Sequence[tuple[Tensor, int]], first_free: int) -> int:
     for tensor, step in tensors:
         slots = free.setdefault(tensor.layout.key, [])
         ready = [slot for slot in slots if slot[0] < step and slot[2] >= tensor.layout.size]
-        if ready:
-            slot = min(ready, key=lambda slot: slot[2])
+        replaced = [slot for slot in slots if tensor.over and slot[:2] == [step, tensor.over.offset]]
+        if replaced or ready:
+            slot = min(replaced or ready, key=lambda slot: slot[2])
         else:
             slot = [0, end, -(-tensor.layout.size // ALIGNMENT) * ALIGNMENT]
             end += slot[2]

@@ -182,6 +182,8 @@ def add_convolution(
     """The step itself. places: output pixels of the whole batch."""
     weight = np.ascontiguousarray(weight)
     out.doubt = builder.new_doubt()
+    if residual and residual.owner is residual is not given.owner:
+        out.over = residual
     nonzero = int(np.count_nonzero(weight))
 
     def make(engine: _native.Engine, choice: Choice) -> _native.Step:
