@@ -1,6 +1,8 @@
 # make study: run the built-in study `digits` and say where its report is.
 # make test:  run all tests.        make check: format, lint, types, import contracts, tests.
 # make native: build the native part of the sparse runtime in place, after a change to it.
+# make sanitize: run the native kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer.
+# make emulate: run them for 64-bit ARM under qemu (Debian: g++-aarch64-linux-gnu, qemu-user).
 # Everything is installed into .venv; nothing else on the machine is touched.
 
 PYTHON ?= python3
@@ -9,10 +11,10 @@ BIN := $(VENV)/bin
 STUDY ?= digits
 
 .DEFAULT_GOAL := help
-.PHONY: help study test check lint types contracts clusters format native lock clean
+.PHONY: help study test check lint types contracts clusters format native sanitize emulate lock clean
 
 help:
-	@sed -n '1,4s/^# //p' $(MAKEFILE_LIST)
+	@sed -n '1,6s/^# //p' $(MAKEFILE_LIST)
 
 study: $(VENV)/installed
 	$(BIN)/prunus run $(STUDY)
@@ -65,6 +67,17 @@ native:
 	@cmake -S native -B build/native -DPython_EXECUTABLE=$(abspath $(BIN)/python) >/dev/null
 	@cmake --build build/native --parallel 2
 	@cmake --install build/native --prefix src >/dev/null
+
+sanitize:
+	@cmake -S native -B build/sanitize -DPRUNUS_PYTHON=OFF -DPRUNUS_TESTS=ON -DPRUNUS_SANITIZE=ON >/dev/null
+	@cmake --build build/sanitize --parallel 2 >/dev/null
+	build/sanitize/tests/kernel_tests
+
+emulate:
+	@cmake -S native -B build/emulate -DPRUNUS_PYTHON=OFF -DPRUNUS_TESTS=ON -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+		-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ >/dev/null
+	@cmake --build build/emulate --parallel 2 >/dev/null
+	qemu-aarch64 -L /usr/aarch64-linux-gnu build/emulate/tests/kernel_tests
 
 # The pins are those of an environment in which everything passed; what torch itself pins is left to torch.
 lock: $(VENV)/installed-dev $(VENV)/installed-clusters

@@ -31,7 +31,7 @@ int main(int argc, char** argv) {
     Threads pool(threads);
     double flop = 2.0 * batch * co * o * o * ci * k * k;
     struct R { double ms; ConvChoice c; }; std::vector<R> all;
-    for (int K : group_sizes) for (int r = 1; r <= 4; ++r) for (int c = 1; c <= 14; ++c) for (int blk : {16, 32, 64, 4096}) {
+    for (int K : group_sizes) for (int r = 1; r <= 4; ++r) for (int c = 1; c <= 14; ++c) for (int blk : {16, 32, 64, 128, 256, 4096}) {
         if (!isa.tile(K, r, c, lanes == 1 ? 1 : s) || (K == 1 && r * c < 4 && o > 2) || (blk > 2 * ci && blk != 4096)) continue;
         if (K > 1 && (sparsity > 0.3 || verbose)) continue;
         if (K == 1 && sparsity < 0.2 && !verbose) continue;

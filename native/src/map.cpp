@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 namespace prunus {
 namespace {
@@ -70,15 +71,24 @@ void Map::run(Bases bases, Threads& threads) const {
 void Map::run_rows(Bases bases, std::ptrdiff_t first, std::ptrdiff_t last) const {
     const int outer = static_cast<int>(shape_.size());
     const std::ptrdiff_t out_step = out_.strides.back(), left_step = left_.strides.back(), right_step = right_.strides.back();
-    for (std::ptrdiff_t row = first; row < last; ++row) {
-        float* out = bases[out_.base] + out_.offset;
-        const float *left = bases[left_.base] + left_.offset, *right = bases[right_.base] + right_.offset;
-        std::ptrdiff_t rest = row;
-        for (int d = outer - 1; d >= 0; --d) {
-            const std::ptrdiff_t index = rest % shape_[d];
-            rest /= shape_[d];
-            out += index * out_.strides[d], left += index * left_.strides[d], right += index * right_.strides[d];
-        }
+    float* out = bases[out_.base] + out_.offset;
+    const float *left = bases[left_.base] + left_.offset, *right = bases[right_.base] + right_.offset;
+    const auto go = [&](int d, std::ptrdiff_t count) {
+        out += count * out_.strides[d], left += count * left_.strides[d], right += count * right_.strides[d];
+    };
+    std::vector<std::ptrdiff_t> index(shape_.size());
+    std::ptrdiff_t rest = first;
+    for (int d = outer - 1; d >= 0; --d) {
+        index[d] = rest % shape_[d];
+        rest /= shape_[d];
+        go(d, index[d]);
+    }
+    const auto to_next_row = [&] {
+        int d = outer - 1;
+        for (; d >= 0 && index[d] + 1 == shape_[d]; --d) go(d, -std::exchange(index[d], 0));
+        if (d >= 0) go(d, 1), ++index[d];
+    };
+    for (std::ptrdiff_t row = first; row < last; ++row, to_next_row()) {
         isa_.combine(static_cast<int>(operator_), row_, out, out_step, left, left_step, right, right_step);
         if (activation_.function == Function::none) continue;
         if (out_step == 1)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from prunus.sparse import _native
 from prunus.sparse.execution.layout import Layout, columns, image, plain, squeezed
 from prunus.sparse.execution.memory import Tensor
 from prunus.sparse.program import Activation, Array, Program, Shape
+
+if TYPE_CHECKING:
+    from prunus.sparse import _native
 
 Choice: TypeAlias = str
 Make: TypeAlias = Callable[["_native.Engine", Choice], "_native.Step"]
@@ -140,6 +142,7 @@ class Builder:
                 parts: list[tuple[int, tuple[int, ...], Shape]] = parts,
                 shape: Shape = shape,
             ) -> _native.Step:
+                from prunus.sparse import _native
 
                 places = [
                     _native.Strided(tensor.owner.base, tensor.start + offset, strides)

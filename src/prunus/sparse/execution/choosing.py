@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from prunus.sparse import _native
 from prunus.sparse.execution.builder import StepPlan
+
+if TYPE_CHECKING:
+    from prunus.sparse import _native
 
 SECONDS = 0.002
 """How long a kernel is timed. A slower step runs four times, or twice where it is far from the best."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prunus.sparse import _native
 from prunus.sparse.execution.builder import Builder, Choice, Window
 from prunus.sparse.execution.layout import Layout, plain
 from prunus.sparse.execution.memory import Tensor
@@ -30,6 +29,9 @@ from prunus.sparse.program import (
     Softmax,
     Transpose,
 )
+
+if TYPE_CHECKING:
+    from prunus.sparse import _native
 
 
 def pool(builder: Builder, op: Pool) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prunus.sparse import _native
 from prunus.sparse.execution.builder import Builder
 from prunus.sparse.execution.choosing import Chooser
 from prunus.sparse.execution.layout import plain
@@ -19,6 +19,9 @@ from prunus.sparse.executor import OperationTiming
 from prunus.sparse.program import Array, Program
 from prunus.sparse.shapes import infer_shapes
 
+if TYPE_CHECKING:
+    pass
+
 MOST_IDLE_LANES = 0.5
 """The batch goes innermost unless more lanes than this, per element of the batch, would be idle."""
 
@@ -27,6 +30,8 @@ class NativeExecutor:
     """Steps of a native engine, and what is known of each."""
 
     def __init__(self, program: Program, threads: int, choices: Mapping[str, str], isa: str = "") -> None:
+        from prunus.sparse import _native
+
         self._program = program
         self._shapes = infer_shapes(program)
         self._engine = _native.Engine(isa, threads)

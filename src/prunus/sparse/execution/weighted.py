@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prunus.sparse import _native
 from prunus.sparse.execution.builder import Builder, Choice, Window
 from prunus.sparse.execution.layout import Layout, image, plain
 from prunus.sparse.execution.memory import Tensor
 from prunus.sparse.execution.tiles import candidates, read_choice
 from prunus.sparse.program import Activation, Array, Convolution, Linear
+
+if TYPE_CHECKING:
+    from prunus.sparse import _native
 
 FEW_ROWS = 4
 """Linear layers over fewer rows than this are bound by their weights' bytes, and run row by row."""
@@ -215,6 +218,7 @@ def add_convolution(
 
 def view(tensor: Tensor) -> _native.View:
     """A placed image as the native engine names it."""
+    from prunus.sparse import _native
 
     assert tensor.layout.image is not None
     images, channels, height, width, image_stride, plane, row = tensor.layout.image

@@ -1,0 +1,94 @@
+#include "../src/conv.h"
+#include "image.h"
+
+using namespace prunus;
+
+namespace {
+
+struct Case {
+    ConvShape shape;
+    Image in, out, residual;
+    std::vector<float> memory, weights, bias;
+};
+
+std::vector<double> reference(const Case& test, bool has_residual) {
+    const ConvShape& shape = test.shape;
+    const int ins = test.in.view.channels / shape.groups, outs = test.out.view.channels / shape.groups;
+    std::vector<double> expected;
+    test.out.each([&](int n, int k, int y, int x) {
+        double sum = test.bias[static_cast<std::size_t>(k)];
+        if (has_residual) sum += test.memory[static_cast<std::size_t>(test.residual.at(n, k, y, x))];
+        std::size_t weight = static_cast<std::size_t>(k) * ins * shape.kernel_height * shape.kernel_width;
+        for (int c = 0; c < ins; ++c)
+            for (int ky = 0; ky < shape.kernel_height; ++ky)
+                for (int kx = 0; kx < shape.kernel_width; ++kx, ++weight) {
+                    const int iy = y * shape.stride_y + ky * shape.dilation_y - shape.pad_y;
+                    const int ix = x * shape.stride_x + kx * shape.dilation_x - shape.pad_x;
+                    if (iy < 0 || ix < 0 || iy >= test.in.view.height || ix >= test.in.view.width) continue;
+                    sum += static_cast<double>(test.weights[weight]) *
+                           test.memory[static_cast<std::size_t>(test.in.at(n, k / outs * ins + c, iy, ix))];
+                }
+        expected.push_back(std::max(sum, 0.0));
+    });
+    return expected;
+}
+
+Case random_case(const Isa& isa, Random& random) {
+    const int batch = random.one_of({1, 3, 16, 17}), lanes = batch == 1 ? 1 : isa.width, groups = random.one_of({1, 1, 2});
+    const int odd = 2 * random.between(0, 2) + 1, other = 2 * random.between(0, 1) + 1, dilation = random.between(1, 2);
+    ConvShape shape{odd, other, 1, 1, dilation * (odd - 1) / 2, dilation * (other - 1) / 2, dilation, dilation, groups};
+    if (lanes > 1) shape.stride_y = random.between(1, 3), shape.stride_x = random.between(1, 2), shape.pad_y += random.between(0, 2);
+    const int height = random.between(1, 9), width = random.between(1, 9);
+    const int ins = groups * random.one_of({1, 2, 5, 33}), outs = groups * random.one_of({1, 4, 6, 12, 13});
+    const auto size = [](int in, int pad, int reach, int stride) { return (in + 2 * pad - reach - 1) / stride + 1; };
+    const int out_height = size(height, shape.pad_y, dilation * (odd - 1), shape.stride_y);
+    const int out_width = size(width, shape.pad_x, dilation * (other - 1), shape.stride_x);
+    Image in(batch, ins, height, width, lanes, shape.pad_y, shape.pad_x, isa.width, 0);
+    Image out(batch, outs, out_height, out_width, lanes, shape.pad_y, shape.pad_x, isa.width, in.end);
+    Image residual(batch, outs, out_height, out_width, lanes, shape.pad_y, shape.pad_x, isa.width, out.end);
+    Case test{shape, in, out, residual, {}, {}, {}};
+    test.memory.resize(static_cast<std::size_t>(residual.end));
+    in.fill(test.memory, random);
+    residual.fill(test.memory, random);
+    test.weights = random.weights(static_cast<std::size_t>(outs) * (ins / groups) * odd * other);
+    for (int k = 0; k < outs; ++k) test.bias.push_back(random.normal());
+    return test;
+}
+
+std::vector<float> run(const Isa& isa, const Case& test, const View& out, const View* residual, const ConvChoice& choice, int threads,
+                       std::vector<float>& memory) {
+    const Conv conv(isa, test.shape, test.in.view, out, residual, test.weights.data(), test.bias.data(),
+                    Activation::named("relu", 0, 0), choice, threads);
+    Threads pool(threads);
+    memory = test.memory;
+    float* const bases[] = {memory.data()};
+    conv.run(bases, pool);
+    return (residual && out.offset == residual->offset ? test.residual : test.out).values(memory);
+}
+
+}  // namespace
+
+void test_convolutions(const Isa& isa, Report& report) {
+    Random random(1);
+    const int tiles[][3] = {{1, 1, 1}, {1, 1, 3}, {1, 2, 2}, {1, 1, 8}, {1, 3, 4}, {4, 1, 1}, {4, 1, 3}, {6, 2, 1}};
+    for (int i = 0; i < 80; ++i) {
+        const Case test = random_case(isa, random);
+        const bool has_residual = random.chance(0.5);
+        const std::vector<double> expected = reference(test, has_residual);
+        const View* residual = has_residual ? &test.residual.view : nullptr;
+        for (const auto& [group, rows, columns] : tiles) {
+            const int stride = test.in.view.lanes == 1 ? 1 : test.shape.stride_x;
+            const bool whole = test.shape.groups == 1 || test.out.view.channels / test.shape.groups % group == 0;
+            if (!isa.tile(group, rows, columns, stride) || !whole) continue;
+            const ConvChoice choice{group, rows, columns, random.one_of({1, 5, 64})};
+            const std::string what = std::string(isa.name) + ": convolution " + std::to_string(i) + ", " + std::to_string(group) + " channels, " +
+                                     std::to_string(rows) + "x" + std::to_string(columns);
+            std::vector<float> memory, again;
+            const std::vector<float> found = run(isa, test, test.out.view, residual, choice, 1, memory);
+            report.check(what, found, expected);
+            report.require(what + ": margins", test.out.margins_are_zero(memory, test.in.end) || has_residual);
+            report.require(what + ": three threads", run(isa, test, test.out.view, residual, choice, 3, again) == found);
+            if (has_residual) report.require(what + ": in place", run(isa, test, test.residual.view, residual, choice, 3, again) == found);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+// Every kernel against a reference in double, on every instruction set that this machine has. The tests in Python try more
+// shapes; these run where there is no Python: under sanitizers, and on other processors' emulators.
+#include <cstdio>
+
+#include "check.h"
+
+void Report::fail(const std::string& what) {
+    if (++failures <= 20) std::fprintf(stderr, "FAILED %s\n", what.c_str());
+}
+
+int main() {
+    int failures = 0;
+    for (const std::string& name : prunus::isas_of_this_machine()) {
+        const prunus::Isa& isa = prunus::choose_isa(name);
+        Report report;
+        for (const auto test : {test_convolutions, test_linear_layers, test_pools, test_maps, test_rows}) test(isa, report);
+        std::printf("%s: %d checks, %d failed\n", isa.name, report.checks, report.failures);
+        failures += report.failures;
+    }
+    return failures != 0;
+}
