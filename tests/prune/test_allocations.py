@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from prunus.errors import InputError
 from prunus.prune import ALLOCATIONS
@@ -51,3 +53,22 @@ def test_by_layer_refuses_names_that_nothing_has():
     by_layer = make(ALLOCATIONS, Part(name="by_layer", settings={"rates": {"features.00": 0.2}}))
     with pytest.raises(InputError, match=r"a rate for 'features\.00'.*Did you mean 'features\.0'"):
         by_layer.check([UnitSet("features.0", 10, {}, {})])
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=12), min_size=1, max_size=4),
+    st.floats(0, 0.99),
+    st.floats(0, 1),
+)
+def test_global_is_one_ranking_of_all_but_each_floor(layers, rate, floor):
+    """By brute force, ties included: the floors are set aside first, then the lowest go in order."""
+    sizes = [len(layer) for layer in layers]
+    ranked = []
+    for number, layer in enumerate(layers):
+        keep = max(1, round(floor * len(layer)))
+        order = sorted(range(len(layer)), key=lambda i: (layer[i], i))
+        ranked += [(layer[i], number, i) for i in order[: len(layer) - keep]]
+    gone = sorted(ranked)[: round(rate * sum(sizes))]
+    expected = [sum(number == index for _, number, _ in gone) for index in range(len(layers))]
+    scores = [torch.tensor(layer, dtype=torch.float32) for layer in layers]
+    assert Global(floor=floor).counts(units(*sizes), scores, rate) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,11 +24,18 @@ def lowest(scores: Tensor, count: int) -> Tensor:
         return torch.zeros_like(scores, dtype=torch.bool)
     if count >= scores.numel():
         return torch.ones_like(scores, dtype=torch.bool)
-    threshold = scores.kthvalue(count).values
+    threshold = _kth(scores, count)
     chosen = scores < threshold
     ties = (scores == threshold).nonzero().flatten()
     chosen[ties[: count - int(chosen.sum())]] = True
     return chosen
+
+
+def _kth(scores: Tensor, count: int) -> Tensor:
+    """The `count`-th lowest; on CPUs by NumPy, several times as fast as `kthvalue`."""
+    if scores.device.type != "cpu" or scores.dtype not in (torch.float32, torch.float64):
+        return scores.kthvalue(count).values
+    return torch.as_tensor(np.partition(scores.detach().numpy(), count - 1)[count - 1])
 
 
 def lowest_of_each(scores: Tensor, count: int) -> Tensor:

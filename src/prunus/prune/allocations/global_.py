@@ -19,13 +19,19 @@ class Global(Allocation):
     floor: float = Field(default=0.01, ge=0, le=1)
 
     def counts(self, unit_sets: Sequence[UnitSet], scores: Sequence[Tensor], rate: float) -> list[int]:  # noqa: D102
-        ranked = [self._with_floor(each.float()) for each in scores]
-        total = round(rate * sum(one.units for one in unit_sets))
-        removable = sum(int((each < torch.inf).sum()) for each in ranked)
-        gone = lowest(torch.cat(ranked), min(total, removable))
-        return [int(part.sum()) for part in torch.split(gone, [one.units for one in unit_sets])]
+        sizes = [one.units for one in unit_sets]
+        keep = [max(1, round(self.floor * size)) for size in sizes]
+        total = min(round(rate * sum(sizes)), sum(sizes) - sum(keep))
+        ranked = [each.float() for each in scores]
+        while True:
+            gone = [int(part.sum()) for part in torch.split(lowest(torch.cat(ranked), total), sizes)]
+            short = [index for index, count in enumerate(gone) if count > sizes[index] - keep[index]]
+            if not short:
+                return gone
+            for index in short:
+                ranked[index] = _lifted(ranked[index], keep[index])
 
-    def _with_floor(self, scores: Tensor) -> Tensor:
-        """The scores with the highest ones, which make up the floor, lifted out of reach."""
-        keep = max(1, round(self.floor * scores.numel()))
-        return scores.masked_fill(~lowest(scores, scores.numel() - keep), torch.inf)
+
+def _lifted(scores: Tensor, keep: int) -> Tensor:
+    """The scores with so many of the highest, which make up the floor, out of reach."""
+    return scores.masked_fill(~lowest(scores, scores.numel() - keep), torch.inf)
