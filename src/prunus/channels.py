@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from prunus.errors import InputError
@@ -13,11 +14,15 @@ from prunus.graph import ChannelGroup
 from prunus.graph.grouping import Heads
 from prunus.prune.allocations import ALLOCATIONS
 from prunus.prune.criteria import CRITERIA, Criterion, Evidence
+from prunus.prune.criteria.scoring import check_defined, gather, needs_samples, unit_scores
+from prunus.prune.evidence import Samples
+from prunus.prune.evidence.samples import Loss
+from prunus.prune.patterns.channel import Channel
 from prunus.prune.units import UnitSet
 from prunus.spec import Part, make
 from prunus.surgery import Pruned
 from prunus.surgery import prune_channels as prune_by_score
-from prunus.surgery.choice import Allocation, Score
+from prunus.surgery.choice import Allocation, Score, Scores, each
 
 
 def prune_channels(
@@ -32,6 +37,8 @@ def prune_channels(
     floor: int = 1,
     heads: Heads = "whole",
     seed: int = 0,
+    data: Iterable[tuple[Any, Any]] | None = None,
+    loss: Loss = F.cross_entropy,
 ) -> Pruned:
     """Remove a share of the channels and prove the result; the model passed in is untouched.
 
@@ -43,15 +50,18 @@ def prune_channels(
     round_to: channels that are left are a multiple of this. floor: channels that are left at least.
     heads: attention heads and groups of convolutions go `whole`, or lose the same `dimensions` each.
     seed: of criteria that draw numbers.
+    data: batches of (inputs, targets) for criteria that look at data, such as a loader; the first 256 inputs are used.
+    loss: of outputs and targets, for those that need gradients.
 
     Raises `InputError` if the model can't be traced, a name is unknown, or nothing can be pruned; `DifferenceError` if
     the result can't be proven equal to the masked model.
     """
+    samples = None if data is None else Samples.of(data, loss)
     return prune_by_score(
         model,
         example_inputs,
         rate,
-        score=criterion if callable(criterion) else _score(_part(criterion), seed),
+        scores=each(criterion) if callable(criterion) else _scores(_part(criterion), seed, samples),
         allocation=allocation if callable(allocation) else _allocation(_part(allocation)),
         protect=protect,
         round_to=round_to,
@@ -64,10 +74,25 @@ def _part(name: str | Part) -> Part:
     return name if isinstance(name, Part) else Part(name=name)
 
 
-def _score(part: Part, seed: int) -> Score:
+def _scores(part: Part, seed: int, samples: Samples | None) -> Scores:
+    """The criterion's scores of all groups; what it looks at beside the weights is collected once."""
+    criterion = make(CRITERIA, part)
+    if not criterion.needs and criterion.reads == "scored":
+        return each(_score(criterion, seed))
+    _refuse_without_data(part.name, criterion, samples)
+
+    def scores(model: nn.Module, groups: Sequence[ChannelGroup]) -> dict[str, Tensor]:
+        sets = [Channel().unit_set(group, model) for group in groups]
+        check_defined(part.name, criterion, "channel", sets)
+        gathered = gather(criterion, model, sets, samples or Samples(), {})
+        draws = torch.Generator().manual_seed(seed)
+        return {one.name: unit_scores(criterion, model, one, gathered, draws).detach().cpu() for one in sets}
+
+    return scores
+
+
+def _score(criterion: Criterion, seed: int) -> Score:
     """Sum of the criterion's scores over the weights that make the channel, each relative to its own mean."""
-    criterion: Criterion = make(CRITERIA, part)
-    _refuse_without_evidence(part.name, criterion)
     generator = torch.Generator().manual_seed(seed)
 
     def score(model: nn.Module, group: ChannelGroup) -> Tensor:
@@ -84,17 +109,20 @@ def _score(part: Part, seed: int) -> Score:
     return score
 
 
-def _refuse_without_evidence(name: str, criterion: Criterion) -> None:
-    """Raises `InputError` for a criterion that looks at more than the weights that make a channel."""
-    if not criterion.needs and criterion.reads == "scored":
-        return
-    kinds = {each: CRITERIA.get(each) for each in CRITERIA}
-    plain = [each for each, kind in kinds.items() if not kind.needs and kind.reads == "scored"]
-    raise InputError(
-        f"The criterion {name!r} cannot score channels in one call",
-        f"it looks at {', '.join(criterion.needs) or criterion.reads}, and here only the channels' weights are known",
-        f"choose {', '.join(plain)}, or use it in a study or with prunus.Pruner",
-    )
+def _refuse_without_data(name: str, criterion: Criterion, samples: Samples | None) -> None:
+    """Raises `InputError` for a criterion that needs data where there are none, or a training."""
+    if "movement" in criterion.needs:
+        raise InputError(
+            f"The criterion {name!r} cannot score channels in one call",
+            "it gathers while a network trains",
+            "use it in a study or with prunus.Pruner",
+        )
+    if needs_samples(criterion) and not samples:
+        raise InputError(
+            f"The criterion {name!r} cannot score without data",
+            f"it needs {' and '.join(criterion.needs)}",
+            "give data, batches of (inputs, targets); on the command line --data",
+        )
 
 
 def _allocation(part: Part) -> Allocation:

@@ -48,6 +48,14 @@ def test_prune_writes_a_model_that_loads_and_a_plan_that_fits(tmp_path: Path):
     assert (tmp_path / "small.onnx").stat().st_size > 0
 
 
+def test_prune_with_a_criterion_that_looks_at_data(tmp_path: Path):
+    arguments = ("vgg-digits", "--rate", "0.5", "--criterion", "wanda", "--out", str(tmp_path))
+    with pytest.raises(InputError, match=r"cannot score without data.*--data"):
+        run(prune, *arguments)
+    run(prune, *arguments, "--data", "digits")
+    assert json.loads((tmp_path / "report.json").read_text())["channels"] == {"before": 202, "after": 106}
+
+
 def test_prune_refuses_a_rate_that_leaves_nothing(tmp_path: Path):
     with pytest.raises(InputError, match="0 <= rate < 1"):
         run(prune, "vgg-digits", "--rate", "1", "--out", str(tmp_path))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prunus.cli.network_options import Classes, Model, Settings, Shape, Weights
+from prunus.cli.network_options import DATA_HELP, Classes, DataSettings, Model, Settings, Shape, Weights
 
 if TYPE_CHECKING:
     from prunus.surgery import Pruned
@@ -36,6 +36,8 @@ def prune(
     floor: Annotated[int, typer.Option(help="At least so many channels of a layer are left.")] = 1,
     heads: Annotated[Heads, typer.Option(help="Remove whole heads, or the same dimensions of each.")] = Heads.WHOLE,
     seed: Annotated[int, typer.Option(help="Of fresh weights, and of criteria that draw numbers.")] = 0,
+    data: Annotated[str | None, typer.Option(help=f"{DATA_HELP} For criteria that look at data.")] = None,
+    data_settings: DataSettings = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Also write small.onnx, checked by running it.")] = False,
 ) -> None:
     """Remove channels from a network, prove that it computes what the masked one does, and save it.
@@ -48,6 +50,14 @@ def prune(
     from prunus.cli.named_network import named_network
     from prunus.cli.plain import plain
 
+    samples = None
+    if data:
+        from prunus.cli.named_data import named_data
+        from prunus.train import calibration_samples
+
+        dataset = named_data(data, data_settings)
+        shape, classes = shape or ",".join(map(str, dataset.input_shape)), classes or len(dataset.classes)
+        samples = calibration_samples(dataset, seed).batches
     network = named_network(model, shape, classes, settings, weights, seed=seed)
     inputs = torch.randn(2, *network.input_shape)
     pruned = prune_channels(
@@ -61,6 +71,7 @@ def prune(
         floor=floor,
         heads=heads.value,
         seed=seed,
+        data=samples,
     )
     _write(pruned, out)
     if onnx:

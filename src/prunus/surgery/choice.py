@@ -15,6 +15,7 @@ from prunus.prune.rounding import rounded_units, step_of
 from prunus.surgery.tensors import NamedTensors
 
 Score: TypeAlias = Callable[[nn.Module, ChannelGroup], Tensor]
+Scores: TypeAlias = Callable[[nn.Module, Sequence[ChannelGroup]], Mapping[str, Tensor]]
 Allocation: TypeAlias = Callable[[Mapping[str, Tensor], float], Mapping[str, float]]
 
 
@@ -31,6 +32,11 @@ def magnitude(model: nn.Module, group: ChannelGroup) -> Tensor:
         norms = torch.zeros(group.units, dtype=torch.float64).index_add(0, unit, rows[positions]).sqrt()
         total += norms / norms.mean().clamp_min(torch.finfo(torch.float64).tiny)
     return total
+
+
+def each(score: Score) -> Scores:
+    """Scores of all groups from the score of one."""
+    return lambda model, groups: {group.name: score(model, group) for group in groups}
 
 
 def uniform(scores: Mapping[str, Tensor], rate: float) -> dict[str, float]:

@@ -12,7 +12,7 @@ from prunus.cost import count_cost
 from prunus.errors import InputError
 from prunus.graph import ChannelGroup, channel_groups, wire_model
 from prunus.graph.grouping import Heads
-from prunus.surgery.choice import Allocation, Score, check_limits, choose, magnitude, uniform
+from prunus.surgery.choice import Allocation, Score, Scores, check_limits, choose, each, magnitude, uniform
 from prunus.surgery.plan import Plan, plan
 from prunus.surgery.report import Amount, ShrinkReport, channels, group_rows
 from prunus.surgery.shrink import Shrunk, shrink
@@ -33,6 +33,7 @@ def prune_channels(
     rate: float,
     *,
     score: Score = magnitude,
+    scores: Scores | None = None,
     allocation: Allocation = uniform,
     protect: Sequence[str] = (),
     round_to: int = 1,
@@ -43,6 +44,7 @@ def prune_channels(
 
     example_inputs: a tensor, a tuple of positional arguments or a dictionary of named ones.
     rate: share of each group's channels that goes, 0 <= rate < 1. score: of each unit of a group; the lowest go.
+    scores: of the units of all groups at once, by the group's name, instead of `score`.
     allocation: how the rate is shared among groups. protect: layers by name or pattern; outputs always are.
     round_to: channels that are left are a multiple of this. floor: channels that are left at least.
     heads: attention heads and groups of convolutions go `whole`, or lose the same `dimensions` each.
@@ -53,7 +55,7 @@ def prune_channels(
     check_limits(rate, round_to, floor)
     wiring = wire_model(model, example_inputs)
     groups = channel_groups(wiring, protect=protect, heads=heads)
-    chosen = _chosen(model, groups, rate, score, allocation, round_to, floor)
+    chosen = _chosen(model, groups, rate, scores or each(score), allocation, round_to, floor)
     small = shrink(model, chosen, example_inputs, wiring)
     return Pruned(small.model, chosen, _report(model, small, chosen, groups, example_inputs, rate, round_to))
 
@@ -62,7 +64,7 @@ def _chosen(
     model: nn.Module,
     groups: Sequence[ChannelGroup],
     rate: float,
-    score: Score,
+    scores: Scores,
     allocation: Allocation,
     round_to: int,
     floor: int,
@@ -73,8 +75,8 @@ def _chosen(
         raise InputError(
             "Nothing in this model can be pruned by channels", "; ".join(list(reasons)[:3]), "protect less"
         )
-    scores = {group.name: score(model, group) for group in open_to_pruning}
-    return plan(groups, choose(scores, allocation(scores, rate), groups, round_to, floor))
+    found = scores(model, open_to_pruning)
+    return plan(groups, choose(found, allocation(found, rate), groups, round_to, floor))
 
 
 def _report(

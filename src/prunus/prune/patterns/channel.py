@@ -54,9 +54,10 @@ class Channel(Pattern):
                 "every group of channels is protected or cannot be followed",
                 "see `prunus inspect` for the reasons, or use the pattern 'element'",
             )
-        return tuple(self._unit_set(group, model) for group in groups)
+        return tuple(self.unit_set(group, model) for group in groups)
 
-    def _unit_set(self, group: ChannelGroup, model: nn.Module) -> UnitSet:
+    def unit_set(self, group: ChannelGroup, model: nn.Module) -> UnitSet:
+        """The channels of one group."""
         shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
         members = [member for member in (*group.producers, *group.consumers) if member.parameter in shapes]
         norms = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, NORMS)}
