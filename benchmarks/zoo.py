@@ -31,6 +31,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from zoo_report import summary
+
 HERE = Path(__file__).parent
 COLUMNS = (
     "network",
@@ -102,12 +104,8 @@ def _process(network: str, who: str, limit: float) -> dict[str, Any]:
 
 def _summary(rows: list[dict[str, Any]]) -> None:
     for source in SOURCES:
-        some = [row for row in rows if row["network"].startswith(source + ":")]
-        for column in ("outcome", "peer"):
-            counts = Counter(row[column] for row in some if row.get(column))
-            if counts:
-                shares = ", ".join(f"{outcome} {count} ({count / len(some):.0%})" for outcome, count in counts.items())
-                print(f"{source}, {'prunus' if column == 'outcome' else 'torch-pruning'}: {shares}")
+        if some := [row for row in rows if row["network"].startswith(source + ":")]:
+            print(f"{source}: {summary(some)}")
 
 
 def _one(network: str, who: str) -> None:

@@ -12,6 +12,7 @@ import csv
 import statistics
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 TITLES = {
     "torchvision": "torchvision, classification",
@@ -37,7 +38,7 @@ def main() -> None:
     for source, title in TITLES.items():
         some = [row for row in rows.values() if row["network"].startswith(source + ":")]
         if some:
-            print(f"## {title}\n\n{_summary(some)}\n\n{_table(some)}\n")
+            print(f"## {title}\n\n{summary(some)}\n\n{_table(some)}\n")
 
 
 def _read(path: Path) -> list[dict[str, str]]:
@@ -45,7 +46,8 @@ def _read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _summary(rows: list[dict[str, str]]) -> str:
+def summary(rows: list[dict[str, Any]]) -> str:
+    """How many came out how, beside torch-pruning where it ran, and how the times compare where both can do it."""
     lines = [f"prunus: {_shares(rows, 'outcome')} of {len(rows)}."]
     if compared := [row for row in rows if row.get("peer")]:
         lines.append(f"torch-pruning, in its default use: {_shares(compared, 'peer')} of {len(compared)}.")
@@ -59,7 +61,7 @@ def _summary(rows: list[dict[str, str]]) -> str:
     return " ".join(lines)
 
 
-def _shares(rows: list[dict[str, str]], column: str) -> str:
+def _shares(rows: list[dict[str, Any]], column: str) -> str:
     counts = Counter(row[column] for row in rows)
     return ", ".join(f"{outcome} {count} ({count / len(rows):.0%})" for outcome, count in counts.most_common())
 

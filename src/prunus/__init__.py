@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from prunus.store import StudyRows, read_study
     from prunus.surgeon import LayerError, Reconstructed, reconstruct
-    from prunus.surgery import Plan, Pruned, ShrinkReport, load, recalibrate, save
+    from prunus.surgery import Plan, Pruned, ShrinkReport, load, recalibrate, save, shrink
     from prunus.sweep.run import Options, Outcome, run_study
     from prunus.train import Pruner
 
@@ -89,6 +89,7 @@ __all__ = [
     "reconstruct",
     "run_study",
     "save",
+    "shrink",
     "suggest",
     "write_onnx",
     "write_safetensors",
@@ -109,7 +110,7 @@ _CONTENTS = {
     "prunus.sensitivity.curves": ("Sensitivity", "Curve"),
     "prunus.sensitivity.suggestion": ("suggest", "Suggestion"),
     "prunus.surgeon": ("reconstruct", "Reconstructed", "LayerError"),
-    "prunus.surgery": ("Pruned", "Plan", "ShrinkReport", "recalibrate", "save", "load"),
+    "prunus.surgery": ("Pruned", "Plan", "ShrinkReport", "shrink", "recalibrate", "save", "load"),
     "prunus.graph": ("channel_groups", "ChannelGroup"),
     "prunus.cost": ("count_cost", "NetworkCost", "LayerCost"),
     "prunus.measure": ("measure_latency", "Sample", "Variant", "MemoryHost"),

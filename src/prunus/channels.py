@@ -101,6 +101,7 @@ def _score(criterion: Criterion, seed: int) -> Score:
         total = torch.zeros(group.units, dtype=torch.float64)
         for member in weights or group.producers:
             values = parameters[member.parameter].detach().cpu()
+            values = values.abs() if values.is_complex() else values
             along = values.movedim(member.dim, 0).reshape(values.shape[member.dim], -1)
             scores = criterion.score(Evidence(along[torch.tensor(member.indices)].flatten(1), generator)).double()
             total += scores / scores.abs().mean().clamp_min(torch.finfo(torch.float64).tiny)

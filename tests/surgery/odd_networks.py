@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -783,3 +784,171 @@ def convolution_over_tokens():
             return self.o(self.mix(torch.stack([self.a(x), self.a(x + 1), self.a(x * 2)], 1)).squeeze(1))
 
     return A(), torch.randn(2, 4)
+
+
+@case
+def feature_pyramid():
+    class Detector(nn.Module):
+        def __init__(self):
+            super().__init__()
+            widths = (3, 8, 12, 16)
+            self.stages = nn.ModuleList(
+                nn.Sequential(nn.Conv2d(i, o, 3, 2, 1), nn.BatchNorm2d(o), nn.ReLU())
+                for i, o in itertools.pairwise(widths)
+            )
+            self.lateral = nn.ModuleList(nn.Conv2d(width, 8, 1) for width in widths[1:])
+            self.classes = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 2 * 5, 1))
+            self.boxes = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 2 * 4, 1))
+
+        def forward(self, x):
+            levels = []
+            for stage, lateral in zip(self.stages, self.lateral, strict=True):
+                x = stage(x)
+                levels.append(lateral(x))
+            for upper, lower in ((2, 1), (1, 0)):
+                levels[lower] = levels[lower] + F.interpolate(levels[upper], scale_factor=2.0)
+            heads = {"classes": (self.classes, 5), "boxes": (self.boxes, 4)}
+            return {
+                name: torch.cat([head(y).permute(0, 2, 3, 1).reshape(len(y), -1, n) for y in levels], 1)
+                for name, (head, n) in heads.items()
+            }
+
+    return Detector(), torch.randn(2, 3, 16, 16)
+
+
+@case
+def diffusion_block():
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.time, self.enter = nn.Sequential(nn.Linear(8, 16), nn.SiLU(), nn.Linear(16, 32)), nn.Conv2d(3, 16, 1)
+            self.norm1, self.conv1 = nn.GroupNorm(4, 16), nn.Conv2d(16, 16, 3, padding=1)
+            self.norm2, self.conv2 = nn.GroupNorm(4, 16), nn.Conv2d(16, 16, 3, padding=1)
+            self.leave = nn.Conv2d(32, 3, 1)
+
+        def forward(self, x, t):
+            angles = t[:, None] * torch.exp(-torch.arange(4, device=x.device))
+            scale, shift = self.time(torch.cat([angles.sin(), angles.cos()], -1))[:, :, None, None].chunk(2, 1)
+            x = self.enter(x)
+            h = self.norm2(self.conv1(F.silu(self.norm1(x)))) * (1 + scale) + shift
+            return self.leave(torch.cat([x, self.conv2(F.silu(h))], 1))
+
+    return Block(), (torch.randn(2, 3, 6, 6), torch.tensor([3.0, 7.0]))
+
+
+@case
+def selective_scan():
+    class Scan(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.both = nn.Linear(5, 8), nn.Linear(8, 24, bias=False)
+            self.conv, self.sizes = nn.Conv1d(12, 12, 3, groups=12, padding=2), nn.Linear(12, 2 + 3 + 3)
+            self.step, self.leave, self.head = nn.Linear(2, 12), nn.Linear(12, 8), nn.Linear(8, 2)
+            self.decay = nn.Parameter(torch.rand(12, 3))
+
+        def forward(self, u):
+            u = self.enter(u)
+            x, gate = self.both(u).chunk(2, -1)
+            x = F.silu(self.conv(x.transpose(1, 2))[..., : u.shape[1]]).transpose(1, 2)
+            step, write, read = self.sizes(x).split([2, 3, 3], -1)
+            step = F.softplus(self.step(step))
+            fade = torch.exp(-step[..., None] * self.decay.exp())
+            put = torch.einsum("bld,bln,bld->bldn", step, write, x)
+            state, out = torch.zeros_like(put[:, 0]), []
+            for t in range(u.shape[1]):
+                state = fade[:, t] * state + put[:, t]
+                out.append(torch.einsum("bdn,bn->bd", state, read[:, t]))
+            return self.head(u + self.leave(torch.stack(out, 1) * F.silu(gate)))
+
+    return Scan(), torch.randn(2, 4, 5)
+
+
+@case
+def gathered_experts():
+    class Experts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.gate, self.head = nn.Linear(6, 8), nn.Linear(8, 4), nn.Linear(8, 3)
+            self.experts = nn.ModuleList(nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 8)) for _ in range(4))
+
+        def forward(self, x):
+            x = self.enter(x)
+            weights, chosen = self.gate(x).softmax(-1).topk(2)
+            every = torch.stack([expert(x) for expert in self.experts], 1)
+            best = torch.gather(every, 1, chosen[..., None].expand(-1, -1, every.shape[-1]))
+            again = torch.gather(every, 1, chosen[..., None].repeat(1, 1, every.shape[-1]))
+            return self.head(((best + again) * weights[..., None]).sum(1))
+
+    return Experts(), torch.randn(5, 6)
+
+
+@case
+def messages_between_nodes():
+    class Messages(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.message, self.head = nn.Linear(5, 16), nn.Linear(16, 16), nn.Linear(16, 3)
+
+        def forward(self, x, edges):
+            x = self.enter(x).relu()
+            sent = self.message(x)[edges[0]]
+            return self.head(x + torch.zeros_like(x).index_add(0, edges[1], sent))
+
+    return Messages(), (torch.randn(7, 5), torch.randint(0, 7, (2, 12)))
+
+
+@case
+def complex_rotation():
+    class Rotated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.q, self.k, self.v = nn.Linear(8, 16), nn.Linear(8, 16), nn.Linear(8, 16)
+            self.o, self.head = nn.Linear(16, 8), nn.Linear(8, 2)
+            angles = torch.outer(torch.arange(5.0), torch.tensor([1.0, 0.1]))
+            self.register_buffer("turns", torch.polar(torch.ones_like(angles), angles)[None, :, None])
+
+        def turned(self, x):
+            pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2))) * self.turns
+            return torch.view_as_real(pairs).flatten(-2)
+
+        def forward(self, x):
+            q, k, v = (layer(x).unflatten(-1, (-1, 4)) for layer in (self.q, self.k, self.v))
+            q, k, v = (y.transpose(1, 2) for y in (self.turned(q), self.turned(k), v))
+            y = F.scaled_dot_product_attention(q, k, v)
+            return self.head(x + self.o(y.transpose(1, 2).flatten(2)))
+
+    return Rotated(), torch.randn(2, 5, 8)
+
+
+@case
+def complex_spectrum():
+    class Filtered(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.mix, self.head = nn.Linear(2, 8), nn.Linear(8, 8), nn.Linear(8, 2)
+            self.filter = nn.Parameter(torch.randn(8, 12, 4, dtype=torch.cfloat))
+            self.leave = nn.Linear(12, 8)
+
+        def forward(self, x):
+            x = self.enter(x).transpose(1, 2)
+            low = torch.fft.rfft(x)[:, :, :4]
+            y = torch.fft.irfft(torch.einsum("bit,iot->bot", low, self.filter), n=x.shape[-1])
+            return self.head(F.gelu(self.leave(y.transpose(1, 2)) + self.mix(x.transpose(1, 2))))
+
+    return Filtered(), torch.randn(2, 10, 2)
+
+
+@case
+def sampled_grid():
+    class Sampled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.where = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 2, 1)
+            self.leave, self.head = nn.Conv2d(8, 6, 1), nn.Conv2d(6, 2, 1)
+
+        def forward(self, x):
+            x = self.enter(x).relu()
+            grid = self.where(x).permute(0, 2, 3, 1).tanh()
+            return self.head(self.leave(F.grid_sample(x, grid, align_corners=False)).relu())
+
+    return Sampled(), torch.randn(2, 3, 6, 6)

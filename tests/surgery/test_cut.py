@@ -28,8 +28,22 @@ def test_the_cut_model_is_smaller_and_the_same_as_the_masked_one() -> None:
 
 def test_a_plan_survives_json() -> None:
     chosen = plan(channel_groups(chain(), X), {"0": [0]})
-    assert Plan.model_validate_json(chosen.model_dump_json()) == chosen
+    assert Plan.from_json(chosen.model_dump_json()) == chosen
     assert chosen.by_tensor()["2.weight"] == {1: (1, 2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "should be an object"),
+        ('{"removed": {}', "Invalid JSON"),
+        ('{"removed": {}, "cuts": [], "run": "code"}', "'run': "),
+        ('{"removed": {}, "cuts": [{"tensor": "w", "dim": 0, "removed": [-1]}]}', r"'cuts\.0\.removed\.0': "),
+    ],
+)
+def test_what_is_no_plan_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=f"not a plan of a cut.*{message}"):
+        Plan.from_json(text)
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ class ByValue(nn.Module):
 
 
 def test_a_forward_that_decides_by_values_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(InputError, match="ByValue can't be traced"):
+    with pytest.raises(InputError, match=r"ByValue can't be traced.*return self\.layer\(x\) if x\.sum\(\) > 0"):
         prune_channels(ByValue(), torch.randn(2, 4), 0.5)
     assert capfd.readouterr() == ("", "")  # of all that torch would say
 
@@ -121,3 +121,51 @@ def test_recalibration_measures_the_statistics_of_the_data() -> None:
     assert model[1].momentum == 0.1
     activations = torch.stack([model[0](batch).mean((0, 2, 3)) for batch in batches]).mean(0)
     torch.testing.assert_close(model[1].running_mean, activations, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("resnet18", "A str can't be traced"),
+        (network().to("meta"), r"'0\.weight' is on the meta device"),
+        (nn.Sequential(nn.Linear(4, 8), nn.LazyLinear(2)), "Sequential can't be traced"),
+    ],
+)
+def test_what_holds_no_weights_is_refused(model: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        prune_channels(model, X, 0.5)
+
+
+def test_weights_that_are_not_a_number_are_not_a_fault_of_the_cut() -> None:
+    model = network()
+    with torch.no_grad():
+        model[6].bias[2] = float("nan")
+    with pytest.raises(InputError, match="values that are not a number"):
+        prune_channels(model, X, 0.5)
+    assert torch.isnan(model[6].bias).sum() == 1
+
+
+def test_outputs_that_are_infinite_on_purpose_are_compared() -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.enter, self.leave = nn.Linear(4, 8), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.leave(self.enter(x).relu()).masked_fill(torch.tensor([True, False, False]), float("-inf"))
+
+    assert prune_channels(Masked(), torch.randn(2, 4), 0.5).report.deviation < 1e-12
+
+
+def test_inputs_that_are_no_batch_are_counted_whole() -> None:
+    class Graph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.enter, self.leave = nn.Linear(4, 8), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor, neighbours: Tensor) -> Tensor:
+            return neighbours @ self.leave((neighbours @ self.enter(x)).relu())
+
+    report = prune_channels(Graph(), (torch.randn(5, 4), torch.ones(5, 5)), 0.5).report
+    assert report.macs.before == 5 * 4 * 8 + 5 * 5 * 8 + 5 * 8 * 3 + 5 * 5 * 3
+    assert report.macs.after == 5 * 4 * 4 + 5 * 5 * 4 + 5 * 4 * 3 + 5 * 5 * 3

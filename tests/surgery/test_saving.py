@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from prunus.errors import InputError
 from prunus.graph import channel_groups
-from prunus.surgery import load, plan, save, shrink
+from prunus.surgery import load, plan, prune_channels, save, shrink
 from prunus.surgery.network import GraphNetwork
 
 X = torch.randn(2, 1, 6, 6)
@@ -91,6 +91,8 @@ def _tampered(path: Path, change: Callable[[dict[str, object]], None]) -> Path:
         (lambda h: h["graph"]["nodes"][0].update(args={"eval": "1"}), "can't be read"),
         (lambda h: h["tensors"].popitem(), "not those that its header lists"),
         (lambda h: h.update(surprise=1), "can't be read"),
+        (lambda h: h["graph"].update(batch_input="nowhere"), "inputs or outputs are not those"),
+        (lambda h: h["graph"].update(output_structure={"list": ["*"]}), "inputs or outputs are not those"),
     ],
 )
 def test_a_tampered_file_is_refused(change: Callable[[dict[str, object]], None], message: str, tmp_path: Path) -> None:
@@ -125,3 +127,10 @@ def test_a_model_that_was_not_cut_can_be_saved_as_well(tmp_path: Path) -> None:
     model = build().eval()
     save(model, tmp_path / "whole.safetensors")
     assert torch.equal(load(tmp_path / "whole.safetensors", build)(X), model(X))
+
+
+def test_a_model_that_was_cut_again_is_built_from_the_whole_one(tmp_path: Path) -> None:
+    once = prune_channels(build(), X, 0.3).model
+    twice = prune_channels(once, X, 0.4).model
+    save(twice, tmp_path / "twice.safetensors")
+    assert torch.equal(load(tmp_path / "twice.safetensors", build)(X), twice(X))

@@ -28,7 +28,7 @@ unique _unique2 nonzero searchsorted bucketize pixel_shuffle pixel_unshuffle cha
 _local_scalar_dense is_same_size equal _reshape_copy _unsafe_view view_copy expand_copy split_with_sizes_copy
 unsafe_split unsafe_split_with_sizes resize_
 set_ lift_fresh lift_fresh_copy detach unfold _assert_async _assert_tensor_metadata sym_size histc bincount isin
-take put _nested_tensor_from_mask_left_aligned to_padded_tensor set_data
+masked_fill complex polar take put _nested_tensor_from_mask_left_aligned to_padded_tensor set_data
 """
 _MAKING = """
 empty empty_like empty_strided zeros zeros_like ones ones_like full full_like arange linspace eye rand rand_like randn

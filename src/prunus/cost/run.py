@@ -24,9 +24,10 @@ Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
 def record(model: nn.Module, example_inputs: Inputs) -> Recorder:
     """Run the model on the first of its example inputs. The model, its mode and all RNGs are as before.
 
+    Where it takes them only together, such as a graph's nodes and their edges, it is run on all of them.
     Raises `InputError` where the model cannot be run on them.
     """
-    inputs = first_of_batch(example_inputs)
+    one = first_of_batch(example_inputs)
     if lazy := [name for name, parameter in model.named_parameters() if is_lazy(parameter)]:
         raise InputError(
             f"The cost of {type(model).__name__} cannot be counted yet",
@@ -39,6 +40,16 @@ def record(model: nn.Module, example_inputs: Inputs) -> Recorder:
             f"'{empty[0]}' is on the meta device and has no values, so its zeros cannot be counted",
             "load the weights, or build the model on the CPU",
         )
+    try:
+        return _somehow(model, one)
+    except InputError as error:
+        try:
+            return _somehow(model, example_inputs)
+        except InputError:
+            raise error from None
+
+
+def _somehow(model: nn.Module, inputs: Inputs) -> Recorder:
     if sum(parameter.numel() for parameter in model.parameters()) <= SMALL_PARAMETERS:
         return _real(model, inputs)
     return _imagined(model, inputs) or _real(model, inputs)

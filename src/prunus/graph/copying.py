@@ -63,6 +63,10 @@ def _part(value: Any, memo: dict[int, Any]) -> Any:
         return value
     if isinstance(value, nn.Module):
         return _copied(value, memo)
+    if type(value) is tuple and all(type(item) in SHARED for item in value):
+        return value
+    if type(value) is set and all(type(item) in SHARED for item in value):
+        return memo.setdefault(id(value), set(value))
     if type(value) not in (dict, OrderedDict) or id(value) in memo:
         return copy.deepcopy(value, memo)
     memo[id(value)] = twin = type(value)()

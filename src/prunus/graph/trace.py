@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import operator
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
@@ -12,6 +15,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.fx import GraphModule
 from torch.fx import Node as FxNode
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.utils import _pytree as pytree
 
 from prunus.errors import InputError
@@ -21,6 +25,7 @@ from prunus.quiet import quiet
 
 Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 TRAIN = "train."  # before the names of nodes that were traced in training mode
+LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))  # torch itself, and prunus
 INLINED = {"wrap_with_set_grad_enabled": 1, "wrap_with_autocast": 4}  # operation -> place of the body in its arguments
 
 
@@ -38,6 +43,8 @@ def trace(model: nn.Module, example_inputs: Any, train: bool = False, live: Sequ
     train: in training mode. live: modules that are in training mode even if the rest is not.
     Raises `InputError` if the model does not run on them or can't be traced.
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"A {type(model).__name__} can't be traced", "it is not a torch.nn.Module", "give a network")
     args, kwargs = as_call(example_inputs)
     twin = fresh_copy(model).train(train)
     for name in live:
@@ -50,7 +57,7 @@ def trace(model: nn.Module, example_inputs: Any, train: bool = False, live: Sequ
         _run(fresh_copy(model).train(train), args, kwargs)
         raise InputError(
             f"{type(model).__name__} can't be traced",
-            _first_line(error),
+            _first_line(error) + _place(error),
             "a forward that decides by the values of tensors can't be pruned by channels; rewrite that part",
         ) from error
 
@@ -70,6 +77,15 @@ def _run(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Non
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def _place(error: BaseException) -> str:
+    """The last line of code outside torch that was running when it happened, at the latest in what it came from."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    frames = traceback.extract_tb(error.__traceback__)
+    outside = [frame for frame in frames if not frame.filename.startswith(LIBRARIES) and frame.line]
+    return f" (at {outside[-1].filename}:{outside[-1].lineno}: {outside[-1].line})" if outside else ""
 
 
 def _shapes(arguments: Any) -> str:
@@ -171,15 +187,19 @@ def _node(node: FxNode, renamed: dict[str, Any], prefix: str) -> Node:
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     path, kind = stack[-1] if stack else ("", "")
     target = "getitem" if node.target is operator.getitem else str(node.target)
-    return Node(
+    made = Node(
         name=prefix + node.name,
         op=target,
         args=tuple(_argument(value, renamed, prefix) for value in node.args),
         kwargs={key: _argument(value, renamed, prefix) for key, value in node.kwargs.items()},
         module=str(path).split("@")[0],
         module_class=kind if isinstance(kind, str) else kind.__name__,
-        output=_type(node.meta.get("val")),
+        output=None,
     )
+    try:
+        return replace(made, output=_type(node.meta.get("val")))
+    except (GuardOnDataDependentSymNode, TypeError):
+        raise ValueError(f"the size of what {made} makes depends on values") from None
 
 
 def _type(value: Any) -> Any:

@@ -132,8 +132,8 @@ def _read(graph: Graph, wiring: Wiring, values: dict[str, Value], ref: Ref) -> V
 
 
 def _new_tensor(labels: Labels, name: str, kind: TensorType) -> Axes:
-    """Every position of a floating-point tensor may be removed until something speaks against it."""
-    if not kind.dtype.is_floating_point:
+    """Every position of a floating-point or complex tensor may be removed until something speaks against it."""
+    if not (kind.dtype.is_floating_point or kind.dtype.is_complex):
         return kept(kind.shape)
     return Axes(
         tuple(

@@ -25,7 +25,7 @@ def magnitude(model: nn.Module, group: ChannelGroup) -> Tensor:
     weights = [member for member in group.producers if tensors[member.parameter].dim() > 1]
     total = torch.zeros(group.units, dtype=torch.float64)
     for member in weights or group.producers:
-        weight = tensors[member.parameter].detach().double().cpu()
+        weight = tensors[member.parameter].detach().abs().double().cpu()
         rows = weight.movedim(member.dim, 0).reshape(weight.shape[member.dim], -1).square().sum(1)
         unit = torch.tensor([u for u, at in enumerate(member.indices) for _ in at])
         positions = torch.tensor([position for at in member.indices for position in at])

@@ -16,13 +16,12 @@ from prunus.graph.node import PerSample, Ref, Tensors, refs
 from prunus.graph.rules import RULES
 
 WITHOUT_RULE = (
-    "getitem bernoulli fill index_put index_copy index_fill index_add zero gather scatter scatter_add masked_select",
-    "nonzero fft_rfft2 fft_irfft2 fft_rfft fft_irfft fft_fft fft_ifft fft_fft2 fft_ifft2 view_as_complex view_as_real",
-    "complex real imag polar searchsorted bucketize argsort one_hot meshgrid tril triu diag diagonal trace kron cdist",
-    "pdist cross vander linalg_inv linalg_norm grid_sampler affine_grid_generator embedding_bag slice_scatter",
-    "select_scatter diff frac hypot angle logit polygamma digamma lgamma erfc stft istft median mode quantile size",
+    "getitem bernoulli index_put index_fill zero masked_select nonzero searchsorted bucketize argsort one_hot meshgrid "
+    "tril triu diag diagonal trace kron cdist pdist cross vander linalg_inv linalg_norm affine_grid_generator "
+    "slice_scatter select_scatter diff frac hypot logit polygamma digamma lgamma erfc stft istft median mode quantile "
+    "size"
 )
-EXECUTABLE = frozenset(RULES) | frozenset(" ".join(WITHOUT_RULE).split())
+EXECUTABLE = frozenset(RULES) | frozenset(WITHOUT_RULE.split())
 _TORCH_NAMES: dict[str, type] = {
     "dtype": torch.dtype,
     "layout": torch.layout,
@@ -81,6 +80,9 @@ def _check(graph: Graph) -> None:
             if ref.name not in known:
                 raise InputError(f"The graph reads {ref.name!r} before it is made", "", "the file is damaged")
         known.add(node.name)
+    leaves = graph.input_structure.num_leaves, graph.output_structure.num_leaves
+    if leaves != (len(graph.inputs), len(graph.outputs)) or graph.batch_input not in (None, *graph.inputs):
+        raise InputError("The graph's inputs or outputs are not those that it describes", "", "the file is damaged")
     if missing := {ref.name for ref in refs(graph.outputs)} - known:
         raise InputError(f"The graph returns {min(missing)!r}, which nothing makes", "", "the file is damaged")
 

@@ -15,7 +15,11 @@ from prunus.graph import Graph, Node
 from prunus.graph.node import PerSample, Ref, refs, replace_refs
 
 Values: TypeAlias = dict[str, Any]
-FOLLOWS_MODE = {"batch_norm": 5, "instance_norm": 5, "dropout": 2, "alpha_dropout": 2, "feature_dropout": 2}
+FOLLOWS_MODE = {  # operation -> place of the argument that says whether it trains
+    **dict.fromkeys(("dropout", "alpha_dropout", "feature_dropout"), 2),
+    **dict.fromkeys(("batch_norm", "instance_norm"), 5),
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), 6),
+}
 
 
 class GraphNetwork(nn.Module):

@@ -6,7 +6,7 @@ from bisect import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, ValidationError
 
 from prunus.errors import InputError, nearest
 from prunus.graph import ChannelGroup
@@ -48,6 +48,18 @@ class Plan(Frozen):
     cuts: tuple[Cut, ...]
     changes: tuple[Change, ...] = ()
     normalised: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Plan:
+        """A plan from what `model_dump_json` wrote. Raises `InputError`, which names the key, for anything else."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise InputError(
+                "This is not a plan of a cut", f"{place!r}: {first['msg']}" if place else first["msg"], "write it anew"
+            ) from None
 
     def by_tensor(self) -> dict[str, dict[int, tuple[int, ...]]]:
         """Tensor -> dimension -> positions that go."""

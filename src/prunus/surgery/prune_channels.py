@@ -54,10 +54,18 @@ def prune_channels(
     """
     check_limits(rate, round_to, floor)
     wiring = wire_model(model, example_inputs)
+    _check_values(model)
     groups = channel_groups(wiring, protect=protect, heads=heads)
     chosen = _chosen(model, groups, rate, scores or each(score), allocation, round_to, floor)
     small = shrink(model, chosen, example_inputs, wiring)
     return Pruned(small.model, chosen, _report(model, small, chosen, groups, example_inputs, rate, round_to))
+
+
+def _check_values(model: nn.Module) -> None:
+    if meta := [name for name, parameter in model.named_parameters() if parameter.is_meta]:
+        raise InputError(
+            f"{meta[0]!r} is on the meta device", "it has no values, so its channels can't be compared", "load weights"
+        )
 
 
 def _chosen(
@@ -71,7 +79,7 @@ def _chosen(
 ) -> Plan:
     open_to_pruning = [group for group in groups if group.protected is None]
     if not open_to_pruning:
-        reasons = dict.fromkeys(f"{group.name}: {group.protected}" for group in groups)
+        reasons = dict.fromkeys(f"{group.name!r}: {group.protected}" for group in groups)
         raise InputError(
             "Nothing in this model can be pruned by channels", "; ".join(list(reasons)[:3]), "protect less"
         )

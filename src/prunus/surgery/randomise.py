@@ -21,8 +21,9 @@ def randomised(model: nn.Module) -> nn.Module:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in twin.parameters():
-            if parameter.is_floating_point():
-                parameter.copy_(_random(parameter, generator))
+            values = torch.view_as_real(parameter) if parameter.is_complex() else parameter
+            if values.is_floating_point():
+                values.copy_(_random(values, generator))
         for name, buffer in twin.named_buffers():
             if name.endswith(("running_mean", "running_var")):
                 buffer.add_(SMALL * torch.rand(buffer.shape, generator=generator).to(buffer))

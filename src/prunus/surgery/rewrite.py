@@ -56,6 +56,16 @@ def _sizes(site: Site) -> Node:
     return site.with_args({1: _merged(site.node.args[1], site.results[0].shape, site.shape())})
 
 
+def _repeats(site: Site) -> Node:
+    """How often each dimension is repeated: single ones as often as there are channels that they follow."""
+    times, after = list(site.node.args[1]), site.shape()
+    leading = len(times) - site.args[0].rank
+    for d, size in enumerate(site.results[0].shape):
+        if after[d] != size and (d < leading or site.args[0][d - leading].size == 1):
+            times[d] = after[d]
+    return site.with_args({1: times})
+
+
 def _created(place: int) -> Rewrite:
     """Sizes of a new tensor."""
 
@@ -130,6 +140,7 @@ def _padding(site: Site) -> Node:
 
 _KINDS: tuple[tuple[Rewrite, str], ...] = (
     (_sizes, "view reshape _unsafe_view expand broadcast_to"),
+    (_repeats, "repeat tile"),
     (_unflattened, "unflatten"),
     (_created(0), "zeros ones full"),
     (_created(1), "new_zeros new_ones new_full"),

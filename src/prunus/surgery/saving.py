@@ -47,8 +47,10 @@ def load(path: str | Path, build: Callable[[], nn.Module] | None = None) -> nn.M
         raise InputError(
             f"{path} needs the model's own class", "", f"give a function that makes {structure.model_class}"
         )
-    model = cut_tensors(build(), structure.plan)
-    adapt_attributes(model, structure.numbers)
+    model = build()
+    for step in (*structure.earlier, structure):
+        model = cut_tensors(model, step.plan)
+        adapt_attributes(model, step.numbers)
     _fill(model, tensors, path)
     return remember(model, structure).train(structure.training)
 

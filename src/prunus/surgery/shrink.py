@@ -22,9 +22,9 @@ from prunus.surgery.randomise import randomised
 from prunus.surgery.reference import tensors_of
 from prunus.surgery.removed import kept_after
 from prunus.surgery.rewrite import rewritten
-from prunus.surgery.structure import Structure, remember
+from prunus.surgery.structure import Structure, remember, steps_to
 from prunus.surgery.tensors import NamedTensors, cut_tensors, without
-from prunus.surgery.verify import verify
+from prunus.surgery.verify import Proof
 
 FormName: TypeAlias = Literal["class", "graph"]
 
@@ -73,23 +73,30 @@ class Surgeon:
         Raises `InputError` if the plan was made for another model, `DifferenceError` if no form of the cut is proven.
         """
         kept = kept_after(self.wiring, plan)
+        proof = self._proof(model, plan, kept)
         for form in self._forms(model, plan, kept):
             try:
-                deviation, small = self._proven(form, model, plan, kept)
+                small = form.make(model)
+                deviation = proof.deviation(small)
                 if thorough:
-                    deviation = max(deviation, self._proven(form, randomised(model), plan, kept)[0])
+                    twin = randomised(model)
+                    deviation = max(deviation, self._proof(twin, plan, kept).deviation(form.make(twin)))
             except Exception as error:  # a forward with the wrong sizes fails in its own ways
                 if not form.last:
                     continue
                 raise (error if isinstance(error, PrunusError) else _does_not_run(model, error)) from error
-            structure = Structure(form=form.name, model_class=type(model).__qualname__, plan=plan, numbers=form.numbers)
+            structure = Structure(
+                form=form.name,
+                model_class=type(model).__qualname__,
+                plan=plan,
+                numbers=form.numbers,
+                earlier=steps_to(model) if form.name == "class" else (),
+            )
             return Shrunk(remember(small, structure), deviation, form.name, form.adapted, form.fixed_batch)
         raise AssertionError("the last form is the graph")
 
-    def _proven(self, form: _Form, original: nn.Module, plan: Plan, kept: Kept) -> tuple[float, nn.Module]:
-        """How far the small network is from the masked one, which is not held any longer, and the small network."""
-        small = form.make(original)
-        return verify(masked_in(original, plan, self.wiring, kept), small, self._example_inputs), small
+    def _proof(self, original: nn.Module, plan: Plan, kept: Kept) -> Proof:
+        return Proof(lambda: masked_in(original, plan, self.wiring, kept), self._example_inputs)
 
     def _forms(self, model: nn.Module, plan: Plan, kept: Kept) -> Iterator[_Form]:
         """The user's class; the same with explained attributes; the graph."""

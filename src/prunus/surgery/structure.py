@@ -22,19 +22,28 @@ class TensorForm(Frozen):
     dtype: str
 
 
-class Structure(Frozen):
+class Step(Frozen):
+    """One cut of the user's own class.
+
+    numbers: module -> number before -> number after, of the attributes that were adapted.
+    """
+
+    plan: Plan
+    numbers: dict[str, dict[int, int]] = Field(default_factory=dict)
+
+
+class Structure(Step):
     """How to build the model.
 
     form: `class` is the user's own class, built by the user and cut by the plan; `graph` is a traced network.
-    numbers: module -> number before -> number after, of the attributes that were adapted.
+    earlier: cuts that came before this one, where a model was cut again.
     training: whether the model was in training mode.
     """
 
     version: int = Field(default=VERSION, ge=VERSION, le=VERSION)
     form: Literal["class", "graph"]
     model_class: str
-    plan: Plan
-    numbers: dict[str, dict[int, int]] = Field(default_factory=dict)
+    earlier: tuple[Step, ...] = ()
     graph: JsonValue = None
     tensors: dict[str, TensorForm] = Field(default_factory=dict)
     training: bool = False
@@ -48,6 +57,14 @@ def remember(model: nn.Module, structure: Structure) -> nn.Module:
     """Attach the structure to a model, so that it can be saved later; copies keep it."""
     object.__setattr__(model, ATTRIBUTE, structure)
     return model
+
+
+def steps_to(model: nn.Module) -> tuple[Step, ...]:
+    """The cuts that a model of the user's own class has behind it, the first one first."""
+    found = getattr(model, ATTRIBUTE, None)
+    if not isinstance(found, Structure) or found.form != "class":
+        return ()
+    return (*found.earlier, Step(plan=found.plan, numbers=found.numbers))
 
 
 def structure_of(model: nn.Module) -> Structure:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from prunus.errors import PrunusError
+from prunus.errors import InputError, PrunusError
 from prunus.graph.copying import exact_copy
 from prunus.graph.trace import Call, as_call
 
@@ -20,21 +21,57 @@ class DifferenceError(PrunusError):
     """Masked and shrunk model do not agree: the cut is refused."""
 
 
+class Proof:
+    """What a masked network computes on random inputs, worked out once, whatever number of networks it is held against.
+
+    masked: makes the network; what it makes is not kept, and may be changed.
+    """
+
+    def __init__(self, masked: Callable[[], nn.Module], example_inputs: Any, limit: float = LIMIT) -> None:
+        self._masked = masked
+        self._arguments = random_like(as_call(example_inputs))
+        self._limit = limit
+        self._expected: dict[bool, list[Tensor]] = {}  # in double precision or not
+
+    def deviation(self, shrunk: nn.Module) -> float:
+        """Largest difference of the outputs over the largest output; `DifferenceError` above the limit."""
+        try:
+            found = self._difference(shrunk, double=True)
+        except (RuntimeError, TypeError, NotImplementedError):
+            found = self._difference(shrunk, double=False)
+        if not found <= self._limit:
+            raise DifferenceError(
+                f"The shrunk model differs from the masked one by {found:.1e} of its largest output",
+                f"they part at {_first_difference(self._masked(), shrunk, self._arguments)}",
+                "protect that layer, and report this: it is a fault of prunus",
+            )
+        return found
+
+    def _difference(self, shrunk: nn.Module, double: bool) -> float:
+        found = self._outputs(exact_copy(shrunk), double)  # first, for it is small and may not run at all
+        if double not in self._expected:
+            self._expected[double] = self._outputs(self._masked(), double)
+            if any(bool(output.isnan().any()) for output in self._expected[double]):
+                raise InputError(
+                    "The model computes values that are not a number",
+                    "nothing can be compared with them",
+                    "look for such values among its weights",
+                )
+        return relative_difference(self._expected[double], found)
+
+    def _outputs(self, model: nn.Module, double: bool) -> list[Tensor]:
+        if not double:
+            return _outputs(model, self._arguments)
+        model._apply(_double)  # type: ignore[no-untyped-call]
+        return _outputs(model, pytree.tree_map(_double, self._arguments))
+
+
 def verify(masked_model: nn.Module, shrunk_model: nn.Module, example_inputs: Any, limit: float = LIMIT) -> float:
     """Largest difference of the outputs over the largest output, on random inputs of the same shapes.
 
     Computed in float64 where both models can. Raises `DifferenceError`, which names the layer, above `limit`.
     """
-    arguments = random_like(as_call(example_inputs))
-    expected, found = _both(masked_model, shrunk_model, arguments)
-    deviation = relative_difference(expected, found)
-    if not deviation <= limit:
-        raise DifferenceError(
-            f"The shrunk model differs from the masked one by {deviation:.1e} of its largest output",
-            f"they part at {_first_difference(masked_model, shrunk_model, arguments)}",
-            "protect that layer, and report this: it is a fault of prunus",
-        )
-    return deviation
+    return Proof(lambda: exact_copy(masked_model), example_inputs, limit).deviation(shrunk_model)
 
 
 def random_like(call: Call) -> Call:
@@ -50,23 +87,18 @@ def random_like(call: Call) -> Call:
     return filled
 
 
-def _both(one: nn.Module, other: nn.Module, arguments: Call) -> tuple[list[Tensor], list[Tensor]]:
-    try:
-        precise = pytree.tree_map(_double, arguments)
-        return _outputs(exact_copy(one).double(), precise), _outputs(exact_copy(other).double(), precise)
-    except (RuntimeError, TypeError, NotImplementedError):
-        return _outputs(exact_copy(one), arguments), _outputs(exact_copy(other), arguments)
-
-
 def _double(value: Any) -> Any:
-    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
+    """Floating-point and complex tensors in double precision; everything else as it is."""
+    if not isinstance(value, Tensor):
+        return value
+    return value.to(torch.complex128) if value.is_complex() else value.double() if value.is_floating_point() else value
 
 
 def _outputs(model: nn.Module, arguments: Call) -> list[Tensor]:
     modes = {module: module.training for module in model.modules()}
     args, kwargs = copy.deepcopy(arguments)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.compiler.set_stance("force_eager"):
             result = model.eval()(*args, **kwargs)
     finally:
         for module, mode in modes.items():
@@ -75,16 +107,16 @@ def _outputs(model: nn.Module, arguments: Call) -> list[Tensor]:
 
 
 def relative_difference(expected: list[Tensor], found: list[Tensor]) -> float:
-    """Largest difference over the largest absolute value; infinite where shapes differ or values are not finite.
+    """Largest difference over the largest finite value; infinite where shapes differ, or infinities.
 
     >>> relative_difference([torch.tensor([1.0, -4.0])], [torch.tensor([1.0, -3.0])])
     0.25
     """
     if [a.shape for a in expected] != [b.shape for b in found]:
         return float("inf")
-    pairs = [(a.double(), b.double()) for a, b in zip(expected, found, strict=True) if a.numel()]
-    difference = max((float((a - b).abs().max()) for a, b in pairs), default=0.0)
-    largest = max((float(a.abs().max()) for a, _ in pairs), default=0.0)
+    pairs = [(_double(a), _double(b)) for a, b in zip(expected, found, strict=True) if a.numel()]
+    difference = max((float(torch.where(a == b, 0, a - b).abs().max()) for a, b in pairs), default=0.0)
+    largest = max((float(a.abs()[a.isfinite()].max()) for a, _ in pairs if a.isfinite().any()), default=0.0)
     if largest == 0.0:
         return 0.0 if difference == 0.0 else float("inf")
     return difference / largest if difference == difference else float("inf")

@@ -16,7 +16,9 @@ from prunus.graph.rules import (
     rearranging,
     recurrent,
     reduction,
+    scattering,
     spatial,
+    spectral,
 )
 from prunus.graph.rules.pointwise import pointwise
 
@@ -31,12 +33,12 @@ _KINDS: tuple[tuple[Rule, str], ...] = (
         "masked_fill maximum minimum mish mul nan_to_num ne neg pow _prelu_kernel reciprocal relu relu6 "
         "remainder round rsqrt rsub selu sgn sigmoid sign silu sin softplus softshrink softsign sqrt square sub tan "
         "tanh tanhshrink threshold true_divide trunc where xlogy special_expm1 rrelu erfinv exp2 multiply subtract "
-        "divide",
+        "divide complex polar angle",
     ),
     (
         rearranging.same,
         "alias clone contiguous detach dropout alpha_dropout feature_dropout lift_fresh lift_fresh_copy to _to_copy "
-        "type_as float half double bfloat16 positive resolve_conj resolve_neg requires_grad",
+        "type_as float half double bfloat16 positive resolve_conj resolve_neg requires_grad real imag _conj",
     ),
     (
         rearranging.reshaped,
@@ -69,6 +71,11 @@ _KINDS: tuple[tuple[Rule, str], ...] = (
     (joining.indexed, "index"),
     (joining.index_selected, "index_select"),
     (joining.embedded, "embedding"),
+    (scattering.gathered, "gather"),
+    (scattering.scattered, "scatter scatter_add scatter_reduce"),
+    (scattering.added, "index_add index_copy"),
+    (scattering.sampled, "grid_sampler"),
+    (scattering.bags, "embedding_bag"),
     (joining.padded, "constant_pad_nd pad"),
     (spatial.glu, "glu"),
     (spatial.prelu, "prelu"),
@@ -103,8 +110,14 @@ _KINDS: tuple[tuple[Rule, str], ...] = (
         "_upsample_bicubic2d_aa upsample_nearest_exact2d reflection_pad1d reflection_pad2d replication_pad1d "
         "replication_pad2d",
     ),
+    (spectral.line, "fft_fft fft_ifft fft_rfft fft_irfft fft_hfft fft_ihfft"),
+    (spectral.plane, "fft_fft2 fft_ifft2 fft_rfft2 fft_irfft2"),
+    (spectral.space, "fft_fftn fft_ifftn fft_rfftn fft_irfftn"),
+    (spectral.shifted, "fft_fftshift fft_ifftshift"),
+    (spectral.paired, "view_as_complex"),
+    (spectral.unpaired, "view_as_real"),
     (creating.filled, "zeros ones full new_zeros new_ones new_full"),
-    (creating.copied, "copy"),
+    (creating.copied, "copy fill"),
     (creating.created, "empty arange linspace eye rand randn tensor scalar_tensor hann_window"),
     (creating.like, "zeros_like ones_like full_like empty_like rand_like randn_like"),
     (creating.shapeless, "_assert_tensor_metadata sym_size _assert_scalar sym_constrain_range_for_size item"),

@@ -63,7 +63,9 @@ class AtZero(Enum):
 def _at_zero(op: Operation, zero: tuple[bool, ...]) -> AtZero:
     """What becomes of positions at which these operands are zero and the others are not."""
     output = op.node.output
-    if not any(zero) or not isinstance(output, TensorType) or not output.dtype.is_floating_point:
+    if not any(zero) or not isinstance(output, TensorType):
+        return AtZero.OTHER
+    if not (output.dtype.is_floating_point or output.dtype.is_complex):
         return AtZero.OTHER
     try:
         return _probe(op.node.op, _Frozen(op.args), _Frozen(op.kwargs), zero)

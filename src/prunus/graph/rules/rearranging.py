@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import torch
 
-from prunus.graph.axes import Axes, kept_axis
+from prunus.graph.axes import Axes, Axis, kept_axis
+from prunus.graph.node import TensorType
 from prunus.graph.operation import Operation
 from prunus.graph.reshape import merge, reshape, split
 
@@ -60,10 +62,16 @@ def expanded(op: Operation) -> Axes:
     leading = len(shape) - x.rank
     return Axes(
         tuple(
-            kept_axis(size) if d < leading or x[d - leading].size != size else x[d - leading]
+            _copies(op, size) if d < leading or x[d - leading].size != size else x[d - leading]
             for d, size in enumerate(shape)
         )
     )
+
+
+def _copies(op: Operation, size: int) -> Axis:
+    """Copies of a single position. Those of a number that chooses rows follow the channels of what it chooses from."""
+    is_index = isinstance(output := op.node.output, TensorType) and output.dtype == torch.long
+    return Axis(op.labels.fresh(size), vanishes=False) if is_index and size > 1 else kept_axis(size)
 
 
 def expanded_as(op: Operation) -> Axes:
@@ -86,8 +94,8 @@ def tiled(op: Operation) -> Axes:
     leading = len(op.shape) - x.rank
     return Axes(
         tuple(
-            kept_axis(size)
-            if d < leading
+            _copies(op, size)
+            if d < leading or x[d - leading].size == 1
             else replace(x[d - leading], labels=np.tile(x[d - leading].labels, size // x[d - leading].size))
             for d, size in enumerate(op.shape)
         )

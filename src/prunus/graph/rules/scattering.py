@@ -1,0 +1,63 @@
+"""Positions of one dimension chosen, or written to, by tensors of numbers: experts, messages between nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from prunus.graph.axes import Axes, Axis, kept, kept_axis
+from prunus.graph.operation import Operation
+
+
+def gathered(op: Operation) -> Axes:
+    """For each place of the index one element of that row; along the other dimensions both lose the same channels."""
+    x: Axes = op.args[0]
+    return _along(op, [x, op.args[2]], op.dimension(1, 0, x.rank), x)
+
+
+def scattered(op: Operation) -> Axes:
+    """Elements written to, or added at, numbered places of a tensor."""
+    x: Axes = op.args[0]
+    values = _values(op, 3)
+    return _along(op, op.tensors(), op.dimension(1, 0, x.rank), *((x, *values) if values else ()))
+
+
+def added(op: Operation) -> Axes:
+    """Slices written to, or added at, numbered places of a tensor; the numbers are a plain list."""
+    x, numbers = op.args[0], op.args[2]
+    op.pin(numbers.axes, "numbers of positions")
+    return _along(op, [x, *_values(op, 3)], op.dimension(1, 0, x.rank), x, *_values(op, 3))
+
+
+def _values(op: Operation, place: int) -> list[Axes]:
+    return [value for value in op.args[place : place + 1] if isinstance(value, Axes)]
+
+
+def _along(op: Operation, operands: Sequence[Axes], dim: int, *sources: Axes) -> Axes:
+    """Nothing of the dimension can be removed; along the others all operands have the same channels."""
+    axes = []
+    for d, size in enumerate(op.shape):
+        meeting = [operand[d] for operand in operands if operand.rank > d]
+        if d == dim or any(axis.size != size for axis in meeting):
+            op.pin(meeting, "positions chosen by their number")
+            axes.append(kept_axis(size))
+        else:
+            for other in meeting[1:]:
+                op.join(meeting[0], other)
+            axes.append(Axis(meeting[0].labels, bool(sources) and all(source[d].fills() for source in sources)))
+    return Axes(tuple(axes))
+
+
+def sampled(op: Operation) -> Axes:
+    """Pixels interpolated at the places of a grid."""
+    x, grid = op.args[0], op.args[1]
+    op.pin((*x.axes[2:], *grid.axes), "pixels sampled along channels")
+    return Axes((*x.axes[:2], *(kept_axis(size) for size in op.shape[2:]))).activation()
+
+
+def bags(op: Operation) -> tuple[Axes, ...]:
+    """Sums or averages of rows of a table, chosen by numbers."""
+    table, *numbers = op.tensors()
+    op.pin((table[0], *(axis for tensor in numbers for axis in tensor.axes)), "rows chosen by their number")
+    rows = Axes((kept_axis(op.shape[0]), replace(table[1], origins=frozenset())))
+    return (rows, *(kept(shape) for shape in op.shapes[1:]))
