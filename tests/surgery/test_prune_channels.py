@@ -126,9 +126,8 @@ def test_recalibration_measures_the_statistics_of_the_data() -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("resnet18", "A str can't be traced"),
+        ("resnet18", "A str can't be pruned"),
         (network().to("meta"), r"'0\.weight' is on the meta device"),
-        (nn.Sequential(nn.Linear(4, 8), nn.LazyLinear(2)), "Sequential can't be traced"),
     ],
 )
 def test_what_holds_no_weights_is_refused(model: object, message: str) -> None:

@@ -43,8 +43,6 @@ def trace(model: nn.Module, example_inputs: Any, train: bool = False, live: Sequ
     train: in training mode. live: modules that are in training mode even if the rest is not.
     Raises `InputError` if the model does not run on them or can't be traced.
     """
-    if not isinstance(model, nn.Module):
-        raise InputError(f"A {type(model).__name__} can't be traced", "it is not a torch.nn.Module", "give a network")
     args, kwargs = as_call(example_inputs)
     twin = fresh_copy(model).train(train)
     for name in live:

@@ -53,8 +53,8 @@ def prune_channels(
     can't be proven equal to the masked model.
     """
     check_limits(rate, round_to, floor)
-    wiring = wire_model(model, example_inputs)
     _check_values(model)
+    wiring = wire_model(model, example_inputs)
     groups = channel_groups(wiring, protect=protect, heads=heads)
     chosen = _chosen(model, groups, rate, scores or each(score), allocation, round_to, floor)
     small = shrink(model, chosen, example_inputs, wiring)
@@ -62,6 +62,8 @@ def prune_channels(
 
 
 def _check_values(model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise InputError(f"A {type(model).__name__} can't be pruned", "it is not a torch.nn.Module", "give a network")
     if meta := [name for name, parameter in model.named_parameters() if parameter.is_meta]:
         raise InputError(
             f"{meta[0]!r} is on the meta device", "it has no values, so its channels can't be compared", "load weights"

@@ -50,13 +50,14 @@ class Proof:
     def _difference(self, shrunk: nn.Module, double: bool) -> float:
         found = self._outputs(exact_copy(shrunk), double)  # first, for it is small and may not run at all
         if double not in self._expected:
-            self._expected[double] = self._outputs(self._masked(), double)
-            if any(bool(output.isnan().any()) for output in self._expected[double]):
+            expected = self._outputs(self._masked(), double)
+            if any(bool(output.isnan().any()) for output in expected):
                 raise InputError(
                     "The model computes values that are not a number",
                     "nothing can be compared with them",
                     "look for such values among its weights",
                 )
+            self._expected[double] = expected
         return relative_difference(self._expected[double], found)
 
     def _outputs(self, model: nn.Module, double: bool) -> list[Tensor]:
