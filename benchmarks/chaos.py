@@ -25,22 +25,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from instant_study import write_instant
+
 VICTIMS = {"coordinator": 1, "worker": 12, "group": 1}
 """How often each is hit; a dead worker needs no new start, and so many more kills fit into an hour."""
 
 KILLED_WHILE_LOADING = 0.1
 NEVER = 1e9
 
-INSTANT = """
-data = "digits"
-model = { name = "mlp", hidden = [1] }
-rates = [0.5]
-controls = false
-recipes = ["unstructured"]
-[training]
-epochs = 0
-[measurement]
-select = "none"
+MANY_ATTEMPTS = """
 [execution]
 attempts = 1000
 """
@@ -59,6 +52,7 @@ select = "none"
 attempts = 1000
 checkpoint_seconds = 1
 """
+TRAINING_PER_SEED = 4
 
 
 def main() -> None:
@@ -202,7 +196,7 @@ def instant(place: Path, kills: int, draw: random.Random) -> None:
     total = Counter[str]()
     lost = changed = starts = trials = unfinished = number = 0
     while sum(total.values()) < kills:
-        study = write(place / f"instant{number}.toml", INSTANT, 1000)
+        study = write_instant(place / f"instant{number}.toml", 1000, MANY_ATTEMPTS)
         chaos = Chaos(study, draw)
         chaos.run(kills - sum(total.values()), longest_pause=0.5)
         total += chaos.kills
@@ -215,9 +209,9 @@ def instant(place: Path, kills: int, draw: random.Random) -> None:
 
 def training(place: Path, kills: int, draw: random.Random) -> None:
     """The same study without and with kills: the same rows, and what the kills cost."""
-    plain = Chaos(write(place / "plain.toml", TRAINING, 24), draw)
+    plain = Chaos(write_training(place / "plain.toml", 24), draw)
     plain.run(0, longest_pause=1.0)
-    chaos = Chaos(write(place / "killed.toml", TRAINING, 24), draw)
+    chaos = Chaos(write_training(place / "killed.toml", 24), draw)
     chaos.run(kills, longest_pause=3.0)
     epochs: Counter[tuple[str, int]] = Counter()
     redone = 0.0
@@ -260,15 +254,14 @@ def crowd(place: Path, trials: int) -> None:
         if isinstance(event, TrialEnded):
             ends[event.trial] += 1
 
-    study = load_study(write(place / "crowd.toml", INSTANT, trials))
+    study = load_study(write_instant(place / "crowd.toml", trials))
     outcome = run_study(study, place / "crowd", Options(workers=16), count)
     print(f"{outcome.finished} of {trials} trials finished, {sum(n == 1 for n in ends.values())} of them exactly once")
 
 
-def write(path: Path, text: str, trials: int) -> Path:
-    """A study's file with so many trials."""
-    per_seed = 4 if "structured" in text.replace("unstructured", "") else 2
-    path.write_text(f"seeds = {list(range(trials // per_seed))}\n{text}")
+def write_training(path: Path, trials: int) -> Path:
+    """A study's file with so many trials that train."""
+    path.write_text(f"seeds = {list(range(trials // TRAINING_PER_SEED))}\n{TRAINING}")
     return path
 
 

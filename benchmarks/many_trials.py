@@ -17,17 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-STUDY = """
-data = "digits"
-model = { name = "mlp", hidden = [1] }
-rates = [0.5]
-controls = false
-recipes = ["unstructured"]
-[training]
-epochs = 0
-[measurement]
-select = "none"
-"""
+from instant_study import write_instant
 
 
 def main() -> None:
@@ -56,9 +46,7 @@ def measure(trials: int) -> dict[str, float]:
 
     moments: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as place:
-        file = Path(place) / "instant.toml"
-        file.write_text(STUDY)
-        study = load_study(file, [f"seeds={json.dumps(list(range(trials // 2)))}"])
+        study = load_study(write_instant(Path(place) / "instant.toml", trials))
         began = time.perf_counter()
         outcome = run_study(
             study, Path(place) / "out", Options(), lambda event: note(moments, event, time.perf_counter())

@@ -9,28 +9,17 @@ run per trial, the part of it that trials themselves worked, and the rest: start
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
 from pathlib import Path
 
+from instant_study import write_instant
+
 from prunus.report import build_report
 from prunus.spec import load_study
 from prunus.sweep.events import Event, MeasuringStarted, Ready, StudyStarted, TrialEnded
 from prunus.sweep.run import Options, run_study
-
-STUDY = """
-data = "digits"
-model = { name = "mlp", hidden = [1] }
-rates = [0.5]
-controls = false
-recipes = ["unstructured"]
-[training]
-epochs = 0
-[measurement]
-select = "none"
-"""
 
 
 def main() -> None:
@@ -39,10 +28,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0)
     count = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        file = Path(place) / "instant.toml"
-        file.write_text(STUDY)
-        seeds = list(range(count.trials // 2))
-        study = load_study(file, [f"seeds={json.dumps(seeds)}"])
+        study = load_study(write_instant(Path(place) / "instant.toml", count.trials))
         moments: dict[str, float] = {}
         worked: list[float] = []
 

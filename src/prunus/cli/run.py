@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from prunus.spec import Study
+    from prunus.sweep.run import Outcome
 
 
 def run(
@@ -44,8 +45,6 @@ def run(
     Ctrl-C ends after the running epochs, a second one at once; nothing that is stored is lost.
     """
     from prunus.cli.progress import show_progress
-    from prunus.errors import TrialsFailedError
-    from prunus.report import build_report
     from prunus.sweep.run import Options, run_study
 
     spec, folder = _study(study, out, set_ or [], seeds)
@@ -61,6 +60,14 @@ def run(
     )
     with show_progress() as observe:
         outcome = run_study(spec, folder, options, observe)
+    _conclude(outcome, folder)
+
+
+def _conclude(outcome: Outcome, folder: Path) -> None:
+    """Write the report, say how the run ended, and end with the exit code of that."""
+    from prunus.errors import TrialsFailedError
+    from prunus.report import build_report
+
     if outcome.trials:
         typer.echo(build_report(folder))
     if outcome.signal == signal.SIGUSR2:

@@ -24,6 +24,9 @@ from prunus.sweep.words import Pen
 ASK_EVERY_SECONDS = 2.0
 """How often the controller is asked which jobs it has; it serves a whole cluster."""
 
+PROCESS_GIB = 2
+"""What Python, torch and the data may take of a job's memory beside the trial itself."""
+
 LARGEST_ARRAY = 1000  # Slurm's own default allows 1001
 SETTINGS = ("partition", "account", "qos", "constraint", "gres", "exclude", "nodelist", "comment", "signal_delay_s")
 CAUSES = {"OUT_OF_MEMORY": "OutOfMemory", "TIMEOUT": "TimeLimit", "NODE_FAIL": "NodeDied"}
@@ -40,11 +43,11 @@ class Slurm(SharedFolder):
         if terms.address:
             raise InputError("The executor 'slurm' takes no address", "sbatch knows its cluster", "leave out --address")
         try:
-            import submitit
+            from submitit import AutoExecutor
         except ImportError:
             do = "pip install 'prunus[slurm]'"
             raise MissingError("The executor 'slurm' needs submitit", "it is not installed", do) from None
-        self._cluster = submitit.AutoExecutor(folder=self.folder / "slurm", cluster=self.cluster)
+        self._new_cluster = partial(AutoExecutor, folder=self.folder / "slurm", cluster=self.cluster)
         self._jobs: dict[str, Any] = {}  # token -> submitit's job
         self._asked_at = 0.0
 
@@ -60,11 +63,10 @@ class Slurm(SharedFolder):
         for some in (trials[:LARGEST_ARRAY], *([job] for job in jobs if not job.trial)):
             if not some:
                 continue
-            self._cluster.update_parameters(**self._parameters(exclusive=bool(some[0].block)))
             try:
-                sent = self._cluster.map_array(
-                    Shepherd(), [str(self.folder)] * len(some), [as_text(job) for job in some]
-                )
+                cluster = self._new_cluster()  # parameters stay for good in one that has been used
+                cluster.update_parameters(**self._parameters(exclusive=bool(some[0].block)))
+                sent = cluster.map_array(Shepherd(), [str(self.folder)] * len(some), [as_text(job) for job in some])
             except Exception as error:  # submitit's, or that of the command that is not there
                 what = "The jobs cannot be given to Slurm"
                 raise MissingError(what, str(error).strip().partition("\n")[0], "see that sbatch works here") from None
@@ -74,7 +76,7 @@ class Slurm(SharedFolder):
         """What sbatch is told; a measurement gets a whole node."""
         resources = self.terms.resources
         told: dict[str, Any] = {f"slurm_{name}": value for name, value in self.terms.settings.items()}
-        told |= {"name": "prunus", "cpus_per_task": resources.cores, "slurm_additional_parameters": {}}
+        told |= {"name": "prunus", "cpus_per_task": resources.cores}
         if self.terms.workers:
             told["slurm_array_parallelism"] = self.terms.workers
         else:
@@ -83,6 +85,8 @@ class Slurm(SharedFolder):
             told["slurm_additional_parameters"] = {"exclusive": True}
         elif resources.gpus:
             told["gpus_per_node"] = resources.gpus
+        if resources.memory_bytes and not exclusive:
+            told["mem_gb"] = resources.memory_bytes / 2**30 + PROCESS_GIB
         told["timeout_min"] = -(-int(resources.seconds) // 60) + 5 if resources.seconds else 7 * 24 * 60
         return told
 
