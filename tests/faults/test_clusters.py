@@ -9,7 +9,7 @@ from prunus.spec import load_study
 from prunus.sweep.events import EpochDone, TrialEnded, TrialLost, TrialStarted
 from prunus.sweep.run import Options, run_study
 from slurm_cluster import slurm_cluster, why_not
-from small_study import STUDY, rows_without_times, wait_for
+from small_study import STUDY, rows_without_times
 
 pytestmark = [
     pytest.mark.cluster,
@@ -92,11 +92,11 @@ def test_a_slurm_job_that_is_preempted_and_queued_again(slurm, study, expected, 
     sent_away = []
 
     def send_away():
-        sent_away.append(wait_for(lambda: told_by(*RUNNING).split())[0])
+        sent_away.append(told_by(*RUNNING).split()[0])
         told_by(*command, sent_away[0])
 
     events = Events(1, send_away)
-    outcome = run_study(study, tmp_path / "out", Options(executor="slurm"), events)
+    outcome = run_study(study, tmp_path / "out", Options(executor="slurm", workers=1), events)
     job = told_by("scontrol", "show", "job", sent_away[0])
     assert "Restarts=1" in job
     assert "MinMemoryNode=3G" in job  # the trial's own and the process's

@@ -13,6 +13,7 @@ from prunus.data.dataset import Dataset, Split
 from prunus.data.files import Download, Files, FromFiles
 from prunus.data.source import DataSource
 from prunus.errors import InputError
+from prunus.reading import read_whole
 
 SERVER = "https://www.cs.toronto.edu/~kriz/"
 SHAPE = (3, 32, 32)
@@ -76,7 +77,7 @@ def _read(path: Path, label_bytes: int) -> Split:
     import numpy
     import torch
 
-    content = numpy.fromfile(path, numpy.uint8)
+    content = numpy.frombuffer(read_whole(path), numpy.uint8).copy()
     record = label_bytes + SHAPE[0] * SHAPE[1] * SHAPE[2]
     if len(content) == 0 or len(content) % record:
         raise InputError(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
+import tarfile
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -110,21 +112,22 @@ def fetch(download: Download, folder: Path, dataset: str) -> None:
 
     Raises `MissingError` that names the address.
     """
-    from torchvision.datasets.utils import download_and_extract_archive, download_url
+    from torchvision.datasets.utils import download_url
 
-    act = download_and_extract_archive if download.archive else download_url
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
             with contextlib.redirect_stdout(sys.stderr):
-                act(download.url, temporary, md5=download.md5)
+                download_url(download.url, temporary, md5=download.md5)
             if download.archive:
-                (Path(temporary) / download.file_name).unlink()
+                archive = Path(temporary) / download.file_name
+                shutil.unpack_archive(archive, temporary, filter="data")  # nothing lands elsewhere
+                archive.unlink()
             for file in [each for each in Path(temporary).rglob("*") if each.is_file()]:
                 target = folder / file.relative_to(temporary)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 file.replace(target)
-    except (OSError, RuntimeError) as error:  # no network, a full disk, a wrong checksum
+    except (OSError, RuntimeError, tarfile.TarError) as error:  # no network, a full disk, a wrong checksum
         raise MissingError(
             f"The data set {dataset!r} cannot be downloaded",
             f"fetching {download.url} failed: {error}",

@@ -10,6 +10,7 @@ import numpy
 import torch
 
 from prunus.errors import InputError
+from prunus.reading import refuse_device
 
 UNSIGNED_BYTES = b"\0\0\x08"
 LARGEST = 1 << 31  # bytes; no data set of this format comes near
@@ -21,31 +22,31 @@ def read_idx(path: Path, dimensions: int) -> torch.Tensor:
     Raises `InputError` that names the file and the sizes expected and found.
     Format: LeCun, Cortes and Burges, The MNIST database of handwritten digits.
     """
-    content = _content(path)
     header = 4 + 4 * dimensions
-    if len(content) < header:
-        raise _damaged(path, f"it ends after {len(content)} bytes, within its header of {header}")
-    if content[:3] != UNSIGNED_BYTES or content[3] != dimensions:
-        expected = (UNSIGNED_BYTES + bytes([dimensions])).hex(" ")
-        raise _damaged(path, f"it begins with {content[:4].hex(' ')} where {expected} is expected")
-    shape = tuple(int(size) for size in numpy.frombuffer(content, ">u4", dimensions, offset=4))
-    expected_bytes = header + _product(shape)
-    if len(content) != expected_bytes:
-        sizes = " x ".join(str(size) for size in shape)
-        raise _damaged(path, f"for {sizes} values it must have {expected_bytes} bytes, and it has {len(content)}")
-    return torch.from_numpy(numpy.frombuffer(content, numpy.uint8, offset=header).reshape(shape).copy())
-
-
-def _content(path: Path) -> bytes:
     try:
-        if path.suffix != ".gz":
-            return path.read_bytes()
-        with gzip.open(path) as file:
-            return file.read(LARGEST)
+        refuse_device(path)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            shape = _shape(path, file.read(header), dimensions)
+            expected = _product(shape)
+            values = file.read(min(expected, LARGEST) + 1)  # as many as are said to be there, whatever follows
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _damaged(path, f"{error} ({path.stat().st_size} bytes on disk)") from None
     except OSError as error:
         raise InputError(f"The file {path} cannot be read", str(error.strerror), "check its permissions") from None
+    if len(values) != expected or expected > LARGEST:
+        sizes = " x ".join(str(size) for size in shape)
+        found = f"more than {header + min(expected, LARGEST)}" if len(values) > expected else header + len(values)
+        raise _damaged(path, f"for {sizes} values it must have {header + expected} bytes, and it has {found}")
+    return torch.from_numpy(numpy.frombuffer(values, numpy.uint8).reshape(shape).copy())
+
+
+def _shape(path: Path, header: bytes, dimensions: int) -> tuple[int, ...]:
+    if len(header) < 4 + 4 * dimensions:
+        raise _damaged(path, f"it ends after {len(header)} bytes, within its header of {4 + 4 * dimensions}")
+    if header[:3] != UNSIGNED_BYTES or header[3] != dimensions:
+        expected = (UNSIGNED_BYTES + bytes([dimensions])).hex(" ")
+        raise _damaged(path, f"it begins with {header[:4].hex(' ')} where {expected} is expected")
+    return tuple(int(size) for size in numpy.frombuffer(header, ">u4", dimensions, offset=4))
 
 
 def _damaged(path: Path, why: str) -> InputError:

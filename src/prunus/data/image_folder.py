@@ -10,10 +10,14 @@ from pydantic import Field
 from prunus.data.dataset import Dataset, Split
 from prunus.data.source import DataSource
 from prunus.errors import InputError, MissingError
+from prunus.reading import refuse_device
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM")
+"""What a file may hold, whatever it is called: for some others Pillow starts programs."""
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm")
 Pixels = Annotated[int, Field(ge=1)]
@@ -76,7 +80,8 @@ class ImageFolder(DataSource):
         from torchvision.transforms.functional import pil_to_tensor
 
         try:
-            with Image.open(file) as opened:
+            refuse_device(file)
+            with Image.open(file, formats=FORMATS) as opened:
                 image = opened.convert("L" if self.grey else "RGB")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise InputError(f"The image {file} cannot be read", str(error), "replace or remove it") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,7 +10,9 @@ from prunus.data.dataset import Dataset, Split
 from prunus.data.files import Download, Files, FromFiles
 from prunus.data.source import DataSource
 from prunus.errors import InputError
+from prunus.reading import half_of_memory, refuse_device
 
+BYTES_PER_VALUE = 8  # at most, in a MATLAB file
 SERVER = "http://ufldl.stanford.edu/housenumbers/"
 
 
@@ -38,9 +41,13 @@ def _read(path: Path) -> Split:
     """X (height, width, channels, n) and y (n, 1) of a MATLAB file; the digit 0 has the label 10 there."""
     import numpy
     import torch
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
 
     try:
+        refuse_device(path)
+        values = sum(math.prod(shape) for name, shape, _ in whosmat(str(path)) if name in ("X", "y"))
+        if values * BYTES_PER_VALUE > half_of_memory():
+            raise ValueError(f"it says that it holds {values:,} values")
         content = loadmat(str(path), variable_names=("X", "y"))
         images, labels = content["X"], content["y"].reshape(-1)
     except Exception as error:  # a damaged file fails in many ways inside scipy

@@ -16,6 +16,7 @@ from prunus.report.pages import PAGES
 from prunus.report.rendering import Section, failed_section, render, render_section
 from prunus.report.words import counted
 from prunus.store.files import write_atomically
+from prunus.store.links import refuse_links
 from prunus.store.study_rows import StudyRows, read_study
 
 FILE_NAME = "report.html"
@@ -27,6 +28,7 @@ def build_report(folder: Path) -> Path:
     Works on a running study too. A page that cannot be made of these rows says so in its place and does not keep the
     others from being made. Raises `StoreError` where there is no study, or where nothing can be written.
     """
+    refuse_links(folder)
     rows = read_study(folder)
     findings = Findings(rows)
     palette = Palette(findings.grid.rates, tuple(recipe.name for recipe in findings.recipes))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunus.errors import InputError, nearest
+from prunus.reading import read_whole
 
 if TYPE_CHECKING:
     import onnx
@@ -21,7 +22,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
-        proto = onnx.load(str(path), load_external_data=False)
+        proto = onnx.load_model_from_string(read_whole(path, LARGEST_BYTES))
     except FileNotFoundError:
         raise InputError(f"There is no file {path}", "", "check the path") from None
     except (DecodeError, OSError, ValueError) as error:

@@ -12,11 +12,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from prunus.errors import InputError, nearest
+from prunus.reading import read_whole
 from prunus.spec.part import Part
 from prunus.spec.recipe import Recipe
 from prunus.spec.study import Study
 
 BUILTIN = files("prunus.spec") / "builtin"
+LARGEST_BYTES = 2**24
 
 
 def builtin_studies() -> tuple[str, ...]:
@@ -42,7 +44,7 @@ def load_study(source: str | Path, overrides: Iterable[str] = ()) -> Study:
     origin, text, folder = _read(source)
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise InputError(f"{origin} is not valid TOML", str(error), "mend that line") from None
     for override in overrides:
         set_key(table, override)
@@ -78,7 +80,7 @@ def _read(source: str | Path) -> tuple[str, str, Path]:
             nearest(str(source), builtin_studies()),
         )
     try:
-        return str(path), path.read_text(encoding="utf-8"), path.resolve().parent
+        return str(path), read_whole(path, LARGEST_BYTES).decode(), path.resolve().parent
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The study {path} cannot be read", str(error), "check the path") from None
 

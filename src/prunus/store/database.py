@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from prunus.errors import DiskFullError, StoreError
-from prunus.store.schema import APPLICATION_ID, BY_ROW, MIGRATIONS, TABLES, VERSION
+from prunus.store.links import refuse_link
+from prunus.store.schema import APPLICATION_ID, BY_ROW, MIGRATIONS, TABLES, VERSION, deviation
 
 Row = TypeVar("Row")
 
@@ -27,6 +28,7 @@ class Store:
         self.path = folder / self.FILE_NAME
         if not create and not self.path.is_file():
             raise StoreError(f"There is no study in {folder}", f"{self.path} does not exist", "check the folder")
+        refuse_link(self.path, folder)
         self._connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
         try:
             with self._translated():
@@ -115,6 +117,8 @@ class Store:
             with self.transaction():
                 MIGRATIONS[step](self._connection)
                 self._connection.execute(f"PRAGMA user_version={step + 1}")
+        if why := deviation(self._connection):
+            raise StoreError(f"{self.path} is damaged", why, "restore it from a copy")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -12,7 +12,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write beside the target, fsync, rename, fsync the folder. Raises `DiskFullError`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as file:  # never through a link that somebody has put there
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

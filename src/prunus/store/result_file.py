@@ -8,13 +8,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from prunus.errors import StoreError
+from prunus.reading import read_whole
 from prunus.store.files import write_atomically
 from prunus.store.schema import TABLES
 
 FORMAT = 1
+LARGEST_BYTES = 2**28
+LARGEST_INTEGER = 2**63 - 1  # of SQLite
 
 
 def write_result(path: Path, rows: Iterable[Any], token: str = "") -> None:
@@ -41,16 +44,24 @@ def read_result(path: Path, token: str = "") -> list[Any]:
     Raises `StoreError` for a file that is damaged, of a newer version, or of another token.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_whole(path, LARGEST_BYTES), parse_int=_integer)
         if content["format"] > FORMAT:
             raise StoreError(f"{path} was written by a newer prunus", "", "install the newer prunus")
         if content.get("token", "") != token:
             raise StoreError(f"{path} does not count", "its worker came too late", "its trial is run again")
         return [row for table in TABLES if table.name in content["tables"] for row in _rows(table, content["tables"])]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(
             f"The result file {path} is damaged", str(error).split("\n", 1)[0], "delete it; its trial is then run again"
         ) from None
+
+
+def _integer(text: str) -> int:
+    """A whole number that a store can hold."""
+    number = int(text)
+    if abs(number) > LARGEST_INTEGER:
+        raise ValueError(f"{text} is too large a number")
+    return number
 
 
 @cache

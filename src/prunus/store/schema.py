@@ -6,8 +6,9 @@ import sqlite3
 import types
 import typing
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cache, cached_property
 from operator import attrgetter
 from typing import Any
 
@@ -60,6 +61,35 @@ BY_ROW = {table.row: table for table in TABLES}
 
 MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
 """From version n to n + 1, each run in one transaction."""
+
+
+def deviation(connection: sqlite3.Connection) -> str:
+    """How a store's tables differ from what they must be; empty if they do not.
+
+    Views, triggers and indexes would compute at every read or write what a stranger likes.
+    """
+    own = "SELECT type, name FROM sqlite_master WHERE type != 'table' AND sql IS NOT NULL"
+    for kind, name in connection.execute(own):
+        return f"it holds the {kind} {name!r}"
+    for name, columns in _expected().items():
+        if (found := _description(connection, name)) != columns:
+            return f"its table {name!r} has other columns" if found[1] else f"it has no table {name!r}"
+    return ""
+
+
+@cache
+def _expected() -> dict[str, Any]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for table in TABLES:
+            connection.execute(table.create())
+        return {table.name: _description(connection, table.name) for table in TABLES}
+
+
+def _description(connection: sqlite3.Connection, name: str) -> tuple[Any, Any]:
+    """Whether it is a table that holds columns to their types, and its columns."""
+    kind = "SELECT type, strict FROM pragma_table_list WHERE schema = 'main' AND name = ?"
+    columns = 'SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)'
+    return connection.execute(kind, (name,)).fetchall(), connection.execute(columns, (name,)).fetchall()
 
 
 def _sql_type(hint: Any) -> str:

@@ -49,7 +49,7 @@ def read_study(folder: str | Path) -> StudyRows:
         sessions = store.rows(SessionRow)
         if not sessions:
             raise StoreError(f"The study in {folder} has not started", "its store is empty", "run it first")
-        study = parse_study(json.loads(sessions[-1].study), str(folder))
+        study = _study(sessions[-1].study, folder)
         trials = sorted(store.rows(TrialRow, in_study=True), key=lambda row: row.position)
         wanted = {row.trial for row in trials}
         return StudyRows(
@@ -66,3 +66,11 @@ def read_study(folder: str | Path) -> StudyRows:
             problems=tuple(row for row in store.rows(ProblemRow) if row.trial is None or row.trial in wanted),
             sessions=tuple(sessions),
         )
+
+
+def _study(text: str, folder: Path) -> Study:
+    try:
+        table = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"The study in {folder} is damaged", str(error), "restore it from a copy") from None
+    return parse_study(table, str(folder))

@@ -12,8 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from prunus.reading import read_whole
+
 LONGEST_TICK_SECONDS = 1.0
 STOP = "stop"
+LARGEST_BYTES = 200
 
 
 class LeaseExpiredError(Exception):
@@ -51,23 +54,27 @@ class Lease:
         return self._words() == [self.token, STOP]
 
     def _words(self) -> list[str]:
-        try:
-            return self.file.read_text().split()
-        except FileNotFoundError:
-            return []
+        return _read(self.file).split()
 
     def _write(self, text: str) -> None:
         """Replaced as a whole: no reader finds half of it. If a power cut loses it, its trial is redone."""
         beside = self.file.with_name(".lease.tmp")
-        beside.write_text(text)
+        beside.unlink(missing_ok=True)
+        with beside.open("x") as file:  # never through a link that somebody has put there
+            file.write(text)
         beside.replace(self.file)
 
 
 def token_of(file: Path) -> str:
     """The token of a lease's file; empty where there is none."""
+    return _read(file).partition(" ")[0]
+
+
+def _read(file: Path) -> str:
+    """A lease's text; none where there is no file, or one that is no lease."""
     try:
-        return file.read_text().partition(" ")[0]
-    except FileNotFoundError:
+        return read_whole(file, LARGEST_BYTES).decode(errors="replace")
+    except OSError:
         return ""
 
 

@@ -9,9 +9,22 @@ from typing import Any
 
 from prunus.errors import StoreError
 from prunus.spec import Study, Trial
-from prunus.store import EpochRow, Store, TrialRow, read_result
+from prunus.store import (
+    ClassRow,
+    CostRow,
+    EpochRow,
+    FileRow,
+    LayerRow,
+    ProblemRow,
+    Store,
+    TrialRow,
+    read_result,
+)
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.leases import token_of
+
+FOUND_BY_WORKERS = (EpochRow, CostRow, LayerRow, ClassRow, FileRow, ProblemRow)
+"""Of what a trial's result file may hold rows."""
 
 WRITE_EVERY_SECONDS = 2.0
 """How often what is known of running trials reaches the store."""
@@ -66,7 +79,11 @@ class Ledger:
 
     def finish(self, digest: str, token: str, seconds: float = 0.0) -> None:
         """Take in the rows of a result file. Raises `StoreError` for one that is damaged or does not count."""
-        self.unwritten += read_result(self.folder.result(digest), token)
+        rows = read_result(self.folder.result(digest), token)
+        if not all(isinstance(row, FOUND_BY_WORKERS) and row.trial == digest for row in rows):
+            what = f"The result file {self.folder.result(digest)} is damaged"
+            raise StoreError(what, "it holds rows that are not its trial's", "delete it; its trial is then run again")
+        self.unwritten += rows
         self.end(digest, seconds, status="finished", checkpoint_epoch=None)
 
     def end(self, digest: str, seconds: float = 0.0, **changes: Any) -> None:

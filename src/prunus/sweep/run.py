@@ -9,6 +9,7 @@ from pathlib import Path
 from prunus.errors import MissingError
 from prunus.spec import Study
 from prunus.store import FolderLock, Store, write_atomically
+from prunus.store.links import refuse_links
 from prunus.sweep.coordinator import Coordinator, Observer, Outcome
 from prunus.sweep.executors import EXECUTORS, Terms
 from prunus.sweep.folder import StudyFolder
@@ -48,6 +49,7 @@ def run_study(
         (folder / "payoff").mkdir(exist_ok=True)
     except OSError as error:
         raise MissingError(f"The folder {folder} cannot be made", str(error), "choose another --out") from None
+    refuse_links(folder)
     terms = Terms(
         workers=options.workers or study.execution.workers,
         resources=Resources.of(study),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from prunus.sweep.events import Event, Heard, Wire
 
+MOST_BYTES_AT_ONCE = 1 << 20
+
 
 class Pen:
     """Writes what a worker says. The file is closed after each event: a network file system shows it to others then."""
@@ -21,7 +23,11 @@ class Pen:
 
 
 class Ear:
-    """Reads what a worker says, from where it stopped reading."""
+    """Reads what a worker says, from where it stopped reading.
+
+    What is no event, because a disk or a stranger spoiled it, is passed over: a trial whose end was in it counts as
+    lost once its process is known to have ended or its lease runs out.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file, self.read_bytes, self.unread = file, 0, b""
@@ -31,9 +37,17 @@ class Ear:
         try:
             with self.file.open("rb") as file:
                 file.seek(self.read_bytes)
-                data = file.read()
+                data = file.read(MOST_BYTES_AT_ONCE)
         except FileNotFoundError:
             return []
         self.read_bytes += len(data)
         *lines, self.unread = (self.unread + data).split(b"\n")
-        return [Wire.decode(line) for line in lines]
+        self.unread = self.unread[:MOST_BYTES_AT_ONCE]
+        return [heard for line in lines if (heard := _understood(line)) is not None]
+
+
+def _understood(line: bytes) -> Heard | None:
+    try:
+        return Wire.decode(line)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None

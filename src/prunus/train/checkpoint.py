@@ -18,6 +18,9 @@ from prunus.train.shrinking import narrow, widen
 from prunus.train.state import EpochResult, TrainingState
 
 FORMAT = 2
+UNREADABLE = (
+    SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError, MemoryError,
+)  # fmt: skip
 
 
 def save_checkpoint(path: Path, state: TrainingState, trial: str) -> None:
@@ -59,7 +62,7 @@ def load_checkpoint(path: Path, state: TrainingState, trial: str) -> None:
         state.model.load_state_dict(_part(tensors, "model/"))
         state.optimizer.load_state_dict(_optimizer_state(header, tensors))
         state.epochs = [EpochResult(**result) for result in header["epochs"]]
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise StoreError(
             f"The checkpoint {path} cannot be used", str(error), "delete it; the trial starts anew"
         ) from None

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from prunus.errors import InputError
+from prunus.reading import read_whole
 from prunus.sparse.packing.constants import PackedConstants, PackedTensors
 from prunus.sparse.packing.header import Header, OnnxEntry, PlanEntry, ProgramEntry
 from prunus.sparse.packing.rebatching import rebatched
@@ -57,7 +58,7 @@ class PackedNetwork:
 def read_packed(path: Path) -> PackedNetwork:
     """The network of a file. Raises `InputError` where it is missing, damaged, cut short, or of a newer version."""
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read", error.strerror or str(error), "check the path") from None
     return parse_packed(memoryview(content), path)

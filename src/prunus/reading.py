@@ -1,0 +1,34 @@
+"""Reading files that may come from a stranger: real files alone, and no more than the machine can hold."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+
+def read_whole(path: Path, most_bytes: int | None = None) -> bytes:
+    """The content of a file that may be a stranger's: of a regular one, and at most so much (half of the memory).
+
+    Raises `OSError` for what is no file, such as a device behind a link, and for what is too large.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would have to be waited for
+    with os.fdopen(descriptor, "rb") as file:
+        refuse_device(path)
+        size, most = os.fstat(descriptor).st_size, most_bytes or half_of_memory()
+        if size > most:
+            raise OSError(errno.EFBIG, f"it has {size:,} bytes, and {most:,} are the most that is read")
+        return file.read(most)
+
+
+def refuse_device(path: Path) -> None:
+    """Raise `OSError` for a device or a pipe, links followed: what reads one may never come to an end."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is a device and no file")
+
+
+def half_of_memory() -> int:
+    """Bytes: the most that one file of a stranger may come to, here."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

@@ -1,0 +1,141 @@
+"""Hostile files against every reader: nothing runs, nothing is written, memory stays bounded, one clear error each."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from prunus.data import load_data
+from prunus.errors import InputError, MissingError, PrunusError, StoreError
+from prunus.export import read_network
+from prunus.sparse.compiling import plan_of
+from prunus.sparse.packing import read_packed
+from prunus.spec import Part, Training, load_study
+from prunus.store import read_result, read_study
+from prunus.surgery import load as load_model
+from prunus.sweep.leases import Lease, LeaseExpiredError
+from prunus.sweep.words import Ear
+from prunus.train import Pruner, load_checkpoint, start
+from security.confined import confined
+from security.corpus import ANYWHERE, MARK
+from tiny_files import write_cifar10, write_images, write_mnist, write_svhn
+
+MOST_BYTES = 64 << 20
+"""What a reader may take. The bombs of the corpus hold a hundred megabytes each."""
+
+
+def network():
+    return nn.Sequential(nn.Linear(4, 2))
+
+
+def checkpoint(path):
+    model = network()
+    pruner = Pruner(model, None, torch.zeros(2, 4), rate=0.0, epochs=1, steps_per_epoch=None, seed=0)
+    load_checkpoint(path, start(model, pruner, Training(epochs=1)), "trial")
+
+
+def data(name, **settings):
+    load_data(Part(name=name, settings=settings))
+
+
+def nowhere(_folder):
+    pass
+
+
+@dataclass(frozen=True)
+class Reader:
+    """file: where the hostile one lies. read: is given that. around: writes what else must be there.
+
+    harmless: what it answers to some of them without an error.
+    """
+
+    file: str
+    read: Callable[[Path], object]
+    errors: tuple[type[Exception], ...] = (InputError,)
+    around: Callable[[Path], object] = nowhere
+    harmless: frozenset[str] = field(default=frozenset())
+
+
+READERS = {
+    "checkpoint": Reader("checkpoint.safetensors", checkpoint, (StoreError,)),
+    "weights": Reader("weights.safetensors", lambda path: read_network(path, network)),
+    "saved model": Reader("model.safetensors", lambda path: load_model(path, network)),
+    "packed": Reader("model.prunus", read_packed),
+    "ONNX": Reader("model.onnx", lambda path: plan_of(path, batch=1)),
+    "study": Reader("study.toml", load_study),
+    "store": Reader("study.sqlite", lambda path: read_study(path.parent), (StoreError,)),
+    "result": Reader("result.json", read_result, (StoreError,)),
+    "lease": Reader("lease", lambda path: Lease("t", "token", path).check(), (LeaseExpiredError,)),
+    "words": Reader("words.jsonl", lambda path: Ear(path).hear(), harmless=frozenset(ANYWHERE)),
+    "npz": Reader("mine.npz", lambda path: data("npz", file=str(path))),
+    "svhn": Reader(
+        "train_32x32.mat",
+        lambda path: data("svhn", folder=str(path.parent)),
+        (InputError, MissingError),
+        around=write_svhn,
+    ),
+    "cifar10": Reader(
+        "data_batch_1.bin",
+        lambda path: data("cifar10", folder=str(path.parent)),
+        (InputError, MissingError),
+        around=write_cifar10,
+    ),
+    "mnist": Reader(
+        "train-images-idx3-ubyte",
+        lambda path: data("mnist", folder=str(path.parent)),
+        (InputError, MissingError),
+        around=write_mnist,
+    ),
+    "gzipped mnist": Reader(
+        "train-images-idx3-ubyte.gz",
+        lambda path: data("mnist", folder=str(path.parent)),
+        (InputError, MissingError),
+        around=lambda folder: write_mnist(folder, compressed=True),
+    ),
+    "image-folder": Reader(
+        "train/red/0.png", lambda path: data("image-folder", folder=str(path.parents[2])), around=write_images
+    ),
+}
+
+
+def prepared(one, folder, hostile):
+    """The path of a hostile file, with all around it."""
+    path = folder / one.file
+    one.around(folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    ANYWHERE[hostile](path)
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def everything_imported(tmp_path_factory):
+    """So that no fork of this process imports, which writes and takes memory and time."""
+    for one in READERS.values():
+        with suppress(PrunusError, LeaseExpiredError):
+            one.read(prepared(one, tmp_path_factory.mktemp("first") / "study", "noise"))
+
+
+@pytest.mark.parametrize("hostile", ANYWHERE)
+@pytest.mark.parametrize("reader", READERS)
+def test_no_reader_does_what_a_file_wants(reader, hostile, tmp_path):
+    one = READERS[reader]
+    path = prepared(one, tmp_path / "study", hostile)
+    verdict = confined(lambda: one.read(path), tmp_path)
+    assert verdict.forbidden == []
+    assert not list(tmp_path.rglob(MARK))
+    assert not Path("/tmp", MARK).exists()
+    assert verdict.peak_bytes < MOST_BYTES, verdict
+    if hostile in one.harmless:
+        assert verdict.kind == ""
+        return
+    assert verdict.kind in {error.__name__ for error in one.errors}, verdict
+    if verdict.kind != LeaseExpiredError.__name__:
+        assert issubclass(one.errors[0], PrunusError)
+        assert verdict.message.count(". ") >= 1, verdict  # what, and why or what to do
+        assert path.name in verdict.message or path.parent.name in verdict.message, verdict
+        assert len(verdict.message) < 2000
