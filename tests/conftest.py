@@ -2,5 +2,6 @@
 
 from hypothesis import settings
 
-settings.register_profile("prunus", deadline=None)  # how long an example takes says more of the machine than of the code
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("prunus", deadline=None)
 settings.load_profile("prunus")

@@ -79,6 +79,10 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?", ":")) else text + "."
 
 
+MOST_COMPARED, MOST_NAMED = 2000, 60
+"""A file may hold a million names."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known names are nearest to a name that is unknown.
 
@@ -86,6 +90,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     "did you mean 'magnitude'? Known: magnitude, random"
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
+    close = difflib.get_close_matches(name, names[:MOST_COMPARED], n=2, cutoff=0.6)
     hint = f"did you mean {' or '.join(repr(n) for n in close)}? " if close else ""
-    return f"{hint}Known: {', '.join(names) or 'none'}"
+    shown = names if len(names) <= MOST_NAMED else [*names[:MOST_NAMED], f"and {len(names) - MOST_NAMED:,} more"]
+    return f"{hint}Known: {', '.join(shown) or 'none'}"

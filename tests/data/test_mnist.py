@@ -96,7 +96,7 @@ def test_a_truncated_file_is_named_wherever_it_ends(tmp_path: Path, compressed: 
     [
         (b"\0\0\x08\x03\0\0", "ends after 6 bytes, within its header of 16"),
         (idx(pixels(0, 2, 2, 2))[:-1], "for 2 x 2 x 2 values it must have 24 bytes, and it has 23"),
-        (idx(pixels(0, 2, 2, 2)) + b"x", "must have 24 bytes, and it has 25"),
+        (idx(pixels(0, 2, 2, 2)) + b"x", "must have 24 bytes, and it has more than 24"),
         (idx(labels(20)), "begins with 00 00 08 01 where 00 00 08 03 is expected"),
         (b"\x89PNG" + bytes(20), "begins with 89 50 4e 47"),
         (b"\0\0\x08\x03" + b"\xff" * 12, "4294967295 x 4294967295"),

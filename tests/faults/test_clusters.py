@@ -6,6 +6,7 @@ import pytest
 
 from clusters import need, ray_nodes
 from prunus.spec import load_study
+from prunus.store import read_study
 from prunus.sweep.events import EpochDone, TrialEnded, TrialLost, TrialStarted
 from prunus.sweep.run import Options, run_study
 from slurm_cluster import slurm_cluster, why_not
@@ -97,6 +98,7 @@ def test_a_slurm_job_that_is_preempted_and_queued_again(slurm, study, expected, 
 
     events = Events(1, send_away)
     outcome = run_study(study, tmp_path / "out", Options(executor="slurm", workers=1), events)
+    assert [row.error for row in read_study(tmp_path / "out").trials] == [None, None]
     job = told_by("scontrol", "show", "job", sent_away[0])
     assert "Restarts=1" in job
     assert "MinMemoryNode=3G" in job  # the trial's own and the process's

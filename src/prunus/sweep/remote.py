@@ -13,7 +13,7 @@ from prunus.errors import PrunusError
 from prunus.sweep.attempt import carry_out
 from prunus.sweep.beat import beating
 from prunus.sweep.blocks import Block
-from prunus.sweep.events import Alive, BlockLost, Event, Refused, TrialEnded
+from prunus.sweep.events import Alive, BlockLost, Event, Refused, TrialEnded, TrialRequeued
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.job import Job
 from prunus.sweep.leases import Lease
@@ -26,7 +26,8 @@ from prunus.sweep.worker import StopRequest
 def work(path: str, job_as_json: str, preempted: StopRequest | None = None) -> None:
     """Do one job for the study in a folder.
 
-    preempted: asked when this process has to go; the trial then leaves a checkpoint and nothing is said of its end.
+    preempted: asked when this process has to go; the trial then leaves a checkpoint and waits to be queued again. If it
+    never is, the executor learns so from its cluster.
     """
     folder, job = StudyFolder(Path(path)), Job(**json.loads(job_as_json))
     gone = preempted or StopRequest()
@@ -34,8 +35,8 @@ def work(path: str, job_as_json: str, preempted: StopRequest | None = None) -> N
     lease = Lease(job.trial, job.token, folder.lease(job.trial))
 
     def tell(event: Event) -> None:
-        if not (gone.asked and isinstance(event, TrialEnded) and event.status == "interrupted"):
-            pen.tell(event)
+        left = gone.asked and isinstance(event, TrialEnded) and event.status == "interrupted"
+        pen.tell(TrialRequeued(job.trial) if left else event)
 
     if not job.trial and not job.block:
         tell(load(folder)[1])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -138,7 +140,9 @@ class Shepherd:
         from submitit.helpers import DelayedSubmission
 
         self.child.terminate()
-        self.child.wait()
+        with suppress(ChildProcessError):  # it has been waited for
+            # This is a signal handler, and what it interrupted is `wait` with its lock: waiting there never ends.
+            os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOWAIT)
         trial, pen = _pen(folder, job)
         if trial:
             pen.tell(TrialRequeued(trial))
