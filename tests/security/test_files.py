@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from prunus.data import load_data
+from prunus import reading
+from prunus.data import load_data, npz, svhn
 from prunus.errors import InputError, MissingError, PrunusError, StoreError
 from prunus.export import read_network
 from prunus.sparse.compiling import plan_of
@@ -25,7 +26,9 @@ from security.corpus import ANYWHERE, MARK
 from tiny_files import write_cifar10, write_images, write_mnist, write_svhn
 
 MOST_BYTES = 64 << 20
-"""What a reader may take. The bombs of the corpus hold a hundred megabytes each."""
+"""What a reader may take where half of the memory is so much less. The bombs of the corpus hold a hundred megabytes."""
+
+HALF_OF_MEMORY = 32 << 20
 
 
 def network():
@@ -118,6 +121,12 @@ def everything_imported(tmp_path_factory):
     for one in READERS.values():
         with suppress(PrunusError, LeaseExpiredError):
             one.read(prepared(one, tmp_path_factory.mktemp("first") / "study", "noise"))
+
+
+@pytest.fixture(autouse=True)
+def little_memory(monkeypatch):
+    for module in (reading, npz, svhn):
+        monkeypatch.setattr(module, "half_of_memory", lambda: HALF_OF_MEMORY)
 
 
 @pytest.mark.parametrize("hostile", ANYWHERE)
