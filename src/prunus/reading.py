@@ -18,7 +18,7 @@ def read_whole(path: Path, most_bytes: int | None = None) -> bytes:
         refuse_device(path)
         size, most = os.fstat(descriptor).st_size, most_bytes or half_of_memory()
         if size > most:
-            raise OSError(errno.EFBIG, f"it has {size:,} bytes, and {most:,} are the most that is read")
+            raise OSError(errno.EFBIG, f"it has {size:,} bytes, and {most:,} are the most that is read", str(path))
         return file.read(most)
 
 
@@ -26,7 +26,7 @@ def refuse_device(path: Path) -> None:
     """Raise `OSError` for a device or a pipe, links followed: what reads one may never come to an end."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is a device and no file")
+        raise OSError(errno.EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is a device and no file", str(path))
 
 
 def half_of_memory() -> int:

@@ -11,6 +11,7 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 MARK = "executed"
@@ -47,10 +48,17 @@ def _zip_that_climbs(path: Path) -> None:
 
 
 def _zip_bomb(path: Path) -> None:
+    path.write_bytes(_bomb())
+
+
+@cache
+def _bomb() -> bytes:
     """A hundred megabytes for each of some small entries."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
         for name in ("x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy", "archive/data.pkl"):
             file.writestr(name, bytes(100 << 20))
+    return content.getvalue()
 
 
 def _zip_with_links(path: Path) -> None:
