@@ -10,7 +10,7 @@ from prunus.store import read_study
 from prunus.sweep.events import EpochDone, TrialEnded, TrialLost, TrialStarted
 from prunus.sweep.run import Options, run_study
 from slurm_cluster import slurm_cluster, why_not
-from small_study import STUDY, rows_without_times
+from small_study import STUDY, rows_without_times, wait_for
 
 pytestmark = [
     pytest.mark.cluster,
@@ -113,4 +113,6 @@ RUNNING = ("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%i")
 
 
 def told_by(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    """What it prints; asked again while the controller is too busy to answer."""
+    done = wait_for(lambda: (one := subprocess.run(command, capture_output=True, text=True)).returncode == 0 and one)
+    return done.stdout
