@@ -28,8 +28,8 @@ def build_report(folder: Path) -> Path:
     Works on a running study too. A page that cannot be made of these rows says so in its place and does not keep the
     others from being made. Raises `StoreError` where there is no study, or where nothing can be written.
     """
-    refuse_links(folder)
     rows = read_study(folder)
+    refuse_links(folder)
     findings = Findings(rows)
     palette = Palette(findings.grid.rates, tuple(recipe.name for recipe in findings.recipes))
     page = folder / FILE_NAME
