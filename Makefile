@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 STUDY ?= digits
 
 .DEFAULT_GOAL := help
-.PHONY: help study test check lint types contracts clusters format native sanitize emulate lock clean
+.PHONY: help study test check lint types contracts clusters callbacks format native sanitize emulate lock clean
 
 help:
 	@sed -n '1,6s/^# //p' $(MAKEFILE_LIST)
@@ -61,6 +61,13 @@ $(VENV)/installed-clusters: $(VENV)/installed-dev requirements-clusters.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-clusters.lock
 	@touch $@
 
+# What the tests of the callbacks need, Lightning and Hugging Face's Trainer; without it they are skipped.
+callbacks: $(VENV)/installed-callbacks
+
+$(VENV)/installed-callbacks: $(VENV)/installed-dev requirements-callbacks.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-callbacks.lock
+	@touch $@
+
 # In place beside the sources, where it takes precedence over the installed one.
 native:
 	@$(BIN)/python -c 'import nanobind' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check nanobind
@@ -80,8 +87,8 @@ emulate:
 	qemu-aarch64 -L /usr/aarch64-linux-gnu build/emulate/tests/kernel_tests
 
 # The pins are those of an environment in which everything passed; what torch itself pins is left to torch.
-lock: $(VENV)/installed-dev $(VENV)/installed-clusters
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev,ray,slurm]'
+lock: $(VENV)/installed-dev $(VENV)/installed-clusters $(VENV)/installed-callbacks
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev,ray,slurm,lightning,transformers]'
 	$(BIN)/python tools/lock.py
 
 clean:

@@ -38,7 +38,7 @@ def write(path: Path, packages: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """Lock what the product needs, then what developing it and running it on clusters need on top."""
+    """Lock what the product needs, then what developing it, running it on clusters and its callbacks need on top."""
     root = Path(__file__).parent.parent
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     product = closure(project["dependencies"])
@@ -49,6 +49,9 @@ def main() -> None:
     write(root / "requirements-dev.lock", {name: pin for name, pin in developing.items() if name not in product})
     others = product | developing
     write(root / "requirements-clusters.lock", {name: pin for name, pin in clusters.items() if name not in others})
+    callbacks = closure(extras["lightning"] + extras["transformers"])
+    others |= clusters
+    write(root / "requirements-callbacks.lock", {name: pin for name, pin in callbacks.items() if name not in others})
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import shutil
 
 import pytest
 import torch
@@ -90,9 +91,12 @@ def test_under_mixed_precision_and_accumulation():
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_under_compile():
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_under_compile(backend):
+    if backend == "inductor" and not shutil.which("g++"):
+        pytest.skip("there is no g++, which inductor compiles with")
     model = network()
-    compiled = torch.compile(model, backend="aot_eager")
+    compiled = torch.compile(model, backend=backend)
     pruner = prunus.Pruner(compiled, recipe(schedule={"name": "one_shot", "at": 0.25}), X[:2], **SETTINGS)
     run(compiled, pruner, torch.optim.Adam(model.parameters(), 0.01))
     assert int((model[0].weight == 0).sum()) == 36
