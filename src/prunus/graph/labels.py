@@ -115,12 +115,6 @@ class Labels:
         """All sets of several atoms that some position needs."""
         return {atoms for label in list(self._parts) if len(atoms := self.atoms(label)) > 1}
 
-    def is_free(self, ids: Ids) -> bool:
-        """Whether any of these positions could be removed."""
-        if not ids.any():
-            return False
-        return any(not self._pinned.keys() >= self.atoms(int(label)) for label in np.unique(self.roots(ids)))
-
     def join_all(self, left: Ids, right: Ids, reason: str) -> None:
         """Make labels equal position by position; `reason` says why, should one of two be `KEPT`."""
         if left is right or np.array_equal(left, right):

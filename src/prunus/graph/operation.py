@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from prunus.graph.axes import Axes, Axis, Origins
@@ -103,11 +103,6 @@ def combined_origins(axes: Iterable[Axis], operands: Iterable[Axes]) -> Origins:
     if all(any(axis.origins for axis in operand.axes) for operand in operands):
         return frozenset().union(*(axis.origins for axis in axes))
     return frozenset()
-
-
-def without_origins(axis: Axis) -> Axis:
-    """The axis of an activation."""
-    return replace(axis, origins=frozenset())
 
 
 def _tensors(value: Any) -> Iterator[Axes]:
