@@ -9,6 +9,7 @@ from torch import nn
 
 from prunus.errors import InputError, PrunusError
 from prunus.export import OnnxTemplates, write_onnx
+from prunus.surgery import prune_channels
 
 
 class Net(nn.Module):
@@ -117,6 +118,18 @@ def test_a_network_that_only_looks_the_same_is_exported_afresh(tmp_path):
     model = Other()
     assert_same(write_onnx(model, IMAGE, tmp_path / "other", templates).path, model, torch.randn(2, 1, 8, 8))
     assert templates.exports == 2
+
+
+@pytest.mark.parametrize("written", ["by the image", "by the batch"])
+def test_a_rewritten_graph_runs_at_any_batch(tmp_path, written):
+    class Viewed(Flat):
+        def forward(self, x):
+            return self.head(self.conv(x).view(*((len(x), 144) if written == "by the image" else (-1, 144))))
+
+    torch.manual_seed(0)
+    model = prune_channels(Viewed(), torch.randn(2, 1, 8, 8), 0.5).model
+    assert not isinstance(model, Viewed)
+    assert_same(write_onnx(model, IMAGE, tmp_path / "net").path, model, torch.randn(5, 1, 8, 8))
 
 
 def test_names_that_do_not_match_are_refused(tmp_path):

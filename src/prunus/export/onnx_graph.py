@@ -31,7 +31,9 @@ def open_flattening(proto: onnx.ModelProto) -> None:
         shape = makers.get(node.input[1]) if node.op_type == "Reshape" else None
         if shape is None or shape.op_type != "Concat" or len(shape.input) != 2:
             continue
-        size = makers.get(shape.input[1])
+        batch, size = (makers.get(name) for name in shape.input)
+        if batch is None or batch.op_type == "Constant":  # it may be what is inferred, and there can be only one
+            continue
         if size is not None and uses[shape.input[1]] == 1 and _is_one_number(size):
             size.attribute[0].ints[:] = [-1]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -85,7 +86,9 @@ def _put(place: onnx.TensorProto, tensor: Tensor) -> None:
 
 def _export(model: nn.Module, inputs: Sequence[Tensor], has_batch: Sequence[bool]) -> onnx.ModelProto:
     batch = torch.export.Dim("batch")
-    shapes = tuple({0: batch} if here else {} for here in has_batch)
+    shapes: tuple[Any, ...] = tuple({0: batch} if here else {} for here in has_batch)
+    if any(each.kind is each.VAR_POSITIONAL for each in inspect.signature(model.forward).parameters.values()):
+        shapes = (shapes,)  # a rewritten graph takes whatever arguments it was traced with
     names = ["input"] if len(inputs) == 1 else [f"input_{place}" for place in range(len(inputs))]
     try:
         with quiet(), torch.no_grad():
