@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),  # Ray's
 ]
 
-EPOCHS = 200
+EPOCHS = 600  # so that two trials are at work together, though their workers start seconds apart
 
 
 @pytest.fixture(scope="module")

@@ -170,7 +170,8 @@ def _setting(name: str, field: FieldInfo) -> str:
 
     if field.is_required():
         return f"{name} (must be given)"
-    return name if field.default is None else f"{name} = {json.dumps(field.default)}"
+    default = field.get_default(call_default_factory=True)
+    return name if default is None else f"{name} = {json.dumps(default)}"
 
 
 NAMES: dict[Kind, Callable[[], Names]] = {
