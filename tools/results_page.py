@@ -14,6 +14,7 @@ from prunus.report.findings import Findings
 from prunus.report.headline import headline
 from prunus.report.statements import STATEMENTS, judged
 from prunus.report.tables.bops import bops_table
+from prunus.report.tables.controls import controls_table
 from prunus.report.tables.cut_off import cut_off_table
 from prunus.report.tables.epochs import epochs_table
 from prunus.report.tables.latency import latency_table
@@ -27,6 +28,7 @@ from prunus.store import read_study
 TABLES = (
     summary_table,
     losses_table,
+    controls_table,
     leaderboard_table,
     epochs_table,
     bops_table,
