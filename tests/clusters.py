@@ -16,6 +16,9 @@ from prunus.sweep.executors.slurm import Slurm
 from prunus.sweep.run import Options
 from slurm_cluster import slurm_cluster, why_not
 
+TOKEN = secrets.token_hex(16)
+"""One for all clusters of a process: Ray keeps the first that it reads."""
+
 
 def need(package: str) -> None:
     """Skip, or fail where everything must be there, if a package is missing."""
@@ -31,7 +34,7 @@ def need(package: str) -> None:
 def ray_nodes(count: int = 2):
     """A Ray cluster of nodes of one core each on this machine, with a token; gives `ray.cluster_utils.Cluster`."""
     need("ray")
-    names = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16), "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+    names = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(names)
     from ray.cluster_utils import Cluster
