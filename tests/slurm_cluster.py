@@ -87,7 +87,9 @@ def slurm_cluster(folder: Path) -> Iterator[None]:
         _wait(lambda: "idle" in _run("sinfo", "--noheader", "--format=%t"), folder, started)
         yield
     finally:
+        _run("scancel", "--me", "--full", "--signal=KILL")
         _run("scancel", "--me")
+        _empty()
         for process in reversed(started):
             process.terminate()
         for process in started:
@@ -99,6 +101,13 @@ def slurm_cluster(folder: Path) -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+
+def _empty() -> None:
+    """Wait until no job is left: what runs them would outlive the daemons."""
+    give_up = time.monotonic() + 30
+    while _run("squeue", "--me", "--noheader") and time.monotonic() < give_up:
+        time.sleep(0.2)
 
 
 def _configure(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from prunus.errors import InputError
 from prunus.graph import ChannelGroup
 from prunus.graph.grouping import Heads
 from prunus.prune.allocations import ALLOCATIONS
-from prunus.prune.criteria import CRITERIA, Criterion, Evidence
+from prunus.prune.criteria import CRITERIA, Criterion
 from prunus.prune.criteria.scoring import check_defined, gather, needs_samples, unit_scores
 from prunus.prune.evidence import Samples
 from prunus.prune.evidence.samples import Loss
@@ -77,8 +77,6 @@ def _part(name: str | Part) -> Part:
 def _scores(part: Part, seed: int, samples: Samples | None) -> Scores:
     """The criterion's scores of all groups; what it looks at beside the weights is collected once."""
     criterion = make(CRITERIA, part)
-    if not criterion.needs and criterion.reads == "scored":
-        return each(_score(criterion, seed))
     _refuse_without_data(part.name, criterion, samples)
 
     def scores(model: nn.Module, groups: Sequence[ChannelGroup]) -> dict[str, Tensor]:
@@ -89,25 +87,6 @@ def _scores(part: Part, seed: int, samples: Samples | None) -> Scores:
         return {one.name: unit_scores(criterion, model, one, gathered, draws).detach().cpu() for one in sets}
 
     return scores
-
-
-def _score(criterion: Criterion, seed: int) -> Score:
-    """Sum of the criterion's scores over the weights that make the channel, each relative to its own mean."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def score(model: nn.Module, group: ChannelGroup) -> Tensor:
-        parameters = dict(model.named_parameters())
-        weights = [member for member in group.producers if parameters[member.parameter].dim() > 1]
-        total = torch.zeros(group.units, dtype=torch.float64)
-        for member in weights or group.producers:
-            values = parameters[member.parameter].detach().cpu()
-            values = values.abs() if values.is_complex() else values
-            along = values.movedim(member.dim, 0).reshape(values.shape[member.dim], -1)
-            scores = criterion.score(Evidence(along[torch.tensor(member.indices)].flatten(1), generator)).double()
-            total += scores / scores.abs().mean().clamp_min(torch.finfo(torch.float64).tiny)
-        return total
-
-    return score
 
 
 def _refuse_without_data(name: str, criterion: Criterion, samples: Samples | None) -> None:

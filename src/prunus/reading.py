@@ -15,20 +15,24 @@ def read_whole(path: Path, most_bytes: int | None = None) -> bytes:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would have to be waited for
     with os.fdopen(descriptor, "rb") as file:
-        refuse_device(path)
-        size, most = os.fstat(descriptor).st_size, most_bytes or half_of_memory()
-        if size > most:
-            raise OSError(errno.EFBIG, f"it has {size:,} bytes, and {most:,} are the most that is read", str(path))
+        opened, most = os.fstat(descriptor), most_bytes or half_of_memory()
+        _refuse(opened.st_mode, path)
+        if opened.st_size > most:
+            what = f"it has {opened.st_size:,} bytes, and {most:,} are the most that is read"
+            raise OSError(errno.EFBIG, what, str(path))
         return file.read(most)
 
 
 def refuse_device(path: Path) -> None:
     """Raise `OSError` for a device or a pipe, links followed: what reads one may never come to an end."""
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is a device and no file", str(path))
+    _refuse(path.stat().st_mode, path)
 
 
 def half_of_memory() -> int:
     """Bytes: the most that one file of a stranger may come to, here."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _refuse(mode: int, path: Path) -> None:
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is a device and no file", str(path))

@@ -13,6 +13,7 @@ import pytest
 
 from prunus.data.files import Download, Files, cache_folder
 from prunus.errors import MissingError
+from security.corpus import MARK, climbing_tar
 
 
 class Silent(http.server.SimpleHTTPRequestHandler):
@@ -69,6 +70,17 @@ def test_an_archive_is_unpacked(server: tuple[str, Path], tmp_path: Path) -> Non
     files = Files("mine", ("one", "two"), (Download(address + "all.tar.gz", md5, archive=True),), ("", "inside"))
     assert [path.read_bytes() for path in files.find(str(tmp_path / "target"), download=True)] == [b"1", b"2"]
     assert [path.name for path in (tmp_path / "target").iterdir()] == ["inside"]
+
+
+def test_an_archive_that_climbs_out_is_refused(server: tuple[str, Path], tmp_path: Path) -> None:
+    address, served = server
+    md5 = put(served, "all.tar.gz", climbing_tar())
+    files = Files("mine", ("one",), (Download(address + "all.tar.gz", md5, archive=True),))
+    with pytest.raises(MissingError, match="cannot be downloaded"):
+        files.find(str(tmp_path / "target"), download=True)
+    assert not list(tmp_path.rglob(MARK))
+    assert not Path("/tmp", MARK).exists()
+    assert list((tmp_path / "target").iterdir()) == []
 
 
 def test_a_wrong_checksum_is_refused(server: tuple[str, Path], tmp_path: Path) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from prunus.report.findings import Findings
 from prunus.report.headline import cheapest_without_loss, fastest, headline, progress, unstructured_time
+from prunus.report.pages.page import drawn_recipes
+from prunus.spec import Control
 from prunus.store import StudyRows
 from report.changed import with_latency, with_recipes, with_seeds, without
 from report.tiny import cost, epochs, rows
@@ -48,6 +52,18 @@ def test_the_fastest_is_named_only_if_it_is_faster(ratio: float, words: str, com
     assert words in sentence
     if ratio < 1:
         assert "faster in 6 of 6 measured settings" in sentence
+
+
+def test_a_control_is_counted_and_nothing_else_is_said_of_it(complete: StudyRows) -> None:
+    rows = with_latency(with_recipes(complete, "unstructured", "structured"), "structured", 0.5)
+    structured = next(recipe for recipe in rows.study.recipes if recipe.name == "structured")
+    control = Control(kind="dense", recipe=structured, of=("unstructured",), rates=(0.8,))
+    study = Findings(replace(rows, study=rows.study.model_copy(update={"control_recipes": (control,)})))
+    first, *others = headline(study)
+    assert first.startswith("1 recipe and 1 control at ")
+    assert not any("`structured`" in sentence for sentence in others)
+    assert fastest(study) != fastest(Findings(rows))
+    assert drawn_recipes(study) == ("unstructured",)
 
 
 def test_what_was_not_measured_is_not_mentioned(complete: StudyRows) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from prunus.errors import InputError
 from prunus.surgery import prune_channels, recalibrate, together
-from prunus.surgery.choice import kept_count
+from prunus.surgery.choice import each, kept_count
 
 
 def network() -> nn.Module:
@@ -78,7 +78,11 @@ def test_limits(units: int, width: int, rate: float, round_to: int, floor: int, 
 def test_ranked_together_a_small_layer_loses_more() -> None:
     model = network()
     result = prune_channels(
-        model, X, 0.25, score=lambda _m, g: torch.arange(g.units) + 100.0 * (g.name == "0"), allocation=together
+        model,
+        X,
+        0.25,
+        scores=each(lambda _m, g: torch.arange(g.units) + 100.0 * (g.name == "0")),
+        allocation=together,
     )
     assert [row.kept for row in result.report.groups] == [16, 11, 3]
 

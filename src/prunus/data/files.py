@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 import tarfile
 import tempfile
@@ -120,9 +119,7 @@ def fetch(download: Download, folder: Path, dataset: str) -> None:
             with contextlib.redirect_stdout(sys.stderr):
                 download_url(download.url, temporary, md5=download.md5)
             if download.archive:
-                archive = Path(temporary) / download.file_name
-                shutil.unpack_archive(archive, temporary, filter="data")  # nothing lands elsewhere
-                archive.unlink()
+                _unpack(Path(temporary) / download.file_name)
             for file in [each for each in Path(temporary).rglob("*") if each.is_file()]:
                 target = folder / file.relative_to(temporary)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -133,6 +130,15 @@ def fetch(download: Download, folder: Path, dataset: str) -> None:
             f"fetching {download.url} failed: {error}",
             f"check the network, or put the files into {folder} by hand",
         ) from None
+
+
+def _unpack(archive: Path) -> None:
+    """Unpack a tar archive beside itself; nothing lands elsewhere, whatever its members are called."""
+    if not hasattr(tarfile, "data_filter"):
+        raise OSError("Python before 3.11.4 cannot unpack an archive safely")
+    with tarfile.open(archive) as opened:
+        opened.extractall(archive.parent, filter="data")
+    archive.unlink()
 
 
 def _plain_or_gzipped(path: Path) -> Path:

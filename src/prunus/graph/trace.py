@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +26,9 @@ from prunus.quiet import quiet
 
 Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 TRAIN = "train."  # before the names of nodes that were traced in training mode
-LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))  # torch itself, and prunus
+LIBRARIES = tuple(f"{folder}{os.sep}" for folder in (Path(torch.__file__).parent, Path(__file__).parents[1]))
+"""Folders of torch itself and of prunus."""
+
 INLINED = {"wrap_with_set_grad_enabled": 1, "wrap_with_autocast": 4}  # operation -> place of the body in its arguments
 
 

@@ -39,9 +39,14 @@ class Findings:
         """The study's recipes, in its order."""
         return self.grid.recipes
 
+    @cached_property
+    def judged(self) -> tuple[RecipeTraits, ...]:
+        """The recipes that the study is about: all but the controls, which are there for them to be compared with."""
+        return tuple(recipe for recipe in self.recipes if recipe.control is None)
+
     def recipes_of(self, family: str) -> tuple[RecipeTraits, ...]:
-        """The recipes of one of the reference experiment's two kinds; controls speak for no kind."""
-        return tuple(recipe for recipe in self.recipes if recipe.family == family and recipe.control is None)
+        """Those of one of the reference experiment's two kinds."""
+        return tuple(recipe for recipe in self.judged if recipe.family == family)
 
     @cached_property
     def cell(self) -> dict[Key, Cell]:
@@ -141,3 +146,9 @@ class Findings:
     def summary(self) -> tuple[SummaryInfo, ...]:
         """One row per recipe and rate."""
         return summary_info(self.grid, self.losses, self.costs, self.sizes, self.latencies)
+
+    @cached_property
+    def results(self) -> tuple[SummaryInfo, ...]:
+        """The same without the controls."""
+        names = {recipe.name for recipe in self.judged}
+        return tuple(row for row in self.summary if row.recipe is None or row.recipe in names)

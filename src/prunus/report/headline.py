@@ -37,9 +37,8 @@ def progress(findings: Findings) -> str:
 
 def _recipes(findings: Findings) -> str:
     """`5 recipes and 4 controls`."""
-    controls = sum(recipe.control is not None for recipe in findings.recipes)
-    recipes = counted(len(findings.recipes) - controls, "recipe")
-    return f"{recipes} and {counted(controls, 'control')}" if controls else recipes
+    recipes, controls = len(findings.judged), len(findings.recipes) - len(findings.judged)
+    return counted(recipes, "recipe") + (f" and {counted(controls, 'control')}" if controls else "")
 
 
 def cheapest_without_loss(findings: Findings) -> str | None:
@@ -47,9 +46,9 @@ def cheapest_without_loss(findings: Findings) -> str | None:
     control = findings.loss.get((None, 0.0))
     if control is None or control.final is None:
         return None
-    kept = [row for row in findings.summary if _keeps(row) and row.effective_bops_share is not None]
+    kept = [row for row in findings.results if _keeps(row) and row.effective_bops_share is not None]
     if not kept:
-        if not any(row.difference and row.difference.known for row in findings.summary):
+        if not any(row.difference and row.difference.known for row in findings.results):
             return None
         within = f"{100 * KEEPS_WITHIN:g} point"
         return f"Every pruned network loses accuracy: a loss is shown, or is above {within} on average."
@@ -64,7 +63,12 @@ def cheapest_without_loss(findings: Findings) -> str | None:
 
 def collapse(findings: Findings) -> str | None:
     """What pruning the output layer does."""
-    cut = [info for info in findings.cut_off if len(info.classes) > 1 and info.ceiling is not None]
+    judged = {None, *(recipe.name for recipe in findings.judged)}
+    cut = [
+        info
+        for info in findings.cut_off
+        if info.recipe in judged and len(info.classes) > 1 and info.ceiling is not None
+    ]
     if not cut:
         return None
     worst = min(cut, key=lambda info: (info.ceiling or 1, info.accuracy or 0))
@@ -77,7 +81,7 @@ def collapse(findings: Findings) -> str | None:
     twin = next(
         (
             recipe
-            for recipe in findings.recipes
+            for recipe in findings.judged
             if recipe.output_pruned is False
             and recipe.pattern == _pattern(findings, worst.recipe)
             and (loss := findings.loss.get((recipe.name, worst.rate))) is not None
@@ -94,7 +98,7 @@ def collapse(findings: Findings) -> str | None:
 def unstructured_time(findings: Findings) -> str | None:
     """Whether zeros alone bought any time."""
     names = [recipe.name for recipe in findings.recipes_of("unstructured")]
-    timed = [row for row in findings.summary if row.recipe in names and _ratios(row)]
+    timed = [row for row in findings.results if row.recipe in names and _ratios(row)]
     if not timed:
         return None
     row = max(timed, key=lambda row: row.rate)
@@ -108,7 +112,7 @@ def unstructured_time(findings: Findings) -> str | None:
 
 def fastest(findings: Findings) -> str | None:
     """The fastest measured network, in how many settings it is faster, and its accuracy."""
-    timed = [(row, one) for row in findings.summary for one in row.latencies if one.ratio and one.ratio.known]
+    timed = [(row, one) for row in findings.results for one in row.latencies if one.ratio and one.ratio.known]
     faster = [(row, one) for row, one in timed if one.ratio and one.ratio.is_below(1)]
     if not faster:
         return "No pruned network was measurably faster than the unpruned one." if timed else None
@@ -124,7 +128,7 @@ def fastest(findings: Findings) -> str | None:
 
 def ends_lower(findings: Findings) -> str | None:
     """Which recipes lose accuracy at their highest rate, and of which the seeds do not tell."""
-    tops = {row.recipe: row for row in findings.summary if row.recipe is not None and row.difference}
+    tops = {row.recipe: row for row in findings.results if row.recipe is not None and row.difference}
     lower = [_with_points(row) for row in tops.values() if row.reading == "lower"]
     same = [_with_points(row) for row in tops.values() if row.reading == "no difference shown"]
     parts = [f"{_listed(lower)} end{'s' if len(lower) == 1 else ''} below the unpruned network"] if lower else []

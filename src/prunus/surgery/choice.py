@@ -39,6 +39,9 @@ def each(score: Score) -> Scores:
     return lambda model, groups: {group.name: score(model, group) for group in groups}
 
 
+BY_MAGNITUDE = each(magnitude)
+
+
 def uniform(scores: Mapping[str, Tensor], rate: float) -> dict[str, float]:
     """The same rate for every group."""
     return dict.fromkeys(scores, rate)

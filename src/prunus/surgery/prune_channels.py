@@ -12,7 +12,7 @@ from prunus.cost import count_cost
 from prunus.errors import InputError
 from prunus.graph import ChannelGroup, channel_groups, wire_model
 from prunus.graph.grouping import Heads
-from prunus.surgery.choice import Allocation, Score, Scores, check_limits, choose, each, magnitude, uniform
+from prunus.surgery.choice import BY_MAGNITUDE, Allocation, Scores, check_limits, choose, uniform
 from prunus.surgery.plan import Plan, plan
 from prunus.surgery.report import Amount, ShrinkReport, channels, group_rows
 from prunus.surgery.shrink import Shrunk, shrink
@@ -32,8 +32,7 @@ def prune_channels(
     example_inputs: Any,
     rate: float,
     *,
-    score: Score = magnitude,
-    scores: Scores | None = None,
+    scores: Scores = BY_MAGNITUDE,
     allocation: Allocation = uniform,
     protect: Sequence[str] = (),
     round_to: int = 1,
@@ -43,8 +42,8 @@ def prune_channels(
     """Remove a share of the channels; the model passed in is untouched.
 
     example_inputs: a tensor, a tuple of positional arguments or a dictionary of named ones.
-    rate: share of each group's channels that goes, 0 <= rate < 1. score: of each unit of a group; the lowest go.
-    scores: of the units of all groups at once, by the group's name, instead of `score`.
+    rate: share of each group's channels that goes, 0 <= rate < 1.
+    scores: of the units of all groups, by the group's name; the lowest go.
     allocation: how the rate is shared among groups. protect: layers by name or pattern; outputs always are.
     round_to: channels that are left are a multiple of this. floor: channels that are left at least.
     heads: attention heads and groups of convolutions go `whole`, or lose the same `dimensions` each.
@@ -56,7 +55,7 @@ def prune_channels(
     _check_values(model)
     wiring = wire_model(model, example_inputs)
     groups = channel_groups(wiring, protect=protect, heads=heads)
-    chosen = _chosen(model, groups, rate, scores or each(score), allocation, round_to, floor)
+    chosen = _chosen(model, groups, rate, scores, allocation, round_to, floor)
     small = shrink(model, chosen, example_inputs, wiring)
     return Pruned(small.model, chosen, _report(model, small, chosen, groups, example_inputs, rate, round_to))
 

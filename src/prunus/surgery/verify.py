@@ -108,7 +108,7 @@ def _outputs(model: nn.Module, arguments: Call) -> list[Tensor]:
 
 
 def relative_difference(expected: list[Tensor], found: list[Tensor]) -> float:
-    """Largest difference over the largest finite value; infinite where shapes differ, or infinities.
+    """Largest difference over the largest finite value; infinite if shapes or infinities differ, or none is.
 
     >>> relative_difference([torch.tensor([1.0, -4.0])], [torch.tensor([1.0, -3.0])])
     0.25
@@ -116,6 +116,8 @@ def relative_difference(expected: list[Tensor], found: list[Tensor]) -> float:
     if [a.shape for a in expected] != [b.shape for b in found]:
         return float("inf")
     pairs = [(_double(a), _double(b)) for a, b in zip(expected, found, strict=True) if a.numel()]
+    if pairs and not any(bool(a.isfinite().any()) for a, _ in pairs):
+        return float("inf")
     difference = max((float(torch.where(a == b, 0, a - b).abs().max()) for a, b in pairs), default=0.0)
     largest = max((float(a.abs()[a.isfinite()].max()) for a, _ in pairs if a.isfinite().any()), default=0.0)
     if largest == 0.0:

@@ -58,7 +58,9 @@ def unit_scores(
     scores = []
     for name, arrange in one.role(criterion.reads).items():
         collected = {kind: arrange(tensors[name]) for kind, tensors in gathered.items()}
-        scores.append(criterion.score(Evidence(arrange(model.get_parameter(name).detach()), draws, collected)))
+        weights = arrange(model.get_parameter(name).detach())
+        weights = weights.abs() if weights.is_complex() else weights
+        scores.append(criterion.score(Evidence(weights, draws, collected)))
     if len(scores) == 1:
         return scores[0]
     if not criterion.additive:

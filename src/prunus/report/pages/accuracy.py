@@ -11,7 +11,7 @@ from prunus.report.content import Block, Chart, Group, Paragraph, Toggle
 from prunus.report.figures import accuracy
 from prunus.report.findings import Findings
 from prunus.report.names import file_names
-from prunus.report.pages.page import MOST_RECIPES, Page, drawn_rates
+from prunus.report.pages.page import Page, drawn_rates, drawn_recipes
 from prunus.report.tables.curves import curves_table
 from prunus.report.words import counted
 
@@ -32,7 +32,9 @@ class AccuracyPage(Page):
                 "the final accuracy. Test data is drawn here; it never chose anything."
             )
         ]
-        drawn, left = findings.curves[:MOST_RECIPES], findings.curves[MOST_RECIPES:]
+        recipes = drawn_recipes(findings)
+        drawn = [info for info in findings.curves if info.recipe.name in recipes]
+        left = [info for info in findings.curves if info.recipe.name not in recipes]
         rates, names = drawn_rates(findings), file_names(info.recipe.name for info in drawn)
         blocks += [_group(info, f"curves-{names[info.recipe.name]}", rates) for info in drawn]
         if left:

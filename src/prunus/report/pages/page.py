@@ -30,8 +30,8 @@ class Page(Frozen, ABC):
 
 
 def drawn_recipes(findings: Findings) -> tuple[str, ...]:
-    """The recipes that figures show."""
-    return tuple(recipe.name for recipe in findings.recipes[:MOST_RECIPES])
+    """The recipes that figures show. Controls are in the tables alone."""
+    return tuple(recipe.name for recipe in findings.judged[:MOST_RECIPES])
 
 
 def drawn_rates(findings: Findings) -> tuple[float, ...]:

@@ -42,7 +42,7 @@ class SummaryPage(Page):
 def _chart(findings: Findings, table: Table) -> Chart:
     recipes, rates = drawn_recipes(findings), drawn_rates(findings)
     drawn = tuple(row for row in findings.summary if row.rate in rates)
-    more = f" The first {MOST_RECIPES} recipes are drawn." if len(findings.recipes) > MOST_RECIPES else ""
+    more = f" The first {MOST_RECIPES} recipes are drawn." if len(findings.judged) > MOST_RECIPES else ""
     return Chart(
         name="accuracy-by-rate",
         title="Final test accuracy by pruning rate",

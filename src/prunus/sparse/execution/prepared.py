@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +17,6 @@ from prunus.sparse.execution.operations import LOWERINGS
 from prunus.sparse.executor import OperationTiming
 from prunus.sparse.program import Array, Program
 from prunus.sparse.shapes import infer_shapes
-
-if TYPE_CHECKING:
-    pass
 
 MOST_IDLE_LANES = 0.5
 """The batch goes innermost unless more lanes than this, per element of the batch, would be idle."""
