@@ -145,6 +145,23 @@ def test_lamp_by_hand():
     assert Lamp().counts(sets, scores, 0.6) == [2, 1]
 
 
+def test_lamp_raises_scores_below_zero_by_their_lowest():
+    shifted = torch.tensor([-2.0, -torch.inf, 0.0, -1.0])  # as 0, gone, 2, 1
+    assert lamp(shifted).tolist() == pytest.approx([0, -torch.inf, 1, 1 / 5])
+    assert lamp(torch.full((2,), -torch.inf)).tolist() == [-torch.inf, -torch.inf]
+
+
+@pytest.mark.parametrize("name", ["random", "grasp"])
+def test_lamp_keeps_the_order_and_empties_no_layer_by_criteria_that_go_below_zero(name):
+    model, shape = mlp(), (5,)
+    sets, scores = scored(name, "element", model, shape, samples(shape))
+    assert all(bool((each < 0).any()) for each in scores)
+    for each in scores:
+        torch.testing.assert_close(lamp(each).argsort(stable=True), each.argsort(stable=True))
+    gone = Lamp().counts(sets, scores, 0.5)
+    assert all(0 < count < 0.9 * one.units for count, one in zip(gone, sets, strict=True)), gone
+
+
 def test_snip_grasp_and_fisher_are_their_formulas():
     model, shape = mlp().double(), (5,)
     given = samples(shape, torch.float64)

@@ -16,7 +16,8 @@ class Lamp(Allocation):
     """Each score² over the sum of score² of all that are not lower in its layer; then the lowest go, as in `global`.
 
     The highest unit of every layer has 1, so no layer is emptied. Meant for magnitude; other criteria's scores take its
-    place. Source: Lee et al., "Layer-adaptive sparsity for the magnitude-based pruning", 2021, equation 4.
+    place, in a layer where some are below zero all raised by its lowest. Source: Lee et al., "Layer-adaptive sparsity
+    for the magnitude-based pruning", 2021, equation 4.
     """
 
     def counts(self, unit_sets: Sequence[UnitSet], scores: Sequence[Tensor], rate: float) -> list[int]:  # noqa: D102
@@ -29,7 +30,9 @@ def lamp(scores: Tensor) -> Tensor:
     >>> lamp(torch.tensor([1.0, 3.0, 2.0])).tolist()
     [0.07142857142857142, 1.0, 0.3076923076923077]
     """
-    squares = scores.clamp_min(0).double().square()
+    there = scores[scores != -torch.inf]
+    lowest = there.min().clamp_max(0) if there.numel() else 0
+    squares = (scores - lowest).masked_fill(scores == -torch.inf, 0).double().square()
     order = scores.argsort(stable=True)
     ranked = squares[order]
     tails = ranked.flip(0).cumsum(0).flip(0).clamp_min(torch.finfo(torch.float64).tiny)
