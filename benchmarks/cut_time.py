@@ -19,9 +19,10 @@ import torch
 import torchvision
 from zoo import _torch_pruning
 
+import prunus
 from prunus.cost import count_cost
 from prunus.graph import channel_groups, trace, wire
-from prunus.surgery import plan, prune_channels, shrink
+from prunus.surgery import plan, shrink
 from prunus.surgery.choice import choose, magnitude, uniform
 from prunus.surgery.tensors import cut_tensors
 
@@ -46,7 +47,7 @@ def _line(model: torch.nn.Module, x: torch.Tensor) -> str:
     _, cutting = _timed(lambda: cut_tensors(model, chosen))
     small, proving = _timed(lambda: shrink(model, chosen, x, wiring))
     _, counting = _timed(lambda: [count_cost(one, x) for one in (model, small.model)])
-    _, whole = _timed(lambda: prune_channels(model, x, RATE))
+    _, whole = _timed(lambda: prunus.prune_channels(model, x, RATE))
     peer = _torch_pruning(lambda: copy.deepcopy(model), x).get("seconds")
     ratio = f"; torch-pruning {peer:.2f} s, {whole / peer:.1f} times its time" if peer else ""
     return (

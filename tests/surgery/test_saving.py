@@ -57,6 +57,20 @@ def test_a_rewritten_graph_needs_no_class(tmp_path: Path) -> None:
     assert all(p.requires_grad for p in again.parameters())
 
 
+@pytest.mark.parametrize("make", [build, Written])
+def test_frozen_parameters_are_frozen_again(make: Callable[[], nn.Module], tmp_path: Path) -> None:
+    model = make().eval()
+    first = next(iter(model.children()))
+    first.weight.requires_grad_(False)
+    group = channel_groups(model, X)[0]
+    cut = shrink(model, plan([group], {group.name: [1, 2]}), X).model
+    save(cut, tmp_path / "small.safetensors")
+    again = load(tmp_path / "small.safetensors", make)
+    trains = {name: parameter.requires_grad for name, parameter in again.named_parameters()}
+    assert trains == {name: parameter.requires_grad for name, parameter in cut.named_parameters()}
+    assert sorted(trains.values()) == [False] + [True] * (len(trains) - 1)
+
+
 def test_a_class_needs_its_builder(tmp_path: Path) -> None:
     save(small(build), tmp_path / "small.safetensors")
     with pytest.raises(InputError, match="function that makes Sequential"):

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from prunus.graph import channel_groups, wire_model
 from prunus.surgery import Shrunk, plan, shrink
-from prunus.surgery.randomise import randomised
+from prunus.surgery.randomise import with_random_constants
 
 
 def shrunk(model: nn.Module, x: Tensor, heads: str = "whole", seed: int = 0) -> Shrunk:
@@ -99,7 +99,7 @@ def test_layers_that_start_at_zero_do_not_hide_a_fault() -> None:
     model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
     nn.init.zeros_(model[2].weight)
     nn.init.zeros_(model[2].bias)
-    twin = randomised(model)
+    twin = with_random_constants(model)
     x = torch.randn(5, 3)
     assert not model(x).any()
     assert (twin(x).std(0) > 0.05).all()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from prunus.errors import InputError
@@ -15,23 +16,27 @@ PLAIN = (nn.Module.__setstate__, _ConvNd.__setstate__)  # ways to be restored th
 SHARED = (type(None), bool, int, float, complex, str, bytes, type)  # nothing in them can change
 
 
-def fresh_copy(model: nn.Module) -> nn.Module:
+Instead = Mapping[int, Tensor]
+"""The id of a tensor of the model -> what takes its place in the copy."""
+
+
+def fresh_copy(model: nn.Module, instead: Instead | None = None) -> nn.Module:
     """A deep copy in the same modes, without what its modules remember between calls in evaluation mode.
 
     Modules that keep tensors computed from their parameters, such as tables of attention biases, drop them when they
     are set to training mode; a copy with other parameters must not find them.
     """
-    twin = exact_copy(model)
+    twin = exact_copy(model, instead)
     twin.train()
     for ours, theirs in zip(twin.modules(), model.modules(), strict=True):
         ours.training = theirs.training
     return twin
 
 
-def exact_copy(model: nn.Module) -> nn.Module:
+def exact_copy(model: nn.Module, instead: Instead | None = None) -> nn.Module:
     """What `copy.deepcopy` gives, several times faster; raises `InputError` where that fails."""
     try:
-        return _copied(model, {})
+        return _copied(model, dict(instead or {}))
     except RuntimeError as error:
         raise InputError(
             f"{type(model).__name__} can't be copied",

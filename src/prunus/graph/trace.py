@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import os
 import traceback
@@ -51,7 +52,7 @@ def trace(model: nn.Module, example_inputs: Any, train: bool = False, live: Sequ
     for name in live:
         twin.get_submodule(name).training = True
     try:
-        with quiet():
+        with quiet(), _without_stack_traces():
             program = torch.export.export(twin, args, kwargs, strict=False)
             return _graph(program, twin, TRAIN if train else "", tuple(live))
     except Exception as error:  # torch.export raises many kinds
@@ -61,6 +62,17 @@ def trace(model: nn.Module, example_inputs: Any, train: bool = False, live: Sequ
             _first_line(error) + _place(error),
             "a forward that decides by the values of tensors can't be pruned by channels; rewrite that part",
         ) from error
+
+
+@contextlib.contextmanager
+def _without_stack_traces() -> Iterator[None]:
+    """A node's module is known anyway, and to write its stack down takes a third of a tracing's time."""
+    before = getattr(torch.fx.config, "do_not_emit_stack_traces", False)  # older versions have no such setting
+    torch.fx.config.do_not_emit_stack_traces = True
+    try:
+        yield
+    finally:
+        torch.fx.config.do_not_emit_stack_traces = before
 
 
 def _run(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

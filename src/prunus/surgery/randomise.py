@@ -1,4 +1,4 @@
-"""Other weights for the proof, lest layers that start at zero hide a fault."""
+"""Other weights for the proof, lest those that all channels share hide a fault."""
 
 from __future__ import annotations
 
@@ -8,31 +8,42 @@ import torch
 from torch import Tensor, nn
 
 from prunus.graph.copying import fresh_copy
+from prunus.surgery.tensors import in_place_of
 
 SMALL = 0.1
+STATISTICS = ("running_mean", "running_var")
 
 
-def randomised(model: nn.Module) -> nn.Module:
-    """A copy whose parameters and running statistics are random, of a size that keeps activations moderate.
+def with_random_constants(model: nn.Module) -> nn.Module:
+    """The model itself, or a copy with random values in the tensors that are the same for all of their channels.
 
-    A network whose last layer or residual branches start at zero computes the same whatever is cut before them.
+    Of norms that are new any channel may be cut, and nothing shows; a network whose last layer or residual branches
+    start at zero computes the same whatever is cut before them. Values are of a size that keeps activations moderate.
     """
-    twin = fresh_copy(model)
     generator = torch.Generator().manual_seed(0)
+    tensors = [*model.parameters(), *(buffer for name, buffer in model.named_buffers() if name.endswith(STATISTICS))]
     with torch.no_grad():
-        for parameter in twin.parameters():
-            values = torch.view_as_real(parameter) if parameter.is_complex() else parameter
-            if values.is_floating_point():
-                values.copy_(_random(values, generator))
-        for name, buffer in twin.named_buffers():
-            if name.endswith(("running_mean", "running_var")):
-                buffer.add_(SMALL * torch.rand(buffer.shape, generator=generator).to(buffer))
-    return twin
+        instead = {id(each): in_place_of(each, _random(each, generator)) for each in tensors if _is_constant(each)}
+    return fresh_copy(model, instead) if instead else model
 
 
-def _random(parameter: Tensor, generator: torch.Generator) -> Tensor:
-    noise = torch.randn(parameter.shape, generator=generator).to(parameter)
-    if parameter.dim() < 2:  # scales stay near one, shifts near zero
-        return parameter + SMALL * noise
-    fan_in = max(parameter[0].numel(), 1)
-    return noise / math.sqrt(fan_in)
+def _is_constant(tensor: Tensor) -> bool:
+    """Whether it is one number, or all of its rows or columns are the same."""
+    if not (tensor.is_floating_point() or tensor.is_complex()):
+        return False
+    return tensor.numel() == 1 or any(_is_repeated(tensor, dim) for dim in range(min(tensor.dim(), 2)))
+
+
+def _is_repeated(tensor: Tensor, dim: int) -> bool:
+    if tensor.shape[dim] < 2:
+        return False
+    first = tensor.narrow(dim, 0, 1)
+    return bool((tensor.narrow(dim, 1, 1) == first).all()) and bool((tensor == first).all())
+
+
+def _random(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype if tensor.is_complex() else None)
+    noise = noise.to(tensor)
+    if tensor.dim() < 2:  # scales stay near one, shifts near zero, variances above zero
+        return tensor + SMALL * noise.abs()
+    return noise / math.sqrt(max(tensor[0].numel(), 1))

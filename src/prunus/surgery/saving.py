@@ -18,7 +18,7 @@ from prunus.store.files import write_atomically
 from prunus.surgery.explain import adapt_attributes
 from prunus.surgery.graph_json import graph_from_json, graph_to_json
 from prunus.surgery.network import GraphNetwork
-from prunus.surgery.structure import VERSION, Structure, form_of, named_tensors, remember, structure_of
+from prunus.surgery.structure import VERSION, Structure, form_of, named_tensors, restore, structure_of
 from prunus.surgery.tensors import cut_tensors
 
 KEY = "prunus"
@@ -42,7 +42,7 @@ def load(path: str | Path, build: Callable[[], nn.Module] | None = None) -> nn.M
     path = Path(path)
     structure, tensors = _read(path)
     if structure.form == "graph":
-        return remember(_graph_network(structure, tensors, path), structure).train(structure.training)
+        return restore(_graph_network(structure, tensors, path), structure)
     if build is None:
         raise InputError(
             f"{path} needs the model's own class", "", f"give a function that makes {structure.model_class}"
@@ -52,7 +52,7 @@ def load(path: str | Path, build: Callable[[], nn.Module] | None = None) -> nn.M
         model = cut_tensors(model, step.plan)
         adapt_attributes(model, step.numbers)
     _fill(model, tensors, path)
-    return remember(model, structure).train(structure.training)
+    return restore(model, structure)
 
 
 def _read(path: Path) -> tuple[Structure, dict[str, Tensor]]:

@@ -37,7 +37,7 @@ class Structure(Step):
 
     form: `class` is the user's own class, built by the user and cut by the plan; `graph` is a traced network.
     earlier: cuts that came before this one, where a model was cut again.
-    training: whether the model was in training mode.
+    training: whether the model was in training mode. frozen: parameters that take no gradient.
     """
 
     version: int = Field(default=VERSION, ge=VERSION, le=VERSION)
@@ -47,6 +47,7 @@ class Structure(Step):
     graph: JsonValue = None
     tensors: dict[str, TensorForm] = Field(default_factory=dict)
     training: bool = False
+    frozen: tuple[str, ...] = ()
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Structure:
         """Nothing in it changes: copies of a model share it."""
@@ -73,7 +74,16 @@ def structure_of(model: nn.Module) -> Structure:
     if not isinstance(found, Structure):
         found = Structure(form="class", model_class=type(model).__qualname__, plan=Plan(removed={}, cuts=()))
     forms = {name: form_of(tensor) for name, tensor in named_tensors(model).items()}
-    return found.model_copy(update={"tensors": forms, "training": model.training})
+    frozen = tuple(name for name, parameter in model.named_parameters() if not parameter.requires_grad)
+    return found.model_copy(update={"tensors": forms, "training": model.training, "frozen": frozen})
+
+
+def restore(model: nn.Module, structure: Structure) -> nn.Module:
+    """Give a model that was built again what its structure tells beside its form."""
+    for name, parameter in model.named_parameters():
+        if name in structure.frozen:
+            parameter.requires_grad_(False)
+    return remember(model, structure).train(structure.training)
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:

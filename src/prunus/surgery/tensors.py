@@ -1,9 +1,8 @@
-"""Parameters, buffers and numbers of a model, by name: read, exchanged, made smaller as a plan says."""
+"""Parameters, buffers and numbers of a model, by name: read, and copied smaller as a plan says."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +18,11 @@ class NamedTensors:
 
     def __init__(self, model: nn.Module) -> None:
         self._tensors: dict[str, Tensor] = {}
-        self._holders: dict[int, list[tuple[dict[str, Any], str]]] = {}
         for path, module in model.named_modules(remove_duplicate=False):
             for table in (module._parameters, module._buffers, vars(module)):
                 for key, tensor in table.items():
                     if isinstance(tensor, Tensor):
                         self._tensors[f"{path}.{key}".lstrip(".")] = tensor
-                        self._holders.setdefault(id(tensor), []).append((table, key))
 
     def all(self) -> dict[str, Tensor]:
         """Name -> tensor."""
@@ -37,12 +34,10 @@ class NamedTensors:
             raise InputError(f"The model has no tensor {name!r}", why, nearest(name, self._tensors))
         return self._tensors[name]
 
-    def replace(self, name: str, value: Tensor) -> None:
-        """Put another tensor in its place, wherever the model holds it."""
-        old = self[name]
-        new = nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else value
-        for table, key in self._holders[id(old)]:
-            table[key] = new
+
+def in_place_of(old: Tensor, value: Tensor) -> Tensor:
+    """The value as what the other tensor is: a parameter of its kind, or not."""
+    return nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else value
 
 
 def without(tensor: Tensor, positions: dict[int, tuple[int, ...]]) -> Tensor:
@@ -71,17 +66,18 @@ def cut_tensors(model: nn.Module, plan: Plan, elsewhere: Collection[str] = ()) -
     elsewhere: tensors that the model may not hold itself.
     Raises `InputError` if the plan was made for another model.
     """
-    twin = fresh_copy(model)
-    modules = dict(twin.named_modules())
-    for change in plan.changes:
-        _change(modules.get(change.module), change)
-    tensors = NamedTensors(twin)
+    tensors, instead = NamedTensors(model), {}
     with torch.no_grad():
         for name, positions in plan.by_tensor().items():
             if name in elsewhere and name not in tensors.all():
                 continue
-            _check(name, tensors[name], positions)
-            tensors.replace(name, without(tensors[name], positions))
+            old = tensors[name]
+            _check(name, old, positions)
+            instead[id(old)] = in_place_of(old, without(old, positions))
+    twin = fresh_copy(model, instead)
+    modules = dict(twin.named_modules())
+    for change in plan.changes:
+        _change(modules.get(change.module), change)
     for module in twin.modules():
         update_attributes(module)
     return twin

@@ -49,9 +49,8 @@ def narrow(state: TrainingState, anew: bool = False) -> None:
     if surgeon is None or after is None or not after.cuts or (after == state.plan and not anew):
         return
     device = next(pruner.model.parameters()).device
-    small = surgeon.shrink(
-        pruner.model if device.type == "cpu" else copy.deepcopy(pruner.model).cpu(), after, thorough=False
-    ).model.to(device)
+    whole = pruner.model if device.type == "cpu" else copy.deepcopy(pruner.model).cpu()
+    small = surgeon.shrink(whole, after).model.to(device)
     if state.training.channels_last:
         small = small.to(memory_format=torch.channels_last)
     optimizer = state.optimizer_of(small)
