@@ -98,14 +98,14 @@ def _positions(labels: Labels, ids: Ids) -> Positions:
     roots = labels.roots(ids).tolist()
     if labels.all_single(roots):
         return {root: (position,) for position, root in enumerate(roots)}
-    found: dict[int, tuple[int, ...]] = {}
-    atoms: dict[int, Iterable[int]] = {0: ()}
+    found: dict[int, list[int]] = {}
+    atoms: dict[int, Iterable[int]] = {}
     for position, label in enumerate(roots):
         if label not in atoms:
             atoms[label] = sorted(labels.atoms(label))
         for atom in atoms[label]:
-            found[atom] = (*found.get(atom, ()), position)
-    return found
+            found.setdefault(atom, []).append(position)
+    return {atom: tuple(positions) for atom, positions in found.items()}
 
 
 def _parts(wiring: Wiring) -> dict[int, tuple[int, ...]]:

@@ -40,6 +40,7 @@ class Labels:
         self._size = 1
         self._parts: dict[int, Atoms] = {}  # label -> the labels it stands for
         self._interned: dict[Atoms, int] = {}
+        self._known: dict[int, Atoms] = {}  # label -> its atoms, until labels are joined again
         self._pinned: dict[int, str] = {}  # atom -> reason
         self.axis: dict[int, tuple[str, int]] = {}  # atom made by splitting a dimension -> (which split, which axis)
 
@@ -70,7 +71,12 @@ class Labels:
 
     def atoms(self, label: int) -> Atoms:
         """The atoms that a position needs to exist; empty for `KEPT`."""
-        root = self.root(label)
+        known = self._known.get(label)
+        if known is None:
+            known = self._known[label] = self._atoms(self.root(label))
+        return known
+
+    def _atoms(self, root: int) -> Atoms:
         if root == KEPT:
             return frozenset()
         parts = self._parts.get(root)
@@ -123,9 +129,9 @@ class Labels:
         if np.array_equal(left, right):
             return
         if self._untouched(left, right):
-            self._parent[left] = right
+            self._become(left, right)
         elif self._untouched(right, left):
-            self._parent[right] = left
+            self._become(right, left)
         else:
             pairs = np.unique(np.stack([left, right], axis=-1).reshape(-1, 2), axis=0)
             for one, other in pairs.tolist():
@@ -144,9 +150,9 @@ class Labels:
         )
 
     def _used_in(self, flat: Ids, old: Ids) -> bool:
-        return bool(self._parts) and any(
-            not self.atoms(label).isdisjoint(flat.tolist()) for label in np.unique(old).tolist() if label in self._parts
-        )
+        composed = [label for label in np.unique(old).tolist() if label in self._parts]
+        new = set(flat.tolist()) if composed else set()
+        return any(not new.isdisjoint(self.atoms(label)) for label in composed)
 
     def join(self, left: int, right: int, reason: str) -> None:
         """Make two labels equal.
@@ -167,4 +173,8 @@ class Labels:
             self.pin(one | other, f"two ways to divide the same channels meet: {reason}")
 
     def _bind(self, atom: int, atoms: Atoms) -> None:
-        self._parent[atom] = self.all_of(atoms)
+        self._become(atom, self.all_of(atoms))
+
+    def _become(self, labels: int | Ids, others: int | Ids) -> None:
+        self._parent[labels] = others
+        self._known.clear()

@@ -87,10 +87,8 @@ def factor(labels: Labels, grid: Ids, reason: str) -> list[Ids]:
     axes = [_common(labels, np.moveaxis(grid, k, 0).reshape(size, -1), atoms) for k, size in enumerate(grid.shape)]
     if not _explains(labels, axes, grid, atoms):
         axes = _refined(labels, axes, reason)
-        for place in np.ndindex(grid.shape):
-            labels.join(
-                int(grid[place]), labels.all_of(int(ids[i]) for ids, i in zip(axes, place, strict=True)), reason
-            )
+        products = [labels.all_of(_at(axes, place)) for place in np.ndindex(grid.shape)]
+        labels.join_all(grid, np.array(products, dtype=np.int64).reshape(grid.shape), reason)
     return axes
 
 
@@ -107,7 +105,7 @@ def _at(axes: list[Ids], place: tuple[int, ...]) -> list[int]:
 def _explains(labels: Labels, axes: list[Ids], grid: Ids, atoms: dict[int, Atoms]) -> bool:
     return all(
         atoms[int(grid[place])]
-        == frozenset().union(*(labels.atoms(int(ids[i])) for ids, i in zip(axes, place, strict=True)))
+        == frozenset().union(*(labels.atoms(label) for label in _at(axes, place)))
         for place in np.ndindex(grid.shape)
     )
 
