@@ -104,8 +104,7 @@ def _at(axes: list[Ids], place: tuple[int, ...]) -> list[int]:
 
 def _explains(labels: Labels, axes: list[Ids], grid: Ids, atoms: dict[int, Atoms]) -> bool:
     return all(
-        atoms[int(grid[place])]
-        == frozenset().union(*(labels.atoms(label) for label in _at(axes, place)))
+        atoms[int(grid[place])] == frozenset().union(*(labels.atoms(label) for label in _at(axes, place)))
         for place in np.ndindex(grid.shape)
     )
 
