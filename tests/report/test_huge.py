@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 from prunus.report.build import build_report
+from prunus.report.findings import Findings
+from prunus.store import read_study
 from report.made_study import Made, made_study
 
 
@@ -22,6 +24,22 @@ def test_a_thousand_trials_are_drawn_within_five_seconds(tmp_path: Path) -> None
     assert "data-failed" not in text
     assert len(text.encode()) < 1_000_000
     assert seconds < 5
+
+
+def seconds_per_seed(folder: Path, seeds: int) -> float:
+    """Processor time of what looks at every layer of every trial."""
+    overrides = ('recipes=["structured"]', "rates=[0,0.5]", f"seeds={list(range(seeds))}", "training.epochs=0")
+    made_study(folder, Made(overrides=overrides, measured="none"))
+    findings = Findings(read_study(folder))
+    begin = time.process_time()
+    assert findings.layers
+    assert findings.achieved
+    assert findings.summary
+    return (time.process_time() - begin) / seeds
+
+
+def test_the_cost_of_a_trial_does_not_grow_with_their_number(tmp_path: Path) -> None:
+    assert seconds_per_seed(tmp_path / "many", 800) < 3 * seconds_per_seed(tmp_path / "few", 100)  # a square: 8 times
 
 
 def test_many_recipes_are_tables_where_they_are_no_figures(tmp_path: Path) -> None:

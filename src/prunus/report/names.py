@@ -58,6 +58,8 @@ def file_names(texts: Iterable[str]) -> dict[str, str]:
 
 
 def _escaped(text: str) -> str:
+    if text.isprintable():  # most texts are, and this is quick to say
+        return text
     return _INVISIBLE.sub(lambda match: _escape(ord(match[0])), text)
 
 

@@ -82,19 +82,10 @@ def gone_of_layer(layer: LayerRow, unpruned: LayerRow | None, *, units: bool) ->
     return None if left is None else 1 - left
 
 
-def unpruned_layers(grid: Grid, trial: TrialRow) -> dict[str, LayerRow]:
-    """The layers of the unpruned network, of the same seed if it is there."""
-    control = grid.control_by_seed.get(trial.seed)
-    candidates = [control.trial] if control else []
-    candidates += [other.trial for other in grid.control.finished]
-    rows = next((grid.layers[name] for name in candidates if name in grid.layers), ())
-    return {row.layer: row for row in rows}
-
-
 def _gone(grid: Grid, trial: TrialRow, *, units: bool) -> float | None:
     """Share of all weights (or output rows) of the trial's asked layers that is zero or was cut away."""
     asked = [layer for layer in grid.layers.get(trial.trial, ()) if layer.rate is not None]
-    unpruned = unpruned_layers(grid, trial)
+    unpruned = grid.unpruned_layers(trial.seed)
     left, before = 0, 0
     for layer in asked:
         whole = unpruned.get(layer.layer, layer)

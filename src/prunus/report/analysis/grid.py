@@ -26,7 +26,7 @@ class Cell:
     rate: float
     trials: tuple[TrialRow, ...]
 
-    @property
+    @cached_property
     def finished(self) -> tuple[TrialRow, ...]:
         """The trials that have a result."""
         return tuple(trial for trial in self.trials if trial.status == "finished")
@@ -128,6 +128,18 @@ class Grid:
     def layers(self) -> dict[str, tuple[LayerRow, ...]]:
         """Layers of each trial's final network."""
         return self._by_trial(self.rows.layers)
+
+    def unpruned_layers(self, seed: int) -> dict[str, LayerRow]:
+        """The layers of the unpruned network by name: of the trial of this seed, else of the first that has any."""
+        return self._unpruned_layers.get(seed) or next(iter(self._unpruned_layers.values()), {})
+
+    @cached_property
+    def _unpruned_layers(self) -> dict[int, dict[str, LayerRow]]:
+        return {
+            trial.seed: {row.layer: row for row in self.layers[trial.trial]}
+            for trial in self.control.finished
+            if trial.trial in self.layers
+        }
 
     @cached_property
     def files(self) -> dict[str, tuple[FileRow, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from prunus.report.analysis.achieved import gone_of_layer, unpruned_layers
+from prunus.report.analysis.achieved import gone_of_layer
 from prunus.report.analysis.grid import Cell, Grid
 from prunus.report.statistics import mean, ratio
 from prunus.store.rows import LayerRow
@@ -38,7 +38,7 @@ def layers_info(grid: Grid) -> tuple[LayerInfo, ...]:
 def _of_cell(grid: Grid, cell: Cell) -> list[LayerInfo]:
     by_name: dict[str, list[tuple[int, LayerRow, LayerRow | None]]] = defaultdict(list)
     for trial in cell.finished:
-        unpruned = unpruned_layers(grid, trial)
+        unpruned = grid.unpruned_layers(trial.seed)
         for row in sorted(grid.layers.get(trial.trial, ()), key=lambda row: row.position):
             by_name[row.layer].append((trial.seed, row, unpruned.get(row.layer)))
     return [_layer(cell, name, rows) for name, rows in by_name.items()]
