@@ -45,6 +45,13 @@ class StoreError(PrunusError):
     exit_code = 4
 
 
+class DamagedStoreError(StoreError):
+    """A study's store was written over, cut off or lost in part; a report of what is left can still be made."""
+
+    def __init__(self, path: object, why: str) -> None:
+        super().__init__(f"{path} is damaged", why, "restore it from a copy; `prunus report` shows what is left")
+
+
 class MissingError(PrunusError):
     """The machine lacks something: a package, a compiler, space on the disk, a device."""
 

@@ -72,7 +72,7 @@ class Made:
     failed: tuple[int, ...] = ()  # positions in the grid
     running: tuple[int, ...] = ()
     waiting: tuple[int, ...] = ()
-    instant: bool = False  # two epochs, no layers: as many trials as one likes
+    instant: bool = False  # costs alone: as many trials as one likes
     source: str = "digits"
 
 
@@ -85,8 +85,19 @@ def made_study(folder: Path, made: Made | None = None, change: Callable[[Any], A
     with Store(folder, create=True) as store, store.transaction():
         store.put([keep(row) for row in _sessions(study)])
         for position, trial in enumerate(study.trials()):
-            store.put([keep(row) for row in _trial_rows(study, trial, position, made)])
+            rows = _trial_rows(study, trial, position, made)
+            store.put([keep(row) for row in rows])
+            for row in rows:
+                if isinstance(row, FileRow):
+                    _empty_file(folder / row.path, row.size_bytes)
     return folder
+
+
+def _empty_file(path: Path, size_bytes: int) -> None:
+    """As large as it should be, on no more than a page of the disk."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size_bytes)
 
 
 def _trial_rows(study: Study, trial: Trial, position: int, made: Made) -> list[Any]:
@@ -114,7 +125,7 @@ def _trial_rows(study: Study, trial: Trial, position: int, made: Made) -> list[A
     rows: list[Any] = [row, *_epoch_rows(trial, done, epochs)]
     if status == "finished" and not made.instant:
         layers = _layer_rows(trial)
-        rows += [*layers, _cost_row(trial, layers), *_class_rows(trial, epochs)]
+        rows += [*layers, _cost_row(trial, layers), *_class_rows(trial, epochs), _weights_row(trial, layers)]
         if made.measured == "all" or (made.measured == "first" and trial.seed == study.seeds[0]):
             rows += _measured_rows(study, trial, layers)
     elif status == "finished":
@@ -199,11 +210,15 @@ def _class_rows(trial: Trial, epochs: int) -> list[ClassRow]:
     return found
 
 
+def _weights_row(trial: Trial, layers: list[LayerRow]) -> FileRow:
+    size = 4 * (sum(row.weights for row in layers) + sum(row.units for row in layers)) + 1184
+    return FileRow(trial.digest, "safetensors", f"models/{trial.digest}.safetensors", size, "0" * 64, 0.0)
+
+
 def _measured_rows(study: Study, trial: Trial, layers: list[LayerRow]) -> list[Any]:
     share = sum(row.dense_macs for row in layers) / sum(s.weights * s.positions for s in NETWORK)
     bytes_ = 4 * (sum(row.weights for row in layers) + sum(row.units for row in layers))
     rows: list[Any] = [
-        FileRow(trial.digest, "safetensors", f"models/{trial.digest}.safetensors", bytes_ + 1184, "0" * 64, 0.0),
         FileRow(trial.digest, "onnx", f"models/{trial.digest}.onnx", bytes_ + 6020, "0" * 64, 3.1e-7),
     ]
     measurement = study.measurement

@@ -28,6 +28,7 @@ def build():
 """
 
 LONG = ("epochs = 5", "epochs = 60")
+LONGER = ("epochs = 5", "epochs = 600")
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +177,23 @@ def test_a_measurement_whose_process_dies_is_a_problem_and_tried_again(start, st
     rows = read_study(out)
     assert rows.problems == ()
     assert len(rows.latencies) == 4 * 20000
+
+
+def test_a_report_of_a_running_study_says_what_is_to_come_and_disturbs_nothing(start, study_file, tmp_path):
+    out = tmp_path / "out"
+    process = start("run", study_file(LONGER), "--out", out)
+    wait_for(lambda: training_has_begun(out), seconds=120)
+    for command in ("show", "report"):
+        asked = start(command, out)
+        _, said = asked.communicate(timeout=120)
+        assert asked.returncode == 0, said
+        assert command == "report" or "still to come" in said
+    assert process.poll() is None  # it was running all the while
+    page = (out / "report.html").read_text()
+    assert "This study is not complete" in page
+    assert "Something of this study is missing" not in page
+    assert "data-failed" not in page
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert {row.attempts for row in trials(out)} <= {0, 1}
+    assert not [row for row in trials(out) if row.status == "failed"]

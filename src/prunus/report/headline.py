@@ -8,7 +8,7 @@ from prunus.report.analysis.summary import SummaryInfo
 from prunus.report.findings import Findings
 from prunus.report.forms import POINTS, TIMES
 from prunus.report.statistics import Interval
-from prunus.report.words import accuracy, counted, joined, percent, points, span, times
+from prunus.report.words import accuracy, counted, listed, percent, points, span, times
 
 KEEPS_WITHIN = 0.01
 
@@ -131,18 +131,14 @@ def ends_lower(findings: Findings) -> str | None:
     tops = {row.recipe: row for row in findings.results if row.recipe is not None and row.difference}
     lower = [_with_points(row) for row in tops.values() if row.reading == "lower"]
     same = [_with_points(row) for row in tops.values() if row.reading == "no difference shown"]
-    parts = [f"{_listed(lower)} end{'s' if len(lower) == 1 else ''} below the unpruned network"] if lower else []
-    parts += [f"for {_listed(same)} the seeds show no difference to it"] if same and lower else []
-    parts += [f"the seeds show no difference to the unpruned network for {_listed(same)}"] if same and not lower else []
+    parts = [f"{listed(lower)} end{'s' if len(lower) == 1 else ''} below the unpruned network"] if lower else []
+    parts += [f"for {listed(same)} the seeds show no difference to it"] if same and lower else []
+    parts += [f"the seeds show no difference to the unpruned network for {listed(same)}"] if same and not lower else []
     return f"At the highest rate {'; '.join(parts)} (means; 95 % intervals paired by seed)." if parts else None
 
 
 def _with_points(row: SummaryInfo) -> str:
     return f"`{row.recipe}` ({POINTS.show(row.difference.mean) if row.difference else ''} points)"
-
-
-def _listed(names: list[str]) -> str:
-    return joined(names) if len(names) <= 6 else f"{', '.join(names[:5])} and {len(names) - 5} more"
 
 
 def _ratios(row: SummaryInfo) -> list[Interval]:

@@ -6,11 +6,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
-from prunus.errors import DiskFullError, StoreError
+from prunus.errors import DamagedStoreError, DiskFullError, StoreError
 from prunus.store.links import refuse_link
-from prunus.store.schema import APPLICATION_ID, BY_ROW, MIGRATIONS, TABLES, VERSION, deviation
+from prunus.store.schema import APPLICATION_ID, BY_ROW, MIGRATIONS, TABLES, VERSION, deviation, foreign
 
 Row = TypeVar("Row")
 
@@ -90,9 +90,15 @@ class Store:
         condition, values = _condition(where)
         order = f" ORDER BY {', '.join(table.key)}" if table.key else ""
         query = f"SELECT {', '.join(table.columns)} FROM {table.name}{condition}{order}"  # noqa: S608
-        booleans = [i for i, name in enumerate(table.columns) if get_type_hints(kind)[name] is bool]
         with self._translated(), closing(self._connection.execute(query, values)) as cursor:
-            return [kind(*_with_booleans(values, booleans)) for values in cursor]
+            return [table.row_of(values) for values in cursor]
+
+    def check(self) -> None:
+        """Raise `DamagedStoreError` where pages or rows do not hold together, though each may be readable."""
+        with self._translated():
+            found = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise DamagedStoreError(self.path, found.replace("\n", " "))
 
     def _open(self, create: bool) -> None:
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
@@ -105,6 +111,9 @@ class Store:
                 self._connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
                 self._connection.execute(f"PRAGMA user_version={VERSION}")
             return
+        if empty:
+            why = "no study was begun in it, or what was in it is lost"
+            raise StoreError(f"{self.path} is empty", why, "run the study, or restore the file from a copy")
         if application != APPLICATION_ID:
             raise StoreError(f"{self.path} is not a study's store", "it was written by another program", "move it away")
         if version > VERSION:
@@ -117,8 +126,10 @@ class Store:
             with self.transaction():
                 MIGRATIONS[step](self._connection)
                 self._connection.execute(f"PRAGMA user_version={step + 1}")
-        if why := deviation(self._connection):
+        if why := foreign(self._connection):
             raise StoreError(f"{self.path} is damaged", why, "restore it from a copy")
+        if why := deviation(self._connection):
+            raise DamagedStoreError(self.path, why)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -128,21 +139,13 @@ class Store:
         except sqlite3.OperationalError as error:
             if "full" in str(error):
                 raise DiskFullError(self.path) from None
+            if "decode" in str(error):  # what was text is none any more
+                raise DamagedStoreError(self.path, str(error)) from None
             raise StoreError(f"{self.path} cannot be used", str(error), "check the disk and its permissions") from None
         except sqlite3.DatabaseError as error:
-            raise StoreError(f"{self.path} is damaged", str(error), "restore it from a copy") from None
+            raise DamagedStoreError(self.path, str(error)) from None
 
 
 def _condition(where: dict[str, object]) -> tuple[str, list[object]]:
     condition = " AND ".join(f'"{column}" IS ?' for column in where)
     return (f" WHERE {condition}" if where else ""), list(where.values())
-
-
-def _with_booleans(values: tuple[Any, ...], booleans: list[int]) -> tuple[Any, ...]:
-    """SQLite has no booleans; give the columns that are declared so their type back."""
-    if not booleans:
-        return values
-    changed = list(values)
-    for index in booleans:
-        changed[index] = bool(changed[index])
-    return tuple(changed)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
-from prunus.errors import StoreError
+from prunus.errors import DamagedStoreError, StoreError
+from prunus.reading import read_whole
 from prunus.spec.load import parse_study
 from prunus.spec.study import Study
 from prunus.store.database import Store
+from prunus.store.missing import STAGE, missing
 from prunus.store.rows import (
     ClassRow,
     CostRow,
@@ -22,6 +26,12 @@ from prunus.store.rows import (
     SessionRow,
     TrialRow,
 )
+from prunus.store.salvage import salvage
+from prunus.store.schema import TABLES
+
+Row = TypeVar("Row", EpochRow, CostRow, LayerRow, ClassRow, FileRow, LatencyRow, MemoryRow)
+
+STUDY_FILE, LARGEST_STUDY_BYTES = "study.json", 1 << 26
 
 
 @dataclass(frozen=True)
@@ -43,34 +53,71 @@ class StudyRows:
 
 
 def read_study(folder: str | Path) -> StudyRows:
-    """Read a study's rows, of a running or a finished study. Raises `StoreError` if there are none."""
+    """Read a study's rows, of a running or a finished study, or what is left of a damaged one.
+
+    What is missing is a problem of the stage `store`. Raises `StoreError` if there is nothing.
+    """
     folder = Path(folder)
-    with Store(folder) as store, store.snapshot():
-        sessions = store.rows(SessionRow)
-        if not sessions:
-            raise StoreError(f"The study in {folder} has not started", "its store is empty", "run it first")
-        study = _study(sessions[-1].study, folder)
-        trials = sorted(store.rows(TrialRow, in_study=True), key=lambda row: row.position)
-        wanted = {row.trial for row in trials}
-        return StudyRows(
-            folder=folder,
-            study=study,
-            trials=tuple(trials),
-            epochs=tuple(row for row in store.rows(EpochRow) if row.trial in wanted),
-            costs=tuple(row for row in store.rows(CostRow) if row.trial in wanted),
-            layers=tuple(row for row in store.rows(LayerRow) if row.trial in wanted),
-            classes=tuple(row for row in store.rows(ClassRow) if row.trial in wanted),
-            files=tuple(row for row in store.rows(FileRow) if row.trial in wanted),
-            latencies=tuple(row for row in store.rows(LatencyRow) if row.trial in wanted),
-            memories=tuple(row for row in store.rows(MemoryRow) if row.trial in wanted),
-            problems=tuple(row for row in store.rows(ProblemRow) if row.trial is None or row.trial in wanted),
-            sessions=tuple(sessions),
-        )
+    damage: StoreError | None = None
+    problems: list[ProblemRow] = []
+    try:
+        with Store(folder) as store, store.snapshot():
+            tables = {table.row: store.rows(table.row) for table in TABLES}
+            store.check()
+    except DamagedStoreError as error:
+        damage = error
+        tables, problems = salvage(folder / Store.FILE_NAME)
+    sessions = tables[SessionRow]
+    if not sessions and damage is None:
+        raise StoreError(f"The study in {folder} has not started", "its store is empty", "run it first")
+    study = _study(sessions[-1].study, folder) if sessions else None
+    if study is None:
+        study = _study_beside(folder, damage)
+        what = f"The study of the last session cannot be read in the store, and that of {STUDY_FILE} was taken"
+        problems.append(ProblemRow(None, STAGE, "damaged", what))
+    rows = _of_study(folder, study, tables)
+    return replace(rows, problems=(*rows.problems, *problems, *missing(rows)))
 
 
-def _study(text: str, folder: Path) -> Study:
+def _of_study(folder: Path, study: Study, tables: Mapping[type[Any], Sequence[Any]]) -> StudyRows:
+    trials = sorted((row for row in tables[TrialRow] if row.in_study), key=lambda row: row.position)
+    wanted = {row.trial for row in trials}
+
+    def of_wanted(kind: type[Row]) -> tuple[Row, ...]:
+        return tuple(row for row in tables[kind] if row.trial in wanted)
+
+    return StudyRows(
+        folder=folder,
+        study=study,
+        trials=tuple(trials),
+        epochs=of_wanted(EpochRow),
+        costs=of_wanted(CostRow),
+        layers=of_wanted(LayerRow),
+        classes=of_wanted(ClassRow),
+        files=of_wanted(FileRow),
+        latencies=of_wanted(LatencyRow),
+        memories=of_wanted(MemoryRow),
+        problems=tuple(row for row in tables[ProblemRow] if row.trial is None or row.trial in wanted),
+        sessions=tuple(tables[SessionRow]),
+    )
+
+
+def _study(text: str, folder: Path) -> Study | None:
+    """The study in a session's row; None if that is no JSON any more."""
     try:
         table = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise StoreError(f"The study in {folder} is damaged", str(error), "restore it from a copy") from None
+    except (ValueError, RecursionError):
+        return None
     return parse_study(table, str(folder))
+
+
+def _study_beside(folder: Path, damage: StoreError | None) -> Study:
+    """The study that lies beside a store in which none can be read; raises `damage` where that is no use either."""
+    try:
+        study = _study(read_whole(folder / STUDY_FILE, LARGEST_STUDY_BYTES).decode(), folder)
+    except (OSError, UnicodeDecodeError):
+        study = None
+    if study is None:
+        why = f"neither its store nor {STUDY_FILE} says what was to be run"
+        raise damage or StoreError(f"The study in {folder} is damaged", why, "restore it from a copy")
+    return study

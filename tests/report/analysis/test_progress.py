@@ -68,7 +68,7 @@ def test_every_trial_without_a_result_is_told() -> None:
     assert [(one.trial, one.status, one.epochs) for one in info.unfinished] == [
         ("unpruned, seed 0", "running", 2),
         ("unpruned, seed 1", "waiting", 0),
-        ("structured 0.5, seed 1", "not started", 0),
+        ("structured 0.5, seed 1", "not in the store", 0),
     ]
     (failed,) = info.failed
     assert (failed.trial, failed.kind, failed.attempts) == ("structured 0.5, seed 0", "killed", 3)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from prunus.report.analysis.grid import Grid
+from prunus.store.missing import STAGE
 from prunus.store.rows import TrialRow
 
 
@@ -49,6 +50,11 @@ class FailuresInfo:
     unfinished: tuple[UnfinishedInfo, ...]
     problems: tuple[ProblemInfo, ...]
 
+    @property
+    def lost(self) -> tuple[ProblemInfo, ...]:
+        """The problems that are the store's own: what should be on record and is not."""
+        return tuple(problem for problem in self.problems if problem.stage == STAGE)
+
 
 def failures_info(grid: Grid) -> FailuresInfo:
     """All trials that have no result, and all problems, the same message once."""
@@ -71,7 +77,7 @@ def failures_info(grid: Grid) -> FailuresInfo:
             for row in trials
             if row.status == "failed"
         ),
-        unfinished=(*unfinished, *(UnfinishedInfo(label, "not started", 0) for label in rowless)),
+        unfinished=(*unfinished, *(UnfinishedInfo(label, "not in the store", 0) for label in rowless)),
         problems=tuple(ProblemInfo(*key, tuple(names)) for key, names in problems.items()),
     )
 

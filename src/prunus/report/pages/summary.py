@@ -11,7 +11,7 @@ from prunus.report.findings import Findings
 from prunus.report.headline import headline
 from prunus.report.pages.page import MOST_RECIPES, Page, drawn_rates, drawn_recipes
 from prunus.report.tables.summary import summary_table
-from prunus.report.words import counted
+from prunus.report.words import counted, listed
 
 
 class SummaryPage(Page):
@@ -22,6 +22,11 @@ class SummaryPage(Page):
     def content(self, findings: Findings) -> tuple[Block, ...]:
         """Sentences, final accuracy by rate, and a row per recipe and rate."""
         blocks: list[Block] = [Bullets(headline(findings))]
+        if lost := findings.failures.lost:
+            blocks += [
+                Paragraph("Something of this study is missing, and what follows is made of the rest:", "warning")
+            ]
+            blocks.append(Bullets(tuple(f"{one.message}: {listed(one.trials)}." for one in lost)))
         unfinished = findings.failures.unfinished
         if unfinished:
             blocks.append(
