@@ -1,7 +1,7 @@
 # make study: run the built-in study `digits` and say where its report is.
 # make test:  run all tests.        make check: format, lint, types, import contracts, tests.
 # make native: build the native part of the sparse runtime in place, after a change to it.
-# make sanitize: run the native kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer.
+# make sanitize: run the native kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer, those of AVX-512 too.
 # make emulate: run them for 64-bit ARM under qemu (Debian: g++-aarch64-linux-gnu, qemu-user).
 # Everything is installed into .venv; nothing else on the machine is touched.
 
@@ -76,7 +76,7 @@ native:
 	@cmake --install build/native --prefix src >/dev/null
 
 sanitize:
-	@cmake -S native -B build/sanitize -DPRUNUS_PYTHON=OFF -DPRUNUS_TESTS=ON -DPRUNUS_SANITIZE=ON >/dev/null
+	@cmake -S native -B build/sanitize -DPRUNUS_PYTHON=OFF -DPRUNUS_TESTS=ON -DPRUNUS_SANITIZE=ON -DPRUNUS_EMULATE_AVX512=ON >/dev/null
 	@cmake --build build/sanitize --parallel 2 >/dev/null
 	build/sanitize/tests/kernel_tests
 

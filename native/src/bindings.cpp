@@ -147,15 +147,13 @@ NB_MODULE(_native, m) {
         .def(nb::init<const std::string&, int>(), "isa"_a, "threads"_a)
         .def_prop_ro("isa", [](const Engine& engine) { return engine.isa().name; })
         .def_prop_ro("width", [](const Engine& engine) { return engine.isa().width; }, "Floats in a vector.")
+        .def_prop_ro("registers", [](const Engine& engine) { return engine.isa().registers; }, "Vectors that the processor holds at once.")
         .def_prop_ro("threads", &Engine::threads)
         .def("allocate", &Engine::allocate, "floats"_a, "Take so much memory, all zero. Steps are made after that.")
         .def("write", [](Engine& engine, std::ptrdiff_t offset, const Constant& values) {
                  check_inside(engine, offset, static_cast<std::ptrdiff_t>(values.size()));
                  std::copy_n(values.data(), values.size(), engine.memory() + offset);
              }, "offset"_a, "values"_a, "Write constants into the memory.")
-        .def("has_tile", [](const Engine& engine, int group, int rows, int columns, int stride) {
-                 return engine.isa().tile(group, rows, columns, stride) != nullptr;
-             }, "group"_a, "rows"_a, "columns"_a, "stride"_a)
         .def("convolution", make_convolution, "source"_a, "out"_a, "residual"_a, "weight"_a, "bias"_a, "stride"_a, "padding"_a,
              "dilation"_a, "groups"_a, "activation"_a, "choice"_a)
         .def("linear", make_linear, "sparse"_a, "rows"_a, "source"_a, "out"_a, "residual"_a, "weight"_a, "bias"_a, "activation"_a)

@@ -22,6 +22,9 @@ bool always() { return true; }
 // These builtins ask CPUID and whether the operating system keeps the registers.
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 bool has_avx512() {
+#if defined(PRUNUS_EMULATE_AVX512)
+    return has_avx2();
+#endif
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }

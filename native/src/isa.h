@@ -20,6 +20,7 @@ constexpr int group_kinds = 3;
 struct Isa {
     const char* name;
     int width;  // floats in a vector
+    int registers;  // vectors that fit into the processor at once
     void (*activate)(const Activation&, float* row, std::ptrdiff_t count);
     void (*combine)(int op, std::ptrdiff_t count, float* out, std::ptrdiff_t out_step, const float* left, std::ptrdiff_t left_step,
                     const float* right, std::ptrdiff_t right_step);

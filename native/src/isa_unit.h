@@ -8,10 +8,8 @@
 
 namespace prunus::PRUNUS_ISA {
 
-// Sums, inputs and one weight must fit into the registers.
-constexpr bool fits(int group, int cells) {
-    return group == 1 ? cells <= max_tile_cells : group * cells + cells + 1 <= registers;
-}
+// The sums must fit into the registers, with two weights of the sparse form, or with all inputs and a weight.
+constexpr bool fits(int group, int cells) { return group * cells + (group == 1 ? 2 : cells + 1) <= registers; }
 
 template <int Kind, int R, int C>
 constexpr void add_tile(Isa& isa) {
@@ -20,7 +18,7 @@ constexpr void add_tile(Isa& isa) {
         isa.tiles[Kind][R - 1][C - 1][0] = tile_kernel<group, R, C, 1>;
         isa.tiles[Kind][R - 1][C - 1][1] = tile_kernel<group, R, C, 2>;
     }
-    if constexpr (C < max_tile_cells)
+    if constexpr (R * (C + 1) <= max_tile_cells)
         add_tile<Kind, R, C + 1>(isa);
     else if constexpr (R < max_tile_rows)
         add_tile<Kind, R + 1, 1>(isa);
@@ -32,6 +30,7 @@ constexpr Isa make_isa(const char* name) {
     Isa isa{};
     isa.name = name;
     isa.width = width;
+    isa.registers = registers;
     isa.activate = activate<>;
     isa.combine = combine;
     isa.softmax = softmax;

@@ -7,7 +7,7 @@
 namespace prunus {
 
 constexpr int max_tile_rows = 4;
-constexpr int max_tile_cells = 14;
+constexpr int max_tile_cells = 24;
 
 // A tile is `rows` x `columns` cells (vectors) of the output, computed for a range of output channels that are taken in
 // groups of K. Each group has a stream of entries: the distance in bytes from a cell's input to the input wanted, and the

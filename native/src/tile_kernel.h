@@ -15,14 +15,14 @@ template <int K, int R, int C, int Stride>
 inline __attribute__((always_inline)) void take_entry(Vector (&sums)[K][R * C], const char* const (&in)[R], std::uint32_t offset,
                                                       const float* weights) {
     Vector inputs[R * C];
-#pragma GCC unroll 16
+#pragma GCC unroll 32
     for (int r = 0; r < R; ++r)
-#pragma GCC unroll 16
+#pragma GCC unroll 32
         for (int c = 0; c < C; ++c) inputs[r * C + c] = load(in[r] + offset + c * Stride * vector_bytes);
-#pragma GCC unroll 16
+#pragma GCC unroll 32
     for (int k = 0; k < K; ++k) {
         const Vector weight = broadcast(weights[k]);
-#pragma GCC unroll 16
+#pragma GCC unroll 32
         for (int p = 0; p < R * C; ++p) sums[k][p] += weight * inputs[p];
     }
 }
@@ -48,7 +48,7 @@ inline void mark_doubt(const Tile& tile, Vector doubt) {
 template <int R, int C, int Stride>
 inline __attribute__((always_inline)) void add_products(Vector (&sums)[R * C], const char* const (&in)[R], std::ptrdiff_t offset,
                                                         Vector weight) {
-#pragma GCC unroll 16
+#pragma GCC unroll 32
     for (int p = 0; p < R * C; ++p) sums[p] += weight * load(in[p / C] + offset + p % C * Stride * vector_bytes);
 }
 
@@ -69,16 +69,16 @@ inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, V
                                                   const std::ptrdiff_t (&to_row)[R], Vector& doubt) {
     if (tile.last) {
         const Vector low = broadcast(tile.low), high = broadcast(tile.high);
-#pragma GCC unroll 16
+#pragma GCC unroll 32
         for (int p = 0; p < R * C; ++p) sums[p] = at_most(at_least(sums[p], low), high);
         if (tile.mask) {
             const char* mask = reinterpret_cast<const char*>(tile.mask);
-#pragma GCC unroll 16
+#pragma GCC unroll 32
             for (int p = 0; p < R * C; ++p) sums[p] = bits(bits(sums[p]) & bits(load(mask + p % C * vector_bytes)));
         }
         doubt += sum_of_all<0, R * C>(sums) * 0.0f;
     }
-#pragma GCC unroll 16
+#pragma GCC unroll 32
     for (int p = 0; p < R * C; ++p) store(out + to_row[p / C] + p % C * vector_bytes, sums[p]);
 }
 
@@ -99,58 +99,58 @@ void tile_kernel(const Tile& tile) {
         const int rows = K == 1 ? 1 : tile.channels - channel < K ? tile.channels - channel : K;
         if (group + ahead < tile.groups) {
             const char* next = tile.out[0] + tile.order[group + ahead] * tile.out_plane;
-#pragma GCC unroll 16
+#pragma GCC unroll 32
             for (int k = 0; k < K; ++k)
-#pragma GCC unroll 16
+#pragma GCC unroll 32
             for (int r = 0; r < R; ++r)
-#pragma GCC unroll 16
+#pragma GCC unroll 32
                 for (int b = 0; b < C * vector_bytes; b += 64) __builtin_prefetch(next + k * tile.out_plane + to_row[r] + b, 1);
         }
         Vector sums[sets][K][R * C];
-#pragma GCC unroll 16
+#pragma GCC unroll 32
         for (int k = 0; k < K; ++k) {
             if (tile.first) {
                 const Vector bias = broadcast(k < rows ? tile.bias[channel + k] : 0.0f);
-#pragma GCC unroll 16
+#pragma GCC unroll 32
                 for (int p = 0; p < R * C; ++p) sums[0][k][p] = bias;
                 if (tile.has_residual) {
                     const char* residual = out + (k < rows ? k : 0) * tile.out_plane + tile.residual;
-#pragma GCC unroll 16
+#pragma GCC unroll 32
                     for (int p = 0; p < R * C; ++p) sums[0][k][p] += load(residual + to_row[p / C] + p % C * vector_bytes);
                 }
             } else {
                 const char* from = out + (k < rows ? k : 0) * tile.out_plane;
-#pragma GCC unroll 16
+#pragma GCC unroll 32
                 for (int p = 0; p < R * C; ++p) sums[0][k][p] = load(from + to_row[p / C] + p % C * vector_bytes);
             }
         }
-#pragma GCC unroll 16
+#pragma GCC unroll 32
         for (int u = 1; u < sets; ++u)
-#pragma GCC unroll 16
+#pragma GCC unroll 32
             for (int k = 0; k < K; ++k)
-#pragma GCC unroll 16
+#pragma GCC unroll 32
                 for (int p = 0; p < R * C; ++p) sums[u][k][p] = Vector{};
 
         int left = tile.starts[group + 1] - tile.starts[group];
         for (; left >= at_once; left -= at_once, offsets += at_once, values += at_once * K)
             if constexpr (K == 1) {
-#pragma GCC unroll 16
+#pragma GCC unroll 32
                 for (int u = 0; u < at_once; u += 2)
                     take_pair<R, C, Stride>(sums[u % sets][0], sums[(u + 1) % sets][0], in, offsets + u, values + u);
             } else {
-#pragma GCC unroll 16
+#pragma GCC unroll 32
                 for (int u = 0; u < at_once; ++u) take_entry<K, R, C, Stride>(sums[u % sets], in, offsets[u], values + u * K);
             }
         if (at_once > 1)
             for (; left > 0; --left, ++offsets, values += K) take_entry<K, R, C, Stride>(sums[0], in, *offsets, values);
-#pragma GCC unroll 16
+#pragma GCC unroll 32
         for (int u = 1; u < sets; ++u)
-#pragma GCC unroll 16
+#pragma GCC unroll 32
             for (int k = 0; k < K; ++k)
-#pragma GCC unroll 16
+#pragma GCC unroll 32
                 for (int p = 0; p < R * C; ++p) sums[0][k][p] += sums[u][k][p];
 
-#pragma GCC unroll 16
+#pragma GCC unroll 32
         for (int k = 0; k < K; ++k)
             if (k < rows) finish<R, C>(tile, out + k * tile.out_plane, sums[0][k], to_row, doubt);
     }

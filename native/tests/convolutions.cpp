@@ -70,7 +70,7 @@ std::vector<float> run(const Isa& isa, const Case& test, const View& out, const 
 
 void test_convolutions(const Isa& isa, Report& report) {
     Random random(1);
-    const int tiles[][3] = {{1, 1, 1}, {1, 1, 3}, {1, 2, 2}, {1, 1, 8}, {1, 3, 4}, {4, 1, 1}, {4, 1, 3}, {6, 2, 1}};
+    const int tiles[][3] = {{1, 1, 1}, {1, 1, 3}, {1, 2, 2}, {1, 1, 8}, {1, 3, 4}, {4, 1, 1}, {4, 1, 3}, {6, 2, 1}, {1, 1, 16}, {1, 4, 6}, {4, 1, 6}, {6, 2, 2}};
     for (int i = 0; i < 80; ++i) {
         const Case test = random_case(isa, random);
         const bool has_residual = random.chance(0.5);

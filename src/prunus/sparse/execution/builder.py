@@ -40,11 +40,15 @@ class StepPlan:
 
 @dataclass
 class Builder:
-    """Lowers one program for vectors of `width` floats; `lanes` of the batch are neighbours in images."""
+    """Lowers one program for vectors of `width` floats, so many of which the processor holds at once.
+
+    lanes: of the batch, neighbours in images.
+    """
 
     program: Program
     shapes: dict[str, Shape]
     width: int
+    registers: int
     lanes: int
     margins: dict[tuple[int, int], tuple[int, int]]  # (height, width) of images -> rows and columns of zeros
     tensors: dict[str, Tensor] = field(default_factory=dict)

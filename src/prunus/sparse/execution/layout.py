@@ -61,12 +61,32 @@ def round_up(size: int, step: int) -> int:
     return -(-size // step) * step
 
 
+def apart(size: int, width: int) -> int:
+    """Floats from a channel to the next, for `size` floats of a channel and vectors of `width`.
+
+    A tile reads the same few lines of many channels. Were channels an even number of cache lines apart, these would
+    share a part of the first cache's sets: 7x7 images of 8 lanes took a third longer.
+
+    >>> apart(512, 8), apart(648, 8), apart(60, 8)
+    (528, 648, 64)
+    """
+    size = round_up(size, width)
+    return size + LINE if size >= LARGE and size % (2 * LINE) == 0 else size
+
+
+LINE = 16
+"""Floats of a cache line."""
+
+LARGE = 256
+"""Channels of fewer floats than this are read whole, and lie close together."""
+
+
 def image(shape: Shape, margin: tuple[int, int], lanes: int, width: int) -> Layout:
     """An image with so many rows and columns of zeros around it, for vectors of `width` floats."""
     batch, channels, height, columns = shape
     images = -(-batch // lanes)
     row = (columns + margin[1]) * lanes
-    plane = round_up((height + margin[0]) * row, width)
+    plane = apart((height + margin[0]) * row, width)
     lead = round_up(margin[0] * row + margin[1] * lanes, width)
     # Kernels read whole vectors, up to one past the last row and its margin.
     size = lead + images * channels * plane + round_up(margin[0] * row + margin[1] * lanes, width) + 16 * width
@@ -78,7 +98,7 @@ def image(shape: Shape, margin: tuple[int, int], lanes: int, width: int) -> Layo
 def columns(shape: Shape, width: int) -> Layout:
     """Features outermost."""
     rows, features = math.prod(shape[:-1]), shape[-1]
-    row = round_up(rows, width)
+    row = apart(rows, width)
     strides = (*row_major(shape[:-1]), row)
     size = features * row + 16 * width
     return Layout(shape, strides, size, ("columns", row), image=(1, features, 1, rows, features * row, row, row))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from prunus.sparse.execution.operations import LOWERINGS
 from prunus.sparse.executor import OperationTiming
 from prunus.sparse.program import Array, Program
 from prunus.sparse.shapes import infer_shapes
+
+if TYPE_CHECKING:
+    from prunus.sparse import _native
 
 MOST_IDLE_LANES = 0.5
 """The batch goes innermost unless more lanes than this, per element of the batch, would be idle."""
@@ -31,7 +35,7 @@ class NativeExecutor:
         self._program = program
         self._shapes = infer_shapes(program)
         self._engine = _native.Engine(isa, threads)
-        builder = _lower(program, self._shapes, self._engine.width)
+        builder = _lower(program, self._shapes, self._engine)
         self._engine.allocate(_place(builder))
         for name, tensor in builder.constants.items():
             values = builder.values.get(name)
@@ -83,12 +87,12 @@ class NativeExecutor:
         return [np.empty(self._shapes[name], np.float32) for name in self._program.outputs]
 
 
-def _lower(program: Program, shapes: dict[str, tuple[int, ...]], width: int) -> Builder:
+def _lower(program: Program, shapes: dict[str, tuple[int, ...]], engine: _native.Engine) -> Builder:
     """All steps of a program, from its inputs to its outputs."""
     batch = next((shape[0] for shape in program.inputs.values() if shape), 1)
-    idle = -batch % width / batch
-    lanes = width if batch > 1 and idle <= MOST_IDLE_LANES else 1
-    builder = Builder(program, shapes, width, lanes, margins_of(program, shapes, lanes))
+    idle = -batch % engine.width / batch
+    lanes = engine.width if batch > 1 and idle <= MOST_IDLE_LANES else 1
+    builder = Builder(program, shapes, engine.width, engine.registers, lanes, margins_of(program, shapes, lanes))
     for index, (name, shape) in enumerate(program.inputs.items()):
         builder.define(name, Tensor(plain(shape), name, base=1 + index))
     for op in program.operations:

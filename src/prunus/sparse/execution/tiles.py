@@ -10,9 +10,13 @@ import re
 from prunus.errors import InputError
 from prunus.sparse.execution.layout import Layout
 
-MOST_CELLS = 14
+FEW_REGISTERS = 16
+MOST_CELLS = 24
+"""Vectors of the largest tile that is compiled."""
+
 DENSE = ((4, 1, 3), (4, 3, 1), (6, 1, 2), (6, 2, 1), (6, 1, 1))
-"""Output channels at once, and rows and columns of the tile, of the dense kernels."""
+WIDE_DENSE = ((6, 1, 4), (6, 2, 2), (6, 4, 1), (6, 1, 3), *DENSE)
+"""Output channels at once, and rows and columns of the tile, of the dense kernels: with 16 registers, and with 32."""
 
 MOST_DENSE = 0.97
 """With a larger share of non-zero weights the sparse kernels are not measured."""
@@ -33,19 +37,20 @@ def read_choice(name: str) -> tuple[int, int, int, int]:
     return int(group or 1), int(rows), int(columns), int(block)
 
 
-def candidates(out: Layout, weight: tuple[int, ...], groups: int, density: float, width: int) -> tuple[str, ...]:
-    """Kernels worth measuring, the likeliest first."""
+def candidates(
+    out: Layout, weight: tuple[int, ...], groups: int, density: float, width: int, registers: int
+) -> tuple[str, ...]:
+    """Kernels worth measuring, the likeliest first, for vectors of `width` floats in so many registers."""
     assert out.image is not None
     images, _, height, columns = out.image[:4]
     if out.lanes == 1:
         height, columns = 1, -(-height * out.image[6] // width)
     blocks = blocks_for(weight, groups)
-    names = [
-        f"sparse {rows}x{cells} {block}" for rows, cells in sparse_tiles(images * height, columns) for block in blocks
-    ]
+    tiles = sparse_tiles(images * height, columns, registers)
+    names = [f"sparse {rows}x{cells} {block}" for rows, cells in tiles for block in blocks]
     dense = [
         f"dense{group} {rows}x{cells} {block}"
-        for group, rows, cells in DENSE
+        for group, rows, cells in (DENSE if registers == FEW_REGISTERS else WIDE_DENSE)
         if fits(rows, cells, images * height, columns) and (groups == 1 or weight[0] // groups % group == 0)
         for block in blocks
     ]
@@ -67,15 +72,17 @@ def blocks_for(weight: tuple[int, ...], groups: int) -> tuple[int, ...]:
     return tuple(size for size in sizes if size < 2 * weight[1])
 
 
-def sparse_tiles(rows: int, columns: int) -> list[tuple[int, int]]:
-    """Tiles of 7 to 14 vectors that leave little over, the largest first; all of it where it is smaller."""
-    found = []
-    for high in range(1, min(rows, 4) + 1):
-        wide = min(columns, MOST_CELLS // high)
-        even = -(-columns // -(-columns // wide))
-        found.append((high, even))
-        if high == 1 and columns >= 8:
-            found.append((1, 8))
+def sparse_tiles(rows: int, columns: int, registers: int) -> list[tuple[int, int]]:
+    """Tiles of 7 vectors and more that leave little over, the largest first; all of it where it is smaller.
+
+    >>> sparse_tiles(8, 8, 16), sparse_tiles(8, 8, 32)
+    ([(3, 4), (4, 3), (1, 8), (2, 4)], [(3, 8), (2, 8), (4, 4), (3, 4), (4, 3), (1, 8), (2, 4)])
+    """
+    found = [(1, 8)] if columns >= 8 else []
+    for most in dict.fromkeys((FEW_REGISTERS - 2, min(registers - 2, MOST_CELLS))):
+        for high in range(1, min(rows, 4) + 1):
+            wide = min(columns, most // high)
+            found.append((high, -(-columns // -(-columns // wide))))
     best = max(high * wide for high, wide in found)
     good = [tile for tile in dict.fromkeys(found) if tile[0] * tile[1] >= min(best, 8)]
     return sorted(good, key=lambda tile: -tile[0] * tile[1])

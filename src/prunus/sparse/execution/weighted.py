@@ -209,7 +209,7 @@ def add_convolution(
         [given, *([residual] if residual else [])],
         [out],
         make,
-        candidates=candidates(out.layout, weight.shape, taps.groups, density, builder.width),
+        candidates=candidates(out.layout, weight.shape, taps.groups, density, builder.width, builder.registers),
         alike=(given.layout, out.layout, weight.shape, taps, residual is None, round(density, 2)),
         macs=places * weight.size,
         nonzero_macs=places * nonzero,
