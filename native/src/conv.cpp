@@ -204,19 +204,6 @@ const float* Conv::input_of(const float* memory, int row, int column) const {
     return memory + in_.offset + image * in_.image + y * in_row_ + static_cast<std::ptrdiff_t>(column) * isa_.width * stride_;
 }
 
-// Asks for those rows of the input that no tile before this one has read: what its lowest taps meet.
-void Conv::prefetch(const float* memory, const Cells& cells, int block) const {
-    if (block >= blocks_ || shape_.groups > 1) return;
-    const int begin = piece_begin(in_.channels, blocks_, block), end = piece_begin(in_.channels, blocks_, block + 1);
-    const std::ptrdiff_t lowest = ((shape_.kernel_height - 1) * shape_.dilation_y - shape_.pad_y) * in_.row - shape_.pad_x * in_.lanes;
-    const std::ptrdiff_t count = ((cells.column_end - cells.column - 1) * stride_ + 1) * isa_.width + (shape_.kernel_width - 1) * shape_.dilation_x * in_.lanes;
-    for (int r = cells.row; r < cells.row_end; ++r) {
-        const float* at = input_of(memory, r, cells.column) + lowest + begin * in_.plane;
-        for (int channel = begin; channel < end; ++channel, at += in_.plane)
-            for (std::ptrdiff_t i = 0; i < count; i += 16) __builtin_prefetch(at + i);
-    }
-}
-
 void Conv::run_part(float* memory, int first_tile, int last_tile, int part) const {
     const int K = choice_.group;
     const int first_group = parts_[part], last_group = parts_[part + 1], first_channel = first_group * K;
@@ -238,7 +225,6 @@ void Conv::run_part(float* memory, int first_tile, int last_tile, int part) cons
         tile.first = block == 0, tile.last = block == blocks_ - 1;
         for (int t = first_tile; t < last_tile; ++t) {
             const auto [row, row_end, column, column_end] = cells_of(t);
-            prefetch(memory, t + 1 < last_tile ? cells_of(t + 1) : cells_of(first_tile), t + 1 < last_tile ? block : block + 1);
             for (int r = row; r < row_end; ++r) {
                 const int image = r / image_rows_, y = r % image_rows_;
                 const std::ptrdiff_t cell = static_cast<std::ptrdiff_t>(column) * isa_.width;

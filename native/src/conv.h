@@ -47,7 +47,6 @@ class Conv : public Step {
     };
     Cells cells_of(int tile) const;
     const float* input_of(const float* memory, int row, int column) const;
-    void prefetch(const float* memory, const Cells& cells, int block) const;
     void run_part(float* memory, int first_tile, int last_tile, int part) const;
     void activate(const Tile& tile, int row, int count) const;
 

@@ -48,9 +48,7 @@ void Engine::run(const std::vector<float*>& outer, std::vector<double>* seconds)
     const std::lock_guard<std::mutex> lock(running_);
     std::vector<float*> bases{memory_.get()};
     bases.insert(bases.end(), outer.begin(), outer.end());
-    bool backwards = false;
     for (const auto& step : steps_) {
-        threads_.turn(backwards = !backwards);
         const double start = seconds ? now() : 0;
         step->run(bases.data(), threads_);
         if (seconds) seconds->push_back(now() - start);

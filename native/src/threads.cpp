@@ -32,7 +32,7 @@ Threads::~Threads() {
 
 void Threads::run_all(int items, Call call, const void* with) {
     if (workers_.empty() || items <= 1) {
-        for (int i = 0; i < items; ++i) call(with, backwards_ ? items - 1 - i : i);
+        for (int i = 0; i < items; ++i) call(with, i);
         return;
     }
     items_ = items, call_ = call, with_ = with;

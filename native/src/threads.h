@@ -18,10 +18,6 @@ class Threads {
 
     int count() const { return static_cast<int>(workers_.size()) + 1; }
 
-    // From the last item to the first from now on, or from the first to the last. What was written last is then read first,
-    // while it is still in a cache.
-    void turn(bool backwards) { backwards_ = backwards; }
-
     // Calls work(i) for each i below `items`, on all threads, in no order; returns when all are done.
     template <class Work>
     void run(int items, const Work& work) {
@@ -40,7 +36,7 @@ class Threads {
     std::condition_variable wake_;
     std::atomic<unsigned> round_{0};  // counts calls of run; workers wait for it to change
     std::atomic<int> next_{0}, busy_{0};
-    bool stopping_ = false, backwards_ = false;
+    bool stopping_ = false;
     int items_ = 0;
     Call call_ = nullptr;
     const void* with_ = nullptr;

@@ -15,7 +15,7 @@ MOST_CELLS = 24
 """Vectors of the largest tile that is compiled."""
 
 DENSE = ((4, 1, 3), (4, 3, 1), (6, 1, 2), (6, 2, 1), (6, 1, 1))
-WIDE_DENSE = ((6, 1, 4), (6, 2, 2), (6, 4, 1), (6, 1, 3), *DENSE)
+WIDE_DENSE = ((6, 1, 4), (6, 4, 1), (6, 1, 3), *DENSE)
 """Output channels at once, and rows and columns of the tile, of the dense kernels: with 16 registers, and with 32."""
 
 MOST_DENSE = 0.97
