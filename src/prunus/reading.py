@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+from prunus.memory import half_of_memory
+
 
 def read_whole(path: Path, most_bytes: int | None = None) -> bytes:
     """The content of a file that may be a stranger's: of a regular one, and at most so much (half of the memory).
@@ -26,11 +28,6 @@ def read_whole(path: Path, most_bytes: int | None = None) -> bytes:
 def refuse_device(path: Path) -> None:
     """Raise `OSError` for a device or a pipe, links followed: what reads one may never come to an end."""
     _refuse(path.stat().st_mode, path)
-
-
-def half_of_memory() -> int:
-    """Bytes: the most that one file of a stranger may come to, here."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 def _refuse(mode: int, path: Path) -> None:

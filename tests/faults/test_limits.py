@@ -2,8 +2,9 @@
 
 import pytest
 
+from prunus.memory import memory_limit
 from prunus.store import read_study
-from prunus.sweep.limits import is_out_of_memory, memory_limit
+from prunus.sweep.limits import is_out_of_memory
 
 GREEDY = """
 import time, torch

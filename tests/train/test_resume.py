@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from prunus.errors import StoreError
 from prunus.spec import Part, Training, builtin_recipes
@@ -55,6 +56,48 @@ def test_same_bits_wherever_it_was_interrupted(network, dataset, tmp_path, recip
         torch.manual_seed(epoch)  # whatever came before must not matter
         again = begin(network, dataset, recipe, training, rate)
         load_checkpoint(tmp_path / str(epoch), again, "t")
+        train(again, dataset, training, seed=3)
+        assert outcome(again)[0] == outcome(whole)[0]
+        for name, value in outcome(again)[1].items():
+            assert torch.equal(value, outcome(whole)[1][name]), name
+
+
+class Killed(Exception):
+    """The process is gone."""
+
+
+def dying_at(step):
+    """A hook before an optimiser's steps, which does not come back from this one, counted from 1."""
+    steps = iter(range(step - 1))
+
+    def count(*_):
+        if next(steps, None) is None:
+            raise Killed
+
+    return count
+
+
+@pytest.mark.parametrize("recipe", [None, *builtin_recipes()])
+def test_same_bits_wherever_in_an_epoch_it_was_interrupted(network, dataset, tmp_path, recipe):
+    epochs, rate = max(3, EPOCHS.get(recipe, 0)), RATES.get(recipe, 0.5)
+    training = TRAINING.model_copy(update={"learning_rate_schedule": "cosine", "epochs": epochs})
+    recipe = builtin_recipes()[recipe] if recipe else None
+
+    def save(state):
+        save_checkpoint(tmp_path / "c", state, "t")
+
+    whole = begin(network, dataset, recipe, training, rate)
+    train(whole, dataset, training, seed=3)
+    steps = -(-len(dataset.train) // training.batch_size)
+    for step in range(1, steps + 1):
+        first = begin(network, dataset, recipe, training, rate)
+        hook = register_optimizer_step_pre_hook(dying_at(steps + step))  # also where a cut network has a new optimiser
+        with pytest.raises(Killed):
+            train(first, dataset, training, seed=3, after_epoch=save)
+        hook.remove()
+        assert len(first.epochs) == 1
+        again = begin(network, dataset, recipe, training, rate)
+        load_checkpoint(tmp_path / "c", again, "t")
         train(again, dataset, training, seed=3)
         assert outcome(again)[0] == outcome(whole)[0]
         for name, value in outcome(again)[1].items():

@@ -10,7 +10,8 @@ from typing import Any
 from prunus.data.dataset import Dataset
 from prunus.data.source import DataSource
 from prunus.errors import InputError, MissingError
-from prunus.reading import half_of_memory, refuse_device
+from prunus.memory import half_of_memory
+from prunus.reading import refuse_device
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 

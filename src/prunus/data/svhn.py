@@ -10,7 +10,8 @@ from prunus.data.dataset import Dataset, Split
 from prunus.data.files import Download, Files, FromFiles
 from prunus.data.source import DataSource
 from prunus.errors import InputError
-from prunus.reading import half_of_memory, refuse_device
+from prunus.memory import half_of_memory
+from prunus.reading import refuse_device
 
 BYTES_PER_VALUE = 8  # at most, in a MATLAB file
 SERVER = "http://ufldl.stanford.edu/housenumbers/"

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from prunus.errors import InputError
+from prunus.memory import loading
 from prunus.sparse.onnx_file import LARGEST_BYTES
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ def fold(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
         target = Path(folder) / "folded.onnx"
         options.optimized_model_filepath = str(target)
         try:
-            InferenceSession(
-                proto.SerializeToString(), options, providers=["CPUExecutionProvider"], disabled_optimizers=UNWANTED
-            )
+            with loading():
+                InferenceSession(
+                    proto.SerializeToString(), options, providers=["CPUExecutionProvider"], disabled_optimizers=UNWANTED
+                )
         except Exception as error:  # the library's errors have no common class of their own
             raise InputError(f"ONNX Runtime cannot load {name}", str(error), "export it again") from error
         return _with_types(onnx.load(str(target)))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy.typing as npt
 
 from prunus.errors import MissingError, PrunusError
+from prunus.memory import loading
 from prunus.sparse.executor import OperationTiming
 from prunus.sparse.plan import OnnxPart
 
@@ -29,7 +30,8 @@ class OnnxSession:
         options.log_severity_level = 4
         options.add_session_config_entry("session.intra_op.allow_spinning", "1" if alone and threads > 1 else "0")
         try:
-            self._session = InferenceSession(part.complete_model(), options, providers=["CPUExecutionProvider"])
+            with loading():
+                self._session = InferenceSession(part.complete_model(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library's errors have no common class of their own
             raise PrunusError("ONNX Runtime cannot load a part of the network", str(error)) from error
         self._part = part

@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 from prunus import user_code
 from prunus.errors import DiskFullError, PrunusError
+from prunus.memory import memory_limit
 from prunus.sweep.blocks import Block
 from prunus.sweep.events import BlockEnded, EndStatus, Event, TrialEnded
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.job import Job
 from prunus.sweep.leases import Lease, LeaseExpiredError
-from prunus.sweep.limits import OUT_OF_MEMORY, is_out_of_memory, memory_limit
+from prunus.sweep.limits import OUT_OF_MEMORY, is_out_of_memory
 from prunus.sweep.loaded import Loaded
 from prunus.sweep.payoff import measure_block
 from prunus.sweep.resources import Resources

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from prunus.errors import InputError
 from prunus.measure.runtime import Inputs, Run, Runtime
 from prunus.measure.variant import Variant
+from prunus.memory import loading
 
 
 class OnnxRuntime(Runtime):
@@ -37,7 +38,8 @@ class OnnxRuntime(Runtime):
         options.add_session_config_entry("session.force_spinning_stop", "1")  # at the end of each run
         path = variant.file(self.file_format)
         try:
-            session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            with loading():
+                session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library's errors have no common class of their own
             raise InputError(f"ONNX Runtime cannot load {path}", str(error), "export it again") from error
         given = {session.get_inputs()[0].name: inputs}
