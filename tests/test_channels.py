@@ -92,10 +92,36 @@ def test_a_loss_of_ones_own_is_asked_for_gradients() -> None:
     assert by_loss[0] != by_loss[1]
 
 
-def test_an_allocation_by_cost_is_refused() -> None:
-    part = Part(name="global", settings={"macs": 0.5})
-    with pytest.raises(InputError, match="cannot come to a share of macs in one call"):
-        prunus.prune_channels(network(), X, 0.5, allocation=part)
+@pytest.mark.parametrize(
+    ("rate", "allocation", "message"),
+    [
+        (0.5, {"name": "global", "rate_of": "macs"}, r"cannot be a share of macs in one call.*macs = 0\.25"),
+        (0.5, {"name": "global", "macs": 0.5}, "Both a rate and a target"),
+        (None, "global", "Nothing says how much is to go.*--target"),
+        (None, {"name": "globl", "macs": 0.5}, "no allocation 'globl'. Did you mean 'global'"),
+        (None, {"name": "uniform", "mac": 0.5}, "no setting 'mac'. Did you mean 'macs'"),
+        (None, {"name": "uniform", "macs": 0.5, "runtime": "torch"}, "go with latency_ms alone"),
+        (None, {"name": "uniform", "macs": 0.001}, r"macs = 0\.001 cannot be reached.*nearest.*0\.\d+"),
+        (None, {"name": "uniform", "latency_ms": 1, "runtime": "onxruntime"}, "no runtime.*Did you mean 'onnxruntime'"),
+    ],
+)
+def test_what_says_how_much_is_to_go(rate: float | None, allocation: object, message: str) -> None:
+    with pytest.raises(InputError, match=f"(?s){message}"):
+        prunus.prune_channels(network(), X, rate, allocation=allocation)
+
+
+@pytest.mark.parametrize("kind", ["params", "macs", "bops"])
+@pytest.mark.parametrize("name", ["uniform", "global", "erk", "lamp"])
+def test_a_cut_network_has_the_share_that_was_asked_for(name: str, kind: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.Flatten(), nn.Linear(256, 5)
+    )
+    report = prunus.prune_channels(model, torch.randn(2, 3, 6, 6), allocation={"name": name, kind: 0.3}).report
+    amount = {"params": report.parameters, "macs": report.macs, "bops": report.bops}[kind]
+    assert amount.ratio == pytest.approx(0.3, rel=0.01)
+    assert (report.target.kind, report.target.asked, report.target.achieved) == (kind, 0.3, amount.ratio)
+    assert f"asked for {kind} = 0.3, achieved 0.{round(amount.ratio * 1e4)}" in str(report).replace("0.3 (", "0.3000 (")
 
 
 @pytest.mark.parametrize("allocation", ["uniform", "global", "erk", "lamp"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,10 +21,20 @@ class Heads(StrEnum):
     DIMENSIONS = "dimensions"
 
 
+TARGET_HELP = (
+    "What is to be left, instead of a rate: params, macs or bops as a share of the unpruned network's, such as "
+    "macs=0.25, or latency_ms=3.0, measured on this machine."
+)
+
+
 def prune(
     model: Model,
-    rate: Annotated[float, typer.Option(help="Share of the channels to remove, from 0 to below 1.")],
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    rate: Annotated[float | None, typer.Option(help="Share of the channels to remove, from 0 to below 1.")] = None,
+    target: Annotated[str | None, typer.Option(metavar="COST=AMOUNT", help=TARGET_HELP)] = None,
+    runtime: Annotated[str, typer.Option(help="Runtime of a latency: `prunus list runtimes`.")] = "onnxruntime",
+    batch: Annotated[int, typer.Option(min=1, help="Batch size of a latency.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of a latency.")] = 1,
     shape: Shape = None,
     classes: Classes = None,
     settings: Settings = None,
@@ -50,6 +60,7 @@ def prune(
     from prunus.cli.named_network import named_network
     from prunus.cli.plain import plain
 
+    shared = _allocation(allocation, target, runtime, batch, threads)
     samples = None
     if data:
         from prunus.cli.named_data import named_data
@@ -65,13 +76,14 @@ def prune(
         inputs,
         rate,
         criterion=criterion,
-        allocation=allocation,
+        allocation=shared,
         protect=protect or (),
         round_to=round_to,
         floor=floor,
         heads=heads.value,
         seed=seed,
         data=samples,
+        tell=lambda text: typer.echo(str(plain(text)), err=True),
     )
     _write(pruned, out)
     if onnx:
@@ -81,6 +93,31 @@ def prune(
     for line in str(pruned.report).splitlines():
         typer.echo(str(plain(line)))
     typer.echo(str(plain(f"written: {out}")), err=True)
+
+
+def _allocation(name: str, target: str | None, runtime: str, batch: int, threads: int) -> dict[str, Any]:
+    """The allocation with its target; a runtime that cannot be had is refused before anything is built."""
+    from prunus.errors import InputError, nearest
+    from prunus.measure import runtime_of
+    from prunus.prune.allocations.allocation import TARGETS
+
+    if target is None:
+        if (runtime, batch, threads) != ("onnxruntime", 1, 1):
+            raise InputError(
+                "Nothing is measured", "runtime, batch and threads go with a latency", "add --target latency_ms=3.0"
+            )
+        return {"name": name}
+    kind, _, amount = target.partition("=")
+    if kind not in TARGETS:
+        raise InputError(f"There is no target {kind!r}", "", nearest(kind, TARGETS))
+    try:
+        asked: dict[str, Any] = {"name": name, kind: float(amount)}
+    except ValueError:
+        raise InputError(f"--target {target!r} cannot be read", "it takes a number", f"write {kind}=0.25") from None
+    if kind != "latency_ms":
+        return asked
+    runtime_of(runtime)
+    return asked | {"runtime": runtime, "batch_size": batch, "threads": threads}
 
 
 def _write(pruned: Pruned, out: Path) -> None:

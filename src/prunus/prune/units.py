@@ -56,6 +56,11 @@ class UnitSet:
         each = round(count / self.units * self.together)
         return lowest_of_each(scores.reshape(-1, self.together), min(each, self.together - 1)).reshape(-1)
 
+    @property
+    def stride(self) -> int:
+        """By how many units more or fewer can go at least."""
+        return self.step if self.together is None else self.units // self.together
+
     def rounded(self, count: int) -> int:
         """How many units go when so many should: the nearest number that leaves what must be left."""
         return self.units - rounded_units(self.units, self.units - count, self.step, self.least)

@@ -35,9 +35,25 @@ class Amount(Frozen):
         return self.after / self.before if self.before else 1.0
 
 
+class Target(Frozen):
+    """A cost that was asked for, and what came of it: a share of the unpruned network's, or milliseconds.
+
+    how: `computed`, or how it was measured, and where.
+    """
+
+    kind: str
+    asked: float
+    achieved: float
+    how: str
+
+    def __str__(self) -> str:
+        return f"asked for {self.kind} = {self.asked:g}, achieved {self.achieved:.4g} ({self.how})"
+
+
 class ShrinkReport(Frozen):
     """Asked and achieved, and how it was proven.
 
+    target: what decided on the rate, where that was not given.
     deviation: largest difference between shrunk and masked model over the largest output.
     form: `class` if the result is the user's own class, `graph` if sizes written into its forward were rewritten.
     adapted: attributes of the user's modules that were changed beside those of known layers.
@@ -60,6 +76,7 @@ class ShrinkReport(Frozen):
     fixed_batch: str | None = None
     normalised: tuple[str, ...] = ()
     not_counted: dict[str, int] = Field(default_factory=dict)
+    target: Target | None = None
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -86,7 +103,7 @@ def channels(rows: Sequence[GroupRow]) -> Amount:
 
 
 def _lines(report: ShrinkReport) -> list[str]:
-    lines = [f"asked for {report.rate:.0%} of the channels"]
+    lines = [str(report.target) if report.target else f"asked for {report.rate:.0%} of the channels"]
     for name in ("channels", "parameters", "macs", "bops"):
         amount: Amount = getattr(report, name)
         lines.append(f"{name:<11}{amount.before:>16,} -> {amount.after:>16,}  ({amount.ratio:.1%})")

@@ -6,6 +6,7 @@ from prunus.train.calibration import calibration_samples
 from prunus.train.checkpoint import load_checkpoint, save_checkpoint
 from prunus.train.device import pick_device
 from prunus.train.evaluate import Evaluation, evaluate
+from prunus.train.latency_target import Found, at_rate, find_recipe_rate, latency_wanted
 from prunus.train.loop import train
 from prunus.train.optimizers import OPTIMIZERS
 from prunus.train.pruner import Pruner
@@ -19,11 +20,15 @@ __all__ = [
     "Anatomy",
     "EpochResult",
     "Evaluation",
+    "Found",
     "Pruner",
     "TrainingState",
+    "at_rate",
     "calibration_samples",
     "derive",
     "evaluate",
+    "find_recipe_rate",
+    "latency_wanted",
     "load_checkpoint",
     "pick_device",
     "planned",

@@ -58,7 +58,10 @@ class Anatomy:
 
     def check(self, recipe: Recipe, rate: float, epochs: int) -> None:
         """Raises `InputError` where the recipe's parts do not go together at this rate in so long a training."""
-        make(PATTERNS, recipe.pattern).check_rate(rate)
+        allocation = make(ALLOCATIONS, recipe.allocation)
+        if allocation.latency_ms is None or allocation.found_rate is not None:
+            rate = allocation.settled(rate)
+            make(PATTERNS, recipe.pattern).check_rate(rate)
         events = make(SCHEDULES, recipe.schedule).events(rate, epochs)
         moves = any(event.replaced for event in events)
         name = recipe.schedule.name
@@ -81,4 +84,4 @@ class Anatomy:
                 "use a schedule such as 'cubic'",
             )
         if self.prices is not None:
-            check_reachable(self.prices, make(ALLOCATIONS, recipe.allocation), self.unit_sets, rate)
+            check_reachable(self.prices, allocation, self.unit_sets, rate)

@@ -17,7 +17,8 @@ from prunus.prune.evidence import Samples
 from prunus.prune.evidence.samples import Loss
 from prunus.spec import Recipe, make
 from prunus.train.anatomy import Anatomy
-from prunus.train.replicas import agree, unwrapped
+from prunus.train.latency_target import Found, Tell, at_rate, find_recipe_rate, latency_wanted
+from prunus.train.replicas import agree, decided_by_first, unwrapped
 from prunus.train.seeds import generator
 from prunus.train.target import find_counts, masks_of
 
@@ -32,7 +33,10 @@ class Pruner:
     training in optimiser steps; with steps_per_epoch=None whoever trains calls `after_epoch`, from 0 on. seed: of every
     draw. samples: batches of (inputs, targets) for criteria that look at data; the first 256 inputs are used. loss: of
     outputs and targets, for the same. anatomy: of a network of the same architecture and recipe, to save tracing it
-    again.
+    again. tell: is told how the search for a latency gets on.
+
+    A recipe that is to come to a latency has its rate found first, which takes some ten measurements: `found` tells
+    what was measured, and `recipe` has the rate from then on, so that another pruner of it need not search.
 
     Raises `InputError` for parts that are unknown or do not go together, before anything is pruned.
     """
@@ -50,6 +54,7 @@ class Pruner:
         samples: Samples | Iterable[tuple[Any, Any]] | None = None,
         loss: Loss = F.cross_entropy,
         anatomy: Anatomy | None = None,
+        tell: Tell = lambda _: None,
     ) -> None:
         self.model, self.recipe, self.rate, self.epochs, self.seed = unwrapped(model), recipe, rate, epochs, seed
         self.example_inputs, self.steps_per_epoch, self.steps = example_inputs, steps_per_epoch, 0
@@ -59,8 +64,10 @@ class Pruner:
         self.remembered: dict[str, Tensor] = {}
         self._masked: list[tuple[nn.Parameter, Tensor]] = []
         self._events: tuple[Event, ...] = ()
+        self.found: Found | None = None
         if recipe is not None:
             self._take_up(recipe, samples, loss)
+            self._settle(recipe, tell)
         if steps_per_epoch is not None:
             self.after_epoch(0)
 
@@ -72,7 +79,6 @@ class Pruner:
         self.criterion = make(CRITERIA, recipe.criterion)
         self.allocation = make(ALLOCATIONS, recipe.allocation)
         self.schedule = make(SCHEDULES, recipe.schedule)
-        self._events = self.schedule.events(self.rate, self.epochs)
         if needs_samples(self.criterion) and samples is None:
             raise InputError(
                 f"The criterion '{recipe.criterion.name}' cannot score without data",
@@ -85,6 +91,19 @@ class Pruner:
         if "movement" in self.criterion.needs:
             names = scored_names(self.criterion, self.anatomy.unit_sets)
             self.moved = {name: torch.zeros_like(self.model.get_parameter(name)) for name in names}
+
+    def _settle(self, recipe: Recipe, tell: Tell) -> None:
+        """Where the recipe is to come to a latency, find the rate, and go by that."""
+        if latency_wanted(recipe):
+            found = decided_by_first(
+                lambda: find_recipe_rate(self.model, recipe, self.anatomy, self.example_inputs, tell)
+            )
+            self.found, self.recipe = found, at_rate(recipe, found.rate)
+            self.allocation = make(ALLOCATIONS, self.recipe.allocation)
+        self._go_to(self.allocation.settled(self.rate))
+
+    def _go_to(self, rate: float) -> None:
+        self.rate, self._events = rate, self.schedule.events(rate, self.epochs)
 
     @property
     def layers(self) -> tuple[PrunableLayer, ...]:
@@ -141,7 +160,8 @@ class Pruner:
         """All that a pruner is between two steps, as tensors; `load_state_dict` of another one takes it."""
         parts = {"gone": self.gone, "moved": self.moved, "remembered": self.remembered}
         tensors = {f"{part}/{name}": value for part, named in parts.items() for name, value in named.items()}
-        return tensors | {"steps": torch.tensor(self.steps)}
+        rate = torch.tensor(self.rate, dtype=torch.float64)  # a latency's is measured, and never the same again
+        return tensors | {"steps": torch.tensor(self.steps), "rate": rate}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Continue where a pruner of the same recipe, on a network of the same architecture, was."""
@@ -153,6 +173,9 @@ class Pruner:
                 parts[part][name] = value.to(device)
         self.gone, self.moved, self.remembered = parts["gone"], parts["moved"], parts["remembered"]
         self.steps = int(state["steps"])
+        if self.recipe is not None and "rate" in state and self.allocation.latency_ms is not None:
+            self.recipe = at_rate(self.recipe, float(state["rate"]))
+            self._go_to(float(state["rate"]))
         self._lay(self.masks())
 
     @torch.no_grad()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -17,21 +19,29 @@ from prunus.prune.allocations.allocation import Counted
 HALVINGS = 40
 NEAR_ENOUGH = 1e-3
 HIGHEST_RATE = 1 - 1e-6
+CORRECTIONS = 6
+"""How often more or less is asked of the weights, where a cut leaves more or less than they tell."""
+MOST_PAIRED = 12
 WITHIN = 0.01
 """How far from the target, as a share of it, is still reached."""
+
+Share: TypeAlias = Callable[[Sequence[int]], float]
+"""Units that go of each set -> share of the cost that is left."""
 
 
 @dataclass(frozen=True)
 class Prices:
     """What a network costs, weight by weight.
 
-    per_weight: parameter -> cost of each of its elements. rest: cost of all that no mask covers. total: of everything.
+    per_weight: parameter -> cost of each of its elements. total: of everything. all_of_weights: nothing in it is a cost
+    without weights, such as a product of two activations, which shrinks only where the network is cut.
     """
 
     kind: Counted
     per_weight: Mapping[str, float]
     sizes: Mapping[str, int]
     total: float
+    all_of_weights: bool
 
     def left(self, masks: Masks) -> float:
         """The share of the cost that is left under masks."""
@@ -42,14 +52,23 @@ class Prices:
         return 1 - gone / self.total
 
 
-def prices_of(model: nn.Module, example_inputs: Tensor, kind: Counted) -> Prices:
+def prices_of(model: nn.Module, example_inputs: Any, kind: Counted) -> Prices:
     """The prices of a network's parameters."""
     cost = count_cost(model, example_inputs)
     parameters = dict(model.named_parameters())
     sizes = {name: parameter.numel() for name, parameter in parameters.items()}
     if kind == "params":
-        return Prices(kind, dict.fromkeys(parameters, 1.0), sizes, float(cost.parameters))
-    return Prices(kind, dict(_per_weight(cost, kind, parameters)), sizes, float(getattr(cost, f"dense_{kind}")))
+        return Prices(kind, dict.fromkeys(parameters, 1.0), sizes, float(cost.parameters), True)
+    found = _per_weight(cost, kind, parameters)
+    total, priced = float(getattr(cost, f"dense_{kind}")), sum(found[name] * sizes[name] for name in found)
+    return Prices(kind, found, sizes, total, abs(total - priced) < 1e-6 * total)
+
+
+def left_after(prices: Prices, cut: nn.Module, example_inputs: Any) -> float:
+    """The share of the cost that a cut network has."""
+    cost = count_cost(cut, example_inputs)
+    name = "parameters" if prices.kind == "params" else f"dense_{prices.kind}"
+    return float(getattr(cost, name)) / prices.total
 
 
 def _per_weight(cost: NetworkCost, kind: Counted, parameters: Mapping[str, nn.Parameter]) -> Mapping[str, float]:
@@ -73,19 +92,41 @@ def masks_of(unit_sets: Sequence[UnitSet], gone: Mapping[str, Tensor]) -> Masks:
 
 
 def find_counts(
+    prices: Prices,
+    allocation: Allocation,
+    unit_sets: Sequence[UnitSet],
+    scores: Sequence[Tensor],
+    left: float,
+    left_of: Share | None = None,
+) -> list[int]:
+    """Counts whose cost comes nearest to the share `left`: the rate by halving, the last units set after set.
+
+    left_of: what counts really leave, where that is not what their weights tell; by so much more or less is then asked.
+    """
+    aim, tried = left, []
+    for _ in range(CORRECTIONS):
+        counts = _find(prices, allocation, unit_sets, scores, aim)
+        if left_of is None:
+            return counts
+        reached = left_of(counts)
+        tried.append((abs(reached - left), counts))
+        if tried[-1][0] <= NEAR_ENOUGH * left:
+            break
+        aim = min(max(aim + left - reached, 1e-6), 1.0)
+    return min(tried)[1]
+
+
+def _find(
     prices: Prices, allocation: Allocation, unit_sets: Sequence[UnitSet], scores: Sequence[Tensor], left: float
 ) -> list[int]:
-    """Counts whose cost comes nearest to the share `left`: the rate by halving, the last units set after set."""
-
     def share(counts: Sequence[int]) -> float:
-        gone = {one.name: one.lowest(s, n) for one, s, n in zip(unit_sets, scores, counts, strict=True)}
-        return prices.left(masks_of(unit_sets, gone))
+        return _priced(prices, unit_sets, scores, counts)
 
     low, high = 0.0, HIGHEST_RATE
-    fewer, more = (allocation.counts(unit_sets, scores, rate) for rate in (low, high))
+    fewer, more = (_rounded(unit_sets, allocation.counts(unit_sets, scores, rate)) for rate in (low, high))
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        counts = allocation.counts(unit_sets, scores, middle)
+        counts = _rounded(unit_sets, allocation.counts(unit_sets, scores, middle))
         reached = share(counts)
         if abs(reached - left) <= NEAR_ENOUGH * left:
             return counts
@@ -96,10 +137,21 @@ def find_counts(
         else:
             high, more = middle, counts
     best = _between(fewer, more, left, share)
-    return _one_by_one(best, unit_sets, left, share)
+    return _one_by_one(_rounded(unit_sets, best), unit_sets, left, share)
 
 
-def _between(fewer: list[int], more: list[int], left: float, share: Callable[[Sequence[int]], float]) -> list[int]:
+def _rounded(unit_sets: Sequence[UnitSet], counts: Sequence[int]) -> list[int]:
+    return [one.rounded(count) for one, count in zip(unit_sets, counts, strict=True)]
+
+
+def _priced(prices: Prices, unit_sets: Sequence[UnitSet], scores: Sequence[Tensor], counts: Sequence[int]) -> float:
+    """The share of the cost that is left when so many units of each set go."""
+    rounded = _rounded(unit_sets, counts)
+    gone = {one.name: one.lowest(s, n) for one, s, n in zip(unit_sets, scores, rounded, strict=True)}
+    return prices.left(masks_of(unit_sets, gone))
+
+
+def _between(fewer: list[int], more: list[int], left: float, share: Share) -> list[int]:
     """From too few to too many units, set by set and within the last set by halving; of all seen, the nearest."""
     best = min((fewer, more), key=lambda counts: abs(share(counts) - left))
     at = list(fewer)
@@ -120,35 +172,62 @@ def _between(fewer: list[int], more: list[int], left: float, share: Callable[[Se
     return best
 
 
-def _one_by_one(
-    counts: list[int], unit_sets: Sequence[UnitSet], left: float, share: Callable[[Sequence[int]], float]
-) -> list[int]:
-    """Where units are few and large: single units more or less, as long as that comes nearer."""
+def _one_by_one(counts: list[int], unit_sets: Sequence[UnitSet], left: float, share: Share) -> list[int]:
+    """Where units are few and large: single units more or less, as long as that comes nearer, then pairs of sets."""
     off = abs(share(counts) - left)
     while off > NEAR_ENOUGH * left:
-        tried = [
-            [*counts[:index], counts[index] + step, *counts[index + 1 :]]
-            for index, one in enumerate(unit_sets)
-            for step in (-1, 1)
-            if 0 <= counts[index] + step < one.units
-        ]
+        tried = [one for place in range(len(counts)) for one in _moved(counts, unit_sets, place)]
         nearer = min(tried, key=lambda one: abs(share(one) - left), default=counts)
         if abs(share(nearer) - left) >= off:
             break
         counts, off = nearer, abs(share(nearer) - left)
+    if off > NEAR_ENOUGH * left and len(unit_sets) <= MOST_PAIRED:
+        return min([counts, *_paired(counts, unit_sets, left, share)], key=lambda one: abs(share(one) - left))
     return counts
+
+
+def _moved(counts: list[int], unit_sets: Sequence[UnitSet], place: int) -> Iterator[list[int]]:
+    """The counts with one step more or less in one set."""
+    one = unit_sets[place]
+    for step in (-one.stride, one.stride):
+        moved = one.rounded(max(0, counts[place] + step))
+        if moved != counts[place]:
+            yield [*counts[:place], moved, *counts[place + 1 :]]
+
+
+def _paired(counts: list[int], unit_sets: Sequence[UnitSet], left: float, share: Share) -> Iterator[list[int]]:
+    """The counts with one step more or less in one set, and in another as many as then come nearest, by halving."""
+    for place, other in permutations(range(len(counts)), 2):
+        for moved in _moved(counts, unit_sets, place):
+            least, most = 0, unit_sets[other].units - 1
+            while most - least > 1:
+                middle = (least + most) // 2
+                tried = [*moved[:other], middle, *moved[other + 1 :]]
+                least, most = (middle, most) if share(tried) > left else (least, middle)
+            for count in (least, most):
+                yield [*moved[:other], unit_sets[other].rounded(count), *moved[other + 1 :]]
 
 
 def check_reachable(prices: Prices, allocation: Allocation, unit_sets: Sequence[UnitSet], rate: float) -> None:
     """Raises `InputError`, with the nearest that can be had, where the target cannot be reached within 1 %."""
-    wanted = allocation.left(rate)
+    left = allocation.left(rate)
     scores = [torch.arange(one.units, dtype=torch.float32) for one in unit_sets]
-    counts = find_counts(prices, allocation, unit_sets, scores, wanted)
-    gone = {one.name: one.lowest(s, n) for one, s, n in zip(unit_sets, scores, counts, strict=True)}
-    nearest = prices.left(masks_of(unit_sets, gone))
-    if abs(nearest - wanted) > WITHIN * wanted:
+    check_reached(prices, unit_sets, scores, find_counts(prices, allocation, unit_sets, scores, left), left)
+
+
+def check_reached(
+    prices: Prices,
+    unit_sets: Sequence[UnitSet],
+    scores: Sequence[Tensor],
+    counts: Sequence[int],
+    left: float,
+    left_of: Share | None = None,
+) -> None:
+    """Raises `InputError`, with what was reached, where that is further than 1 % from the share `left`."""
+    nearest = _priced(prices, unit_sets, scores, counts) if left_of is None else left_of(counts)
+    if abs(nearest - left) > WITHIN * left:
         raise InputError(
-            f"The target {prices.kind} = {wanted:g} cannot be reached",
+            f"The target {prices.kind} = {left:g} cannot be reached",
             f"the nearest share of the unpruned network's {prices.kind} that this recipe can leave is {nearest:.4g}",
             f"ask for {prices.kind} = {nearest:.3g}, or protect less",
         )

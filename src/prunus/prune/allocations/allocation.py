@@ -14,6 +14,9 @@ from prunus.spec.part import Frozen
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Counted = Literal["params", "macs", "bops"]
+TARGETS = ("params", "macs", "bops", "latency_ms")
+DEFAULT_PLACE = ("onnxruntime", 1, 1, None)
+"""Runtime, batch size, threads and rate found of a latency that nobody asked for."""
 
 
 class Allocation(Frozen, ABC):
@@ -21,20 +24,38 @@ class Allocation(Frozen, ABC):
 
     params, macs, bops: the share of the unpruned network's parameters, effective MACs or effective BOPs that is to be
     left; the rate that this takes is found, and the rate asked for elsewhere is of no account.
+    latency_ms: the time that one run is to take at most, on `runtime`, with so large a batch and so many threads; the
+    rate that this takes is measured once, before anything is pruned, and is then found_rate, which spares the search.
     rate_of: what the rate is a share of, where none of these is given: of the pattern's units, or of a cost.
     """
 
     params: Share | None = None
     macs: Share | None = None
     bops: Share | None = None
+    latency_ms: float | None = Field(default=None, gt=0)
+    runtime: str = DEFAULT_PLACE[0]
+    batch_size: int = Field(default=DEFAULT_PLACE[1], ge=1)
+    threads: int = Field(default=DEFAULT_PLACE[2], ge=1)
+    found_rate: float | None = Field(default=DEFAULT_PLACE[3], gt=0, lt=1)
     rate_of: Literal["units", "params", "macs", "bops"] = "units"
 
     @model_validator(mode="after")
     def _one_target(self) -> Allocation:
-        given = [name for name in ("params", "macs", "bops") if getattr(self, name) is not None]
+        given = [name for name in TARGETS if getattr(self, name) is not None]
         if len(given) > 1 or (given and self.rate_of != "units"):
             raise ValueError(f"one target at most: {', '.join(given)} and rate_of exclude each other")
+        if self.latency_ms is None and (self.runtime, self.batch_size, self.threads, self.found_rate) != DEFAULT_PLACE:
+            raise ValueError("runtime, batch_size, threads and found_rate go with latency_ms alone")
         return self
+
+    @property
+    def target(self) -> tuple[str, float] | None:
+        """The cost that is asked for by name, and how much of it: `("macs", 0.25)`, `("latency_ms", 3.0)`."""
+        return next(((name, getattr(self, name)) for name in TARGETS if getattr(self, name) is not None), None)
+
+    def settled(self, rate: float) -> float:
+        """The rate of units: the one that was found for a latency, else the one given."""
+        return rate if self.found_rate is None else self.found_rate
 
     @property
     def counted(self) -> Counted | None:

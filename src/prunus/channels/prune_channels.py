@@ -9,10 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from prunus.channels.target import ChannelTarget
 from prunus.errors import InputError
 from prunus.graph import ChannelGroup
 from prunus.graph.grouping import Heads
 from prunus.prune.allocations import ALLOCATIONS
+from prunus.prune.allocations import Allocation as ByName
 from prunus.prune.criteria import CRITERIA, Criterion
 from prunus.prune.criteria.scoring import check_defined, gather, needs_samples, unit_scores
 from prunus.prune.evidence import Samples
@@ -23,15 +25,16 @@ from prunus.spec import Part, make
 from prunus.surgery import Pruned
 from prunus.surgery import prune_channels as prune_by_score
 from prunus.surgery.choice import Allocation, Score, Scores, each
+from prunus.train.latency_target import Tell
 
 
 def prune_channels(
     model: nn.Module,
     example_inputs: Any,
-    rate: float,
+    rate: float | None = None,
     *,
     criterion: str | Part | Score = "magnitude",
-    allocation: str | Part | Allocation = "uniform",
+    allocation: str | Part | Mapping[str, Any] | Allocation = "uniform",
     protect: Sequence[str] = (),
     round_to: int = 1,
     floor: int = 1,
@@ -39,39 +42,62 @@ def prune_channels(
     seed: int = 0,
     data: Iterable[tuple[Any, Any]] | None = None,
     loss: Loss = F.cross_entropy,
+    tell: Tell = lambda _: None,
 ) -> Pruned:
     """Remove a share of the channels and prove the result; the model passed in is untouched.
 
     example_inputs: a tensor, a tuple of positional arguments or a dictionary of named ones.
-    rate: share of each group's channels that goes, 0 <= rate < 1.
+    rate: share of each group's channels that goes, 0 <= rate < 1; None where the allocation has a target.
     criterion: by name, as a part with settings, or a function of model and group that scores each unit.
-    allocation: by name, as a part, or a function of all scores and the rate that gives each group its own rate.
+    allocation: by name, as a part or a table with settings, or a function of all scores and the rate that gives each
+    group its own rate. A target among the settings takes the place of the rate: `{"name": "uniform", "macs": 0.25}`
+    leaves a quarter of the MACs, `{"name": "global", "latency_ms": 3.0, "runtime": "onnxruntime"}` one run of 3 ms at
+    most, as measured here. The report says what was asked and what was achieved.
     protect: layers by name or shell pattern; the model's outputs always are.
     round_to: channels that are left are a multiple of this. floor: channels that are left at least.
     heads: attention heads and groups of convolutions go `whole`, or lose the same `dimensions` each.
     seed: of criteria that draw numbers.
     data: batches of (inputs, targets) for criteria that look at data, such as a loader; the first 256 inputs are used.
-    loss: of outputs and targets, for those that need gradients.
+    loss: of outputs and targets, for those that need gradients. tell: is told how the search for a latency gets on.
 
-    Raises `InputError` if the model can't be traced, a name is unknown, or nothing can be pruned; `DifferenceError` if
-    the result can't be proven equal to the masked model.
+    Raises `InputError` if the model can't be traced, a name is unknown, nothing can be pruned, or a target cannot be
+    reached (with the nearest); `DifferenceError` if the result can't be proven equal to the masked model.
     """
     samples = None if data is None else Samples.of(data, loss)
-    return prune_by_score(
+    scores = each(criterion) if callable(criterion) else _scores(_part(criterion), seed, samples)
+    target = None
+    if not callable(allocation):
+        shared = make(ALLOCATIONS, _part(allocation))
+        if shared.target is not None:
+            target = ChannelTarget(model, example_inputs, shared, Channel(round_to=round_to, floor=floor), tell)
+        allocation = _by_rate(shared)
+    pruned = prune_by_score(
         model,
         example_inputs,
-        rate,
-        scores=each(criterion) if callable(criterion) else _scores(_part(criterion), seed, samples),
-        allocation=allocation if callable(allocation) else _allocation(_part(allocation)),
+        _the_rate(rate, target),
+        scores=target.watched(scores) if target else scores,
+        allocation=target.rates if target else allocation,
         protect=protect,
         round_to=round_to,
         floor=floor,
         heads=heads,
     )
+    return target.reported(pruned) if target else pruned
 
 
-def _part(name: str | Part) -> Part:
-    return name if isinstance(name, Part) else Part(name=name)
+def _the_rate(rate: float | None, target: ChannelTarget | None) -> float:
+    """The one given; 0 where a target decides."""
+    if (rate is None) == (target is None):
+        raise InputError(
+            "Nothing says how much is to go" if rate is None else "Both a rate and a target say how much is to go",
+            "either a share of the channels or a cost can be asked for",
+            "give a rate, or an allocation with a target, such as macs = 0.25; on the command line --rate or --target",
+        )
+    return 0.0 if rate is None else rate
+
+
+def _part(name: str | Part | Mapping[str, Any]) -> Part:
+    return Part.model_validate(name)
 
 
 def _scores(part: Part, seed: int, samples: Samples | None) -> Scores:
@@ -105,13 +131,12 @@ def _refuse_without_data(name: str, criterion: Criterion, samples: Samples | Non
         )
 
 
-def _allocation(part: Part) -> Allocation:
-    allocation = make(ALLOCATIONS, part)
-    if allocation.counted:
+def _by_rate(allocation: ByName) -> Allocation:
+    if allocation.rate_of != "units":
         raise InputError(
-            f"The allocation {part.name!r} cannot come to a share of {allocation.counted} in one call",
+            f"A rate cannot be a share of {allocation.rate_of} in one call",
             "only the rate of channels counts here",
-            "leave the setting out and give a rate, or use it in a study or with prunus.Pruner",
+            f"leave rate_of out, or ask for the share that is to be left, such as {allocation.rate_of} = 0.25",
         )
 
     def rates(scores: Mapping[str, Tensor], rate: float) -> dict[str, float]:

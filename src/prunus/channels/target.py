@@ -1,0 +1,103 @@
+"""Channel pruning to a target: the rates at which the cut network has the cost or the latency that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunus.graph import ChannelGroup
+from prunus.prune.allocations import Allocation
+from prunus.prune.patterns.channel import Channel
+from prunus.prune.units import UnitSet
+from prunus.surgery import Pruned, Surgeon, plan
+from prunus.surgery.choice import Scores
+from prunus.surgery.report import Amount, Target
+from prunus.train.latency_target import Found, Tell, find_latency
+from prunus.train.target import Prices, Share, check_reached, find_counts, left_after, prices_of
+
+
+@dataclass
+class ChannelTarget:
+    """One search: `watched` sees the groups and their scores, `rates` finds what goes, `reported` tells of it."""
+
+    model: nn.Module
+    example_inputs: Any
+    allocation: Allocation
+    pattern: Channel
+    tell: Tell
+    found: Found | None = None
+    sets: tuple[UnitSet, ...] = ()
+
+    def watched(self, scores: Scores) -> Scores:
+        """The same scores; the units are remembered."""
+
+        def remembering(model: nn.Module, groups: Sequence[ChannelGroup]) -> Mapping[str, Tensor]:
+            self.sets = tuple(self.pattern.unit_set(group, model) for group in groups)
+            return scores(model, groups)
+
+        return remembering
+
+    def rates(self, scores: Mapping[str, Tensor], _rate: float) -> dict[str, float]:
+        """The share of each group's units that goes. Raises `InputError` where the target cannot be reached."""
+        self.allocation.check(self.sets)
+        ranked = [scores[one.name] for one in self.sets]
+        counts = self._by_latency(ranked) if self.allocation.counted is None else self._by_count(ranked)
+        return {one.name: count / one.units for one, count in zip(self.sets, counts, strict=True)}
+
+    def reported(self, pruned: Pruned) -> Pruned:
+        """With asked and achieved in the report, and the share of the channels that it took."""
+        report = pruned.report
+        open_rows = [row for row in report.groups if row.protected is None]
+        rate = 1 - sum(row.kept for row in open_rows) / sum(row.units for row in open_rows)
+        return replace(pruned, report=report.model_copy(update={"rate": rate, "target": self._target(pruned)}))
+
+    def _target(self, pruned: Pruned) -> Target:
+        if self.found is not None:
+            return Target(
+                kind="latency_ms", asked=self.found.asked_ms, achieved=self.found.timed.p50_ms, how=self.found.how
+            )
+        kind, asked = self.allocation.target or ("", 0.0)
+        amount: Amount = getattr(pruned.report, "parameters" if kind == "params" else kind)
+        return Target(kind=kind, asked=asked, achieved=amount.ratio, how="computed")
+
+    def _by_count(self, scores: Sequence[Tensor]) -> list[int]:
+        prices = prices_of(self.model, self.example_inputs, self.allocation.counted or "params")
+        left = self.allocation.left(0)
+        counts = find_counts(prices, self.allocation, self.sets, scores, left, self._left(prices))
+        check_reached(prices, self.sets, scores, counts, left, self._left(prices))
+        return counts
+
+    def _left(self, prices: Prices) -> Share | None:
+        """The share of the cost that a cut leaves, where that is more than what weights tell."""
+        if prices.all_of_weights:
+            return None
+        any_scores = [torch.arange(one.units) for one in self.sets]  # a cost depends on how many go alone
+        return lambda counts: left_after(prices, self._cut(any_scores, counts), self.example_inputs)
+
+    def _by_latency(self, scores: Sequence[Tensor]) -> list[int]:
+        def counts_at(rate: float) -> list[int]:
+            counts = self.allocation.counts(self.sets, scores, rate)
+            return [one.rounded(count) for one, count in zip(self.sets, counts, strict=True)]
+
+        self.found = find_latency(
+            self.model,
+            self.example_inputs,
+            self.allocation,
+            lambda rate: self._cut(scores, counts_at(rate)),
+            self.tell,
+        )
+        return counts_at(self.found.rate)
+
+    def _cut(self, scores: Sequence[Tensor], counts: Sequence[int]) -> nn.Module:
+        groups = [one.group for one in self.sets if one.group is not None]
+        kept = {one.name: ~one.lowest(s, one.rounded(n)) for one, s, n in zip(self.sets, scores, counts, strict=True)}
+        return self._surgeon.shrink(self.model, plan(groups, kept), thorough=False).model
+
+    @cached_property
+    def _surgeon(self) -> Surgeon:
+        return Surgeon(self.model, self.example_inputs)
