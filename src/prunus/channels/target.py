@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from prunus.graph import ChannelGroup
@@ -18,7 +17,8 @@ from prunus.surgery import Pruned, Surgeon, plan
 from prunus.surgery.choice import Scores
 from prunus.surgery.report import Amount, Target
 from prunus.train.latency_target import Found, Tell, find_latency
-from prunus.train.target import Prices, Share, check_reached, find_counts, left_after, prices_of
+from prunus.train.prices import left_by_cutting, prices_of
+from prunus.train.target import check_reached, find_counts
 
 
 @dataclass
@@ -67,17 +67,13 @@ class ChannelTarget:
 
     def _by_count(self, scores: Sequence[Tensor]) -> list[int]:
         prices = prices_of(self.model, self.example_inputs, self.allocation.counted or "params")
+        left_of = None
+        if not prices.all_of_weights:
+            left_of = left_by_cutting(prices, self._surgeon, self.model, self.sets, self.example_inputs)
         left = self.allocation.left(0)
-        counts = find_counts(prices, self.allocation, self.sets, scores, left, self._left(prices))
-        check_reached(prices, self.sets, scores, counts, left, self._left(prices))
+        counts = find_counts(prices, self.allocation, self.sets, scores, left, left_of)
+        check_reached(prices, self.sets, scores, counts, left, left_of)
         return counts
-
-    def _left(self, prices: Prices) -> Share | None:
-        """The share of the cost that a cut leaves, where that is more than what weights tell."""
-        if prices.all_of_weights:
-            return None
-        any_scores = [torch.arange(one.units) for one in self.sets]  # a cost depends on how many go alone
-        return lambda counts: left_after(prices, self._cut(any_scores, counts), self.example_inputs)
 
     def _by_latency(self, scores: Sequence[Tensor]) -> list[int]:
         def counts_at(rate: float) -> list[int]:

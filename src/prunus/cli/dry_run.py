@@ -11,10 +11,11 @@ def print_trials(study: Study) -> None:
     """Print one line per trial on standard output, and the estimate on standard error."""
     from prunus.cli.tally import duration
     from prunus.sweep.estimate import estimate_seconds
+    from prunus.sweep.latency_targets import LatencyTargets
     from prunus.sweep.loaded import Loaded
 
     typer.echo("loading torch and the data, timing some training steps", err=True)
-    loaded = Loaded.of(study)
+    loaded = Loaded.of(study, LatencyTargets(tell=lambda text: typer.echo(text, err=True)))
     seconds = estimate_seconds(loaded)
     for digest, trial in loaded.trials.items():
         typer.echo(f"{digest}  {trial.label}")

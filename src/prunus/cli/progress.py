@@ -20,6 +20,7 @@ from prunus.sweep.events import (
     Event,
     MeasuringStarted,
     Ready,
+    Searching,
     StudyStarted,
     TrialEnded,
     TrialLost,
@@ -58,6 +59,8 @@ class Lines:
         """Show one event."""
         self.tally.take(event)
         match event:
+            case Searching():
+                self._say(event.text)
             case StudyStarted():
                 self._say(f"{len(event.trials)} trials, {event.ended} of them done, {event.workers} at once")
             case TrialEnded() | TrialLost():
@@ -88,8 +91,10 @@ class Bars:
         """Show one event."""
         self.tally.take(event)
         match event:
+            case Searching():
+                self.progress.update(self.study, note=escape(event.text))
             case Ready():
-                self.progress.update(self.study, description="study")
+                self.progress.update(self.study, description="study", note="")
             case StudyStarted():
                 self.progress.update(self.study, total=len(event.trials), completed=event.ended)
             case TrialStarted():

@@ -17,8 +17,8 @@ from prunus.prune.criteria.scoring import check_defined, gather, unit_scores
 from prunus.sensitivity.curves import Curve, Sensitivity
 from prunus.spec import Part, make
 from prunus.train import calibration_samples, evaluate
+from prunus.train.prices import masks_of
 from prunus.train.seeds import generator
-from prunus.train.target import masks_of
 
 RATES = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
 INPUTS = 1000

@@ -10,8 +10,10 @@ from prunus.spec import Control, Controls, Part, Recipe, spelled_out
 from prunus.spec.controls import Kind
 
 LONGEST_NAME = 50
-TARGETS = ("params", "macs", "bops", "rate_of")
+TARGETS = ("params", "macs", "bops", "rate_of", "latency_ms")
 """Settings of an allocation that say what a recipe costs in the end."""
+PLACE = ("runtime", "batch_size", "threads")
+"""Settings that say where a latency is measured."""
 
 
 def controls_of(recipes: Sequence[Recipe], asked: Controls, rates: Sequence[float]) -> tuple[Control, ...]:
@@ -73,8 +75,9 @@ def _dense(recipe: Recipe) -> Recipe:
     """
     pattern, allocation = recipe.pattern, recipe.allocation
     if pattern.name != "channel":
-        asked = {key: value for key, value in allocation.settings.items() if key in TARGETS}
-        target = {key: value for key, value in asked.items() if value not in (None, "units")}
+        asked = [key for key in TARGETS if allocation.settings.get(key) not in (None, "units")]
+        asked += PLACE if "latency_ms" in asked else ()
+        target = {key: allocation.settings[key] for key in asked}
         pattern = spelled_out(PATTERNS, Part(name="channel"))
         allocation = spelled_out(ALLOCATIONS, Part(name="uniform", settings=target or {"rate_of": "params"}))
     return Recipe(

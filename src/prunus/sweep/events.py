@@ -40,6 +40,13 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Searching:
+    """Before the study is ready: how the search for a latency gets on, in words."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class TrialStarted:
     """A worker has begun with a trial, or goes on with it after `epoch` epochs."""
 
@@ -136,6 +143,7 @@ class MeasuringStarted:
 Event = (
     Ready
     | Refused
+    | Searching
     | TrialStarted
     | EpochDone
     | TrialEnded

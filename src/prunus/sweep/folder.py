@@ -14,6 +14,7 @@ class StudyFolder:
     trials/DIGEST/: `result.json` (rows), `checkpoint.safetensors` (while unfinished), and the final network:
     `model.safetensors` (what was cut out of it stands in its header), `model.onnx`, and `model.prunus`, packed;
     `lease`: whose word counts.
+    latency_targets.json: the rates that were found for latencies.
     payoff/: rows of measurements, by block. words/: what workers on other machines say, while they are at it.
     """
 
@@ -61,6 +62,11 @@ class StudyFolder:
     def conditions(self) -> Path:
         """Under which code, data and versions the study is run, for workers on other machines."""
         return self.path / "conditions.json"
+
+    @property
+    def latency_targets(self) -> Path:
+        """The rates at which recipes have the latencies that they are to come to."""
+        return self.path / "latency_targets.json"
 
     def words(self, token: str) -> Path:
         """What the worker of a lease says, where it cannot be heard directly."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -19,12 +20,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from prunus.sweep.blocks import Block
-from prunus.sweep.events import BlockLost, TrialLost, Wire
+from prunus.sweep.events import BlockLost, Event, Refused, TrialLost, Wire
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.lifeline import cause_of_death, end_with
 from prunus.sweep.loaded import Loaded, load
 from prunus.sweep.trial import rehearse
 from prunus.sweep.worker import FREE, RETIRES, work
+
+PATIENCE_SECONDS = 0.2
 
 
 @dataclass
@@ -144,8 +147,40 @@ class Host:
                 line = line[os.write(self.events, line) :]
 
 
+def _seeks_latency(folder: StudyFolder) -> bool:
+    """Whether the study names a latency at all; one that cannot be read is refused when it is loaded."""
+    return b"latency_ms" in folder.study.read_bytes()
+
+
+def _search_apart(folder: StudyFolder, events: int) -> None:
+    """Find the rates of latencies in a process of its own: a runtime's threads would not survive the workers' forks.
+
+    Ends this process, too, where the study is refused, or where nobody waits for it any more.
+    """
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        end_with(parent)
+        _, answer = load(folder, lambda event: _write(events, event))
+        if isinstance(answer, Refused):
+            _write(events, answer)
+        os._exit(isinstance(answer, Refused))
+    while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):
+        if select.select([0], [], [], PATIENCE_SECONDS)[0]:
+            os.kill(pid, signal.SIGKILL)
+            os._exit(0)
+    if ended[1]:
+        os._exit(1)
+
+
+def _write(events: int, event: Event) -> None:
+    os.write(events, Wire.encode(event))
+
+
 def main(folder: str, events: str) -> NoReturn:
     """Load, then serve."""
+    if _seeks_latency(StudyFolder(Path(folder))):
+        _search_apart(StudyFolder(Path(folder)), int(events))
     loaded, answer = load(StudyFolder(Path(folder)))
     os.write(int(events), Wire.encode(answer))
     if loaded is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -16,8 +16,9 @@ from prunus.models import build_model
 from prunus.models.fits import check_fits
 from prunus.spec import Control, Recipe, Study, Trial
 from prunus.spec.load import parse_study
-from prunus.sweep.events import Ready, Refused
+from prunus.sweep.events import Event, Ready, Refused, Searching
 from prunus.sweep.folder import StudyFolder
+from prunus.sweep.latency_targets import LatencyTargets, check_measured
 from prunus.sweep.resolve import resolve
 from prunus.train import Anatomy, pick_device, seed_everything
 
@@ -32,22 +33,27 @@ class Loaded:
     anatomies: Mapping[Recipe | None, Anatomy]
 
     @classmethod
-    def of(cls, study: Study) -> Loaded:
+    def of(cls, study: Study, targets: LatencyTargets | None = None) -> Loaded:
         """Load a study, and see that its data fit its network and that every recipe can prune it.
 
         Raises `InputError` for whatever cannot work, `MissingError` for a device or runtime that is not there, before
         anything is trained; where an optional runtime is not there, its measurements will say so.
+        targets: of recipes that are to come to a latency, what was found earlier, and where to keep what is found now.
         """
         study = resolve(study)
         pick_device(study.training.device)
         for name in study.measurement.runtimes:
             if not RUNTIMES.get(name).optional:
                 runtime_of(name)
+        for recipe in study.recipes:
+            check_measured(recipe, study.measurement)
         dataset = load_data(study.data)
         own = study.model_copy(update={"control_recipes": ()}).trials()
         check_fits(build(own[0], dataset), dataset, study.model.name)
         anatomies = _anatomies(own, dataset)
-        possible = (_possible(control, own[0], dataset, anatomies) for control in study.control_recipes)
+        targets = targets or LatencyTargets()
+        study = _settled(study, own[0], dataset, anatomies, targets)
+        possible = (_possible(control, own[0], dataset, anatomies, targets) for control in study.control_recipes)
         study = study.model_copy(update={"control_recipes": tuple(possible)})
         trials = study.trials()
         return cls(study, {trial.digest: trial for trial in trials}, dataset, anatomies)
@@ -64,21 +70,43 @@ def build(trial: Trial, dataset: Dataset) -> nn.Module:
     return build_model(trial.model, dataset.input_shape, len(dataset.classes))
 
 
-def _possible(control: Control, unpruned: Trial, dataset: Dataset, anatomies: dict[Recipe | None, Anatomy]) -> Control:
+def _settled(
+    study: Study, unpruned: Trial, dataset: Dataset, anatomies: dict[Recipe | None, Anatomy], targets: LatencyTargets
+) -> Study:
+    """The study with the rates that its recipes' latencies take."""
+    recipes = []
+    for recipe in study.recipes:
+        settled = targets.settle(recipe, lambda: build(unpruned, dataset), anatomies[recipe], example(dataset))
+        if settled != recipe:
+            anatomies[settled] = anatomies[recipe]
+            anatomies[settled].check(settled, 0.0, unpruned.training.epochs)
+        recipes.append(settled)
+    return study.model_copy(update={"recipes": tuple(recipes)})
+
+
+def _possible(
+    control: Control,
+    unpruned: Trial,
+    dataset: Dataset,
+    anatomies: dict[Recipe | None, Anatomy],
+    targets: LatencyTargets,
+) -> Control:
     """The control at the rates at which this network can have it; what it sees is added to the anatomies.
 
     Nobody asked for it by name, so where it can't be had, the study goes on without, and tells why.
     """
-    rates, refusals = [], []
+    rates, refusals, recipe = [], [], control.recipe
     for rate in control.rates:
         try:
-            if control.recipe not in anatomies:
-                anatomies[control.recipe] = Anatomy.of(build(unpruned, dataset), control.recipe, example(dataset))
-            anatomies[control.recipe].check(control.recipe, rate, unpruned.training.epochs)
+            if recipe not in anatomies:
+                anatomies[recipe] = Anatomy.of(build(unpruned, dataset), recipe, example(dataset))
+            settled = targets.settle(recipe, lambda: build(unpruned, dataset), anatomies[recipe], example(dataset))
+            anatomies[settled], recipe = anatomies[recipe], settled
+            anatomies[recipe].check(recipe, rate, unpruned.training.epochs)
             rates.append(rate)
         except PrunusError as error:
             refusals.append(f"At {rate:g}: {error}")
-    return control.model_copy(update={"rates": tuple(rates), "left_out": "".join(refusals[:1])})
+    return control.model_copy(update={"recipe": recipe, "rates": tuple(rates), "left_out": "".join(refusals[:1])})
 
 
 def _anatomies(trials: Sequence[Trial], dataset: Dataset) -> dict[Recipe | None, Anatomy]:
@@ -92,10 +120,11 @@ def _anatomies(trials: Sequence[Trial], dataset: Dataset) -> dict[Recipe | None,
     return found
 
 
-def load(folder: StudyFolder) -> tuple[Loaded | None, Ready | Refused]:
-    """Load the study of a folder, and say how it went."""
+def load(folder: StudyFolder, tell: Callable[[Event], None] = lambda _: None) -> tuple[Loaded | None, Ready | Refused]:
+    """Load the study of a folder, and say how it went. tell: is told how a search for latencies gets on."""
     try:
-        loaded = Loaded.of(parse_study(json.loads(folder.study.read_bytes()), str(folder.path)))
+        targets = LatencyTargets(folder.latency_targets, lambda text: tell(Searching(text)))
+        loaded = Loaded.of(parse_study(json.loads(folder.study.read_bytes()), str(folder.path)), targets)
     except PrunusError as error:
         return None, Refused(error.exit_code, error.what, error.why, error.do)
     except Exception as error:

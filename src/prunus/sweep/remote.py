@@ -39,7 +39,7 @@ def work(path: str, job_as_json: str, preempted: StopRequest | None = None) -> N
         pen.tell(TrialRequeued(job.trial) if left else event)
 
     if not job.trial and not job.block:
-        tell(load(folder)[1])
+        tell(load(folder, tell)[1])
         return
     try:
         loaded = _loaded(folder, folder.study.read_bytes(), folder.conditions.read_bytes())

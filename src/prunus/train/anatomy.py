@@ -13,8 +13,9 @@ from prunus.prune.criteria import CRITERIA
 from prunus.prune.criteria.scoring import check_defined
 from prunus.spec import Recipe, make
 from prunus.surgery import Surgeon
+from prunus.train.prices import Prices, Share, left_by_cutting, prices_of
 from prunus.train.surgeon import surgeon_for
-from prunus.train.target import Prices, check_reachable, prices_of
+from prunus.train.target import check_reachable
 
 CUT = "channel"
 """The pattern whose units can be cut out."""
@@ -26,6 +27,7 @@ class Anatomy:
 
     prices: what each weight costs, where the recipe's allocation goes by a cost.
     surgeon: cuts the network while it trains, where that can be done.
+    left_of: the share of the cost that a cut leaves, where weights alone do not tell it.
     """
 
     layers: tuple[PrunableLayer, ...]
@@ -33,6 +35,7 @@ class Anatomy:
     unit_sets: tuple[UnitSet, ...]
     prices: Prices | None = field(default=None, compare=False)
     surgeon: Surgeon | None = field(default=None, compare=False)
+    left_of: Share | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, model: nn.Module, recipe: Recipe | None, example_inputs: Tensor) -> Anatomy:
@@ -54,7 +57,10 @@ class Anatomy:
         surgeon = None
         if recipe.permanence == "permanent" and "movement" not in criterion.needs:  # it wants every step's gradients
             surgeon = surgeon_for(model, unit_sets, example_inputs)
-        return cls(layers, protected, unit_sets, prices, surgeon)
+        left_of = None
+        if prices is not None and surgeon is not None:
+            left_of = left_by_cutting(prices, surgeon, model, unit_sets, example_inputs)
+        return cls(layers, protected, unit_sets, prices, surgeon, left_of)
 
     def check(self, recipe: Recipe, rate: float, epochs: int) -> None:
         """Raises `InputError` where the recipe's parts do not go together at this rate in so long a training."""
@@ -84,4 +90,4 @@ class Anatomy:
                 "use a schedule such as 'cubic'",
             )
         if self.prices is not None:
-            check_reachable(self.prices, allocation, self.unit_sets, rate)
+            check_reachable(self.prices, allocation, self.unit_sets, rate, self.left_of)

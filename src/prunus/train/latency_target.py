@@ -20,7 +20,7 @@ from prunus.spec import Recipe, make
 from prunus.spec.part import Frozen
 from prunus.surgery import Surgeon, plan
 from prunus.train.anatomy import Anatomy
-from prunus.train.target import masks_of
+from prunus.train.prices import masks_of
 
 Tell = Callable[[str], None]
 CORRECTIONS = 1

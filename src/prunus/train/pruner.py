@@ -18,9 +18,10 @@ from prunus.prune.evidence.samples import Loss
 from prunus.spec import Recipe, make
 from prunus.train.anatomy import Anatomy
 from prunus.train.latency_target import Found, Tell, at_rate, find_recipe_rate, latency_wanted
+from prunus.train.prices import masks_of
 from prunus.train.replicas import agree, decided_by_first, unwrapped
 from prunus.train.seeds import generator
-from prunus.train.target import find_counts, masks_of
+from prunus.train.target import find_counts
 
 
 class Pruner:
@@ -209,7 +210,7 @@ class Pruner:
         if prices is None:
             return self.allocation.counts(sets, scores, event.rate)
         left = 1 - event.rate / self.rate * (1 - self.allocation.left(self.rate))
-        return find_counts(prices, self.allocation, sets, scores, left)
+        return find_counts(prices, self.allocation, sets, scores, left, self.anatomy.left_of)
 
     def _moved_about(self, one: UnitSet, scores: Tensor, event: Event) -> Tensor:
         """What is gone after the lowest of those left went too, and as many came back where they grow best."""

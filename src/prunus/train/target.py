@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import permutations
-from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from prunus.cost import NetworkCost, count_cost
 from prunus.errors import InputError
-from prunus.prune import Masks, UnitSet
+from prunus.prune import UnitSet
 from prunus.prune.allocations import Allocation
-from prunus.prune.allocations.allocation import Counted
+from prunus.train.prices import Prices, Share
 
 HALVINGS = 40
 NEAR_ENOUGH = 1e-3
@@ -24,71 +21,6 @@ CORRECTIONS = 6
 MOST_PAIRED = 12
 WITHIN = 0.01
 """How far from the target, as a share of it, is still reached."""
-
-Share: TypeAlias = Callable[[Sequence[int]], float]
-"""Units that go of each set -> share of the cost that is left."""
-
-
-@dataclass(frozen=True)
-class Prices:
-    """What a network costs, weight by weight.
-
-    per_weight: parameter -> cost of each of its elements. total: of everything. all_of_weights: nothing in it is a cost
-    without weights, such as a product of two activations, which shrinks only where the network is cut.
-    """
-
-    kind: Counted
-    per_weight: Mapping[str, float]
-    sizes: Mapping[str, int]
-    total: float
-    all_of_weights: bool
-
-    def left(self, masks: Masks) -> float:
-        """The share of the cost that is left under masks."""
-        gone = sum(
-            (self.sizes[name] - int(mask.count_nonzero())) * self.per_weight.get(name, 0.0)
-            for name, mask in masks.items()
-        )
-        return 1 - gone / self.total
-
-
-def prices_of(model: nn.Module, example_inputs: Any, kind: Counted) -> Prices:
-    """The prices of a network's parameters."""
-    cost = count_cost(model, example_inputs)
-    parameters = dict(model.named_parameters())
-    sizes = {name: parameter.numel() for name, parameter in parameters.items()}
-    if kind == "params":
-        return Prices(kind, dict.fromkeys(parameters, 1.0), sizes, float(cost.parameters), True)
-    found = _per_weight(cost, kind, parameters)
-    total, priced = float(getattr(cost, f"dense_{kind}")), sum(found[name] * sizes[name] for name in found)
-    return Prices(kind, found, sizes, total, abs(total - priced) < 1e-6 * total)
-
-
-def left_after(prices: Prices, cut: nn.Module, example_inputs: Any) -> float:
-    """The share of the cost that a cut network has."""
-    cost = count_cost(cut, example_inputs)
-    name = "parameters" if prices.kind == "params" else f"dense_{prices.kind}"
-    return float(getattr(cost, name)) / prices.total
-
-
-def _per_weight(cost: NetworkCost, kind: Counted, parameters: Mapping[str, nn.Parameter]) -> Mapping[str, float]:
-    found: dict[str, float] = {}
-    for layer in cost.layers:
-        name = layer.layer if layer.layer in parameters else f"{layer.layer}.weight".lstrip(".")
-        if layer.weights and name in parameters:
-            found[name] = getattr(layer, f"dense_{kind}") / layer.weights
-    return found
-
-
-def masks_of(unit_sets: Sequence[UnitSet], gone: Mapping[str, Tensor]) -> Masks:
-    """The masks of units that are gone; those of several sets on one parameter are laid over each other."""
-    masks: Masks = {}
-    for one in unit_sets:
-        if one.name in gone:
-            for name, spread in one.masked.items():
-                mask = spread(~gone[one.name])
-                masks[name] = masks[name] & mask if name in masks else mask
-    return masks
 
 
 def find_counts(
@@ -148,7 +80,7 @@ def _priced(prices: Prices, unit_sets: Sequence[UnitSet], scores: Sequence[Tenso
     """The share of the cost that is left when so many units of each set go."""
     rounded = _rounded(unit_sets, counts)
     gone = {one.name: one.lowest(s, n) for one, s, n in zip(unit_sets, scores, rounded, strict=True)}
-    return prices.left(masks_of(unit_sets, gone))
+    return prices.left(unit_sets, gone)
 
 
 def _between(fewer: list[int], more: list[int], left: float, share: Share) -> list[int]:
@@ -208,11 +140,18 @@ def _paired(counts: list[int], unit_sets: Sequence[UnitSet], left: float, share:
                 yield [*moved[:other], unit_sets[other].rounded(count), *moved[other + 1 :]]
 
 
-def check_reachable(prices: Prices, allocation: Allocation, unit_sets: Sequence[UnitSet], rate: float) -> None:
+def check_reachable(
+    prices: Prices,
+    allocation: Allocation,
+    unit_sets: Sequence[UnitSet],
+    rate: float,
+    left_of: Share | None = None,
+) -> None:
     """Raises `InputError`, with the nearest that can be had, where the target cannot be reached within 1 %."""
     left = allocation.left(rate)
     scores = [torch.arange(one.units, dtype=torch.float32) for one in unit_sets]
-    check_reached(prices, unit_sets, scores, find_counts(prices, allocation, unit_sets, scores, left), left)
+    counts = find_counts(prices, allocation, unit_sets, scores, left, left_of)
+    check_reached(prices, unit_sets, scores, counts, left, left_of)
 
 
 def check_reached(
