@@ -54,6 +54,9 @@ def _print(findings: Findings) -> None:
     for recipe, rows in groupby(findings.summary, key=lambda row: row.recipe):
         console.print(Text("unpruned" if recipe is None else _plain(recipe), style="bold"))
         console.print(_block(list(rows), header=False))
+        for target in findings.targets:
+            if target.recipe == recipe:
+                console.print(Text(_plain(f"{target.rate:g}: {target}{', missed' * target.missed}"), "dim"))
     settings = ", ".join(setting.label for setting in findings.latencies.settings) or "nothing was timed"
     console.print(
         Text(_plain(f"Relative to unpruned, but for accuracy. Latency: from best to worst of: {settings}."), "dim")
@@ -135,6 +138,7 @@ def _json(findings: Findings) -> str:
             "unfinished": len(failures.unfinished),
         },
         "cells": [asdict(row) for row in findings.summary],
+        "targets": [asdict(target) for target in findings.targets],
         "failed": [asdict(trial) for trial in failures.failed],
         "unfinished": [asdict(trial) for trial in failures.unfinished],
         "problems": [asdict(problem) for problem in failures.problems],

@@ -22,6 +22,7 @@ from prunus.report.analysis.sanity import sane
 from prunus.report.analysis.sizes import SizeInfo, sizes_info
 from prunus.report.analysis.speedups import SpeedupInfo, speedups_info
 from prunus.report.analysis.summary import SummaryInfo, summary_info
+from prunus.report.analysis.targets import TargetInfo, targets_info
 from prunus.store.study_rows import StudyRows
 
 Key = tuple[str | None, float]
@@ -96,6 +97,11 @@ class Findings:
     def achieved(self) -> tuple[AchievedInfo, ...]:
         """What was asked for and what was achieved."""
         return achieved_info(self.grid)
+
+    @cached_property
+    def targets(self) -> tuple[TargetInfo, ...]:
+        """Costs that recipes were to come to, and what they came to."""
+        return targets_info(self.grid, self.achieved, self.latencies, self.provenance)
 
     @cached_property
     def sizes(self) -> tuple[SizeInfo, ...]:

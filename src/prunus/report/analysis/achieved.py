@@ -12,6 +12,7 @@ from prunus.store.rows import LayerRow, TrialRow
 UNIT_PATTERNS = ("row", "channel")
 """Patterns whose rate is a share of units (output rows), not of weights."""
 
+UNITS = ("weights", "units")
 NOT_ACHIEVED = 0.02
 """A rate counts as not achieved when it is missed by more than this."""
 
@@ -22,7 +23,7 @@ class AchievedInfo:
 
     recipe: str | None
     rate: float
-    unit: str  # what the rate counts: `weights` or `units`
+    unit: str  # what the rate counts: `weights` or `units`; `macs` and the like where a target takes its place
     in_asked_layers: float | None  # share of those units that are gone or zero in the layers that were asked
     weights_in_asked_layers: float | None  # share of their weights, whatever the unit
     sparsity: float | None  # of all prunable weights, protected layers included
@@ -33,8 +34,12 @@ class AchievedInfo:
 
     @property
     def missed(self) -> bool:
-        """The rate was not achieved, by more than 2 points."""
-        return self.in_asked_layers is not None and abs(self.in_asked_layers - self.rate) > NOT_ACHIEVED
+        """The rate was not achieved, by more than 2 points; where a target takes its place, that one counts."""
+        return (
+            self.unit in UNITS
+            and self.in_asked_layers is not None
+            and abs(self.in_asked_layers - self.rate) > NOT_ACHIEVED
+        )
 
 
 def achieved_info(grid: Grid) -> tuple[AchievedInfo, ...]:
@@ -45,12 +50,13 @@ def achieved_info(grid: Grid) -> tuple[AchievedInfo, ...]:
 def _achieved(grid: Grid, cell: Cell) -> AchievedInfo:
     patterns = {trial.pattern for trial in cell.trials}
     by_units = bool(patterns & set(UNIT_PATTERNS))
+    target = next((one.target for one in grid.recipes if one.name == cell.recipe), None)
     weights = mean(_gone(grid, trial, units=False) for trial in cell.finished)
     units = mean(_gone(grid, trial, units=True) for trial in cell.finished)
     return AchievedInfo(
         recipe=cell.recipe,
         rate=cell.rate,
-        unit="units" if by_units else "weights",
+        unit=target.kind if target else "units" if by_units else "weights",
         in_asked_layers=units if by_units else weights,
         weights_in_asked_layers=weights,
         sparsity=sparsity(grid, cell),

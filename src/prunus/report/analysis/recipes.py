@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from pydantic import JsonValue
 
 from prunus.report.reference import FAMILY
 from prunus.spec.recipe import Recipe
 from prunus.store.study_rows import StudyRows
 
+COUNTED = ("params", "macs", "bops")
 Family = Literal["unstructured", "structured"]
+
+
+@dataclass(frozen=True)
+class RecipeTarget:
+    """The cost that a recipe is to come to, instead of a share of units.
+
+    kind: `params`, `macs`, `bops` or `latency_ms`. asked: None where each rate is the share of it that goes.
+    place: runtime, batch size and threads of a latency.
+    """
+
+    kind: str
+    asked: float | None
+    place: tuple[str, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -23,6 +40,7 @@ class RecipeTraits:
     permanence: str | None
     output_pruned: bool | None  # None: neither the specification nor the rows tell
     control: str | None = None  # `random` or `dense`, if it is there for others to be compared with
+    target: RecipeTarget | None = None
 
     @property
     def is_reference_way(self) -> bool:
@@ -58,7 +76,21 @@ def recipe_traits(rows: StudyRows) -> tuple[RecipeTraits, ...]:
 def _of_specification(recipe: Recipe, pruned: dict[str, bool], control: str | None) -> RecipeTraits:
     pattern = recipe.pattern.name
     output = pruned.get(recipe.name, "output" not in recipe.protect)
-    return RecipeTraits(recipe.name, recipe.about, pattern, FAMILY.get(pattern), recipe.permanence, output, control)
+    family, target = FAMILY.get(pattern), _target(recipe.allocation.settings)
+    return RecipeTraits(recipe.name, recipe.about, pattern, family, recipe.permanence, output, control, target)
+
+
+def _target(settings: Mapping[str, JsonValue]) -> RecipeTarget | None:
+    """Settings of a stranger's may be anything."""
+    for kind in COUNTED:
+        if isinstance(asked := settings.get(kind), float):
+            return RecipeTarget(kind, asked)
+    if isinstance(asked := settings.get("latency_ms"), float | int):
+        runtime, batch_size, threads = (settings.get(key) for key in ("runtime", "batch_size", "threads"))
+        if isinstance(runtime, str) and isinstance(batch_size, int) and isinstance(threads, int):
+            return RecipeTarget("latency_ms", float(asked), (runtime, batch_size, threads))
+    rate_of = settings.get("rate_of")
+    return RecipeTarget(rate_of, None) if isinstance(rate_of, str) and rate_of in COUNTED else None
 
 
 def _output_pruned(rows: StudyRows) -> dict[str, bool]:

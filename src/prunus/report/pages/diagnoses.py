@@ -14,6 +14,7 @@ from prunus.report.tables.achieved import achieved_table
 from prunus.report.tables.cut_off import cut_off_table, never_predicted_table
 from prunus.report.tables.layers import empty_layers_table, layers_table
 from prunus.report.tables.problems import problems_table
+from prunus.report.tables.targets import targets_table
 from prunus.report.tables.trials import failed_table, unfinished_table
 from prunus.report.words import counted, joined
 
@@ -101,7 +102,21 @@ def _achieved(findings: Findings) -> tuple[Block, ...]:
         "neighbouring layers removes more than that share of the weights between them.",
         "note",
     )
-    return (Paragraph(text, "warning" if missed else "body"), achieved_table(findings), note)
+    return (Paragraph(text, "warning" if missed else "body"), achieved_table(findings), note, *_targets(findings))
+
+
+def _targets(findings: Findings) -> tuple[Block, ...]:
+    """Where recipes were to come to a cost."""
+    if not findings.targets:
+        return ()
+    missed = [info for info in findings.targets if info.missed]
+    if missed:
+        cells = [f"`{info.recipe}` {info.rate:g} ({info.kind})" for info in missed[:8]]
+        more = f" and {len(missed) - 8} more" if len(missed) > 8 else ""
+        text = f"Targets that were missed: {joined(cells)}{more}."
+    else:
+        text = "Every target was reached: counts to within 1 %, a latency exceeded by 10 % at most."
+    return (Paragraph(text, "warning" if missed else "body"), targets_table(findings))
 
 
 def _trials(findings: Findings) -> tuple[Block, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prunus.report.analysis.achieved import AchievedInfo
+from prunus.report.analysis.achieved import UNITS, AchievedInfo
 from prunus.report.analysis.layers import LayerInfo
 from prunus.report.findings import Findings
 from prunus.report.words import percent
@@ -36,7 +36,9 @@ def control_of_weights(findings: Findings, family: str) -> tuple[Control, ...]:
             row for row in findings.layers if row.recipe == recipe.name and row.asked and row.weights and row.units
         ]
         shares = [
-            row for row in findings.achieved if row.recipe == recipe.name and row.weights_in_asked_layers is not None
+            row
+            for row in findings.achieved
+            if row.recipe == recipe.name and row.weights_in_asked_layers is not None and row.unit in UNITS
         ]
         if layers and shares:
             found.append(_control(recipe.name, layers, shares))
