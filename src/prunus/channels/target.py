@@ -92,7 +92,7 @@ class ChannelTarget:
     def _cut(self, scores: Sequence[Tensor], counts: Sequence[int]) -> nn.Module:
         groups = [one.group for one in self.sets if one.group is not None]
         kept = {one.name: ~one.lowest(s, one.rounded(n)) for one, s, n in zip(self.sets, scores, counts, strict=True)}
-        return self._surgeon.shrink(self.model, plan(groups, kept), thorough=False).model
+        return self._surgeon.shrink(self.model, plan(groups, kept)).model
 
     @cached_property
     def _surgeon(self) -> Surgeon:

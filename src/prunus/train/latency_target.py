@@ -138,7 +138,7 @@ def find_recipe_rate(
         gone = {one.name: one.lowest(score, count) for one, score, count in zip(sets, scores, counts, strict=True)}
         if surgeon is not None:
             kept = plan(groups, {name: ~units for name, units in gone.items()})
-            return surgeon.shrink(original, kept, thorough=False).model
+            return surgeon.shrink(original, kept).model
         masked = fresh_copy(original)
         apply_masks(masked, masks_of(sets, gone))
         return masked

@@ -87,7 +87,7 @@ def left_by_cutting(
 
     def left_of(counts: Sequence[int]) -> float:
         kept = {one.name: range(one.rounded(count), one.units) for one, count in zip(unit_sets, counts, strict=True)}
-        small = surgeon.shrink(twin, plan(groups, kept), thorough=False).model
+        small = surgeon.shrink(twin, plan(groups, kept)).model
         return float(getattr(count_cost(small, example_inputs), name)) / prices.total
 
     return left_of
