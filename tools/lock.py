@@ -15,20 +15,34 @@ def name_of(requirement: str) -> str:
     return re.split(r"[\s<>=!~;\[(]", requirement, maxsplit=1)[0].lower().replace("_", "-")
 
 
+def extras_of(requirement: str) -> frozenset[str]:
+    """`fsspec[http]>=2022` -> `http`."""
+    found = re.match(r"[\w.-]+\s*\[([^\]]*)\]", requirement)
+    return frozenset(name.strip() for name in found[1].split(",")) if found else frozenset()
+
+
 def closure(requirements: list[str]) -> dict[str, str]:
     """All packages that these requirements need here, with their versions."""
     found: dict[str, str] = {}
-    waiting = [name_of(requirement) for requirement in requirements]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    waiting = [(name_of(one), extras_of(one)) for one in requirements]
     while waiting:
-        name = waiting.pop()
-        if name in found or OF_TORCH.match(name):
+        name, extras = asked = waiting.pop()
+        if asked in seen or OF_TORCH.match(name):
             continue
+        seen.add(asked)
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue  # for another platform or Python
-        waiting += [name_of(needed) for needed in requires(name) or [] if "extra ==" not in needed]
+        waiting += [(name_of(one), extras_of(one)) for one in requires(name) or [] if is_needed(one, extras)]
     return found
+
+
+def is_needed(requirement: str, extras: frozenset[str]) -> bool:
+    """Whether a package that is installed with these extras needs it."""
+    of = re.search(r"extra == ['\"]([^'\"]*)['\"]", requirement)
+    return of is None or of[1] in extras
 
 
 def write(path: Path, packages: dict[str, str]) -> None:
