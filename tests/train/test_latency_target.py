@@ -35,9 +35,7 @@ def unpruned_ms(runtime):
         return watch.time(network()).unpruned_p50_ms
 
 
-@pytest.mark.parametrize(
-    ("runtime", "pattern"), [("onnxruntime", "channel"), ("torch", "channel"), ("prunus", "element")]
-)
+@pytest.mark.parametrize(("runtime", "pattern"), [("onnxruntime", "channel"), ("prunus", "element")])
 def test_a_rate_is_found_and_measured(runtime, pattern):
     model, told = network(), []
     asked = recipe(pattern, latency_ms=unpruned_ms(runtime) / 2, runtime=runtime, batch_size=16)

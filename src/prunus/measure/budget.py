@@ -7,8 +7,8 @@ from collections.abc import Callable
 from prunus.errors import InputError
 
 HIGHEST_RATE = 1 - 1e-6
-NEAR_ENOUGH = 0.02
-"""How far below the latency asked for, as a share of it, the search ends; above it by as much is still reached."""
+NEAR_ENOUGH, LATE = 0.05, 0.02
+"""How far below the latency asked for the search ends, and how far above it is still reached, as shares of it."""
 MOST_TRIED = 8
 NARROWEST = 0.01
 """Rates that lie closer together than this are taken for one."""
@@ -29,12 +29,12 @@ def find_rate(latency_of: Callable[[float], float], unpruned_ms: float, wanted_m
             f"the unpruned network takes {unpruned_ms:.4g} ms",
             "ask for less",
         )
-    if fastest_ms > wanted_ms * (1 + NEAR_ENOUGH):
+    if fastest_ms > wanted_ms * (1 + LATE):
         raise InputError(
             f"The target latency_ms = {wanted_ms:g} cannot be reached",
             f"the nearest is {fastest_ms:.4g} ms, at the highest rate that this recipe permits; unpruned it takes "
             f"{unpruned_ms:.4g} ms",
-            f"ask for latency_ms = {fastest_ms * (1 + NEAR_ENOUGH):.3g} or more, protect less, or choose another "
+            f"ask for latency_ms = {fastest_ms * (1 + LATE):.3g} or more, protect less, or choose another "
             "pattern or runtime",
         )
     slow, fast = (0.0, unpruned_ms), (HIGHEST_RATE, fastest_ms)

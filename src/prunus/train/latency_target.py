@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from prunus.graph.copying import fresh_copy
-from prunus.measure.budget import HIGHEST_RATE, NEAR_ENOUGH, find_rate
+from prunus.measure.budget import HIGHEST_RATE, LATE, find_rate
 from prunus.measure.stopwatch import Place, Stopwatch, Timed
 from prunus.processor import processor_name
 from prunus.prune import ALLOCATIONS, PATTERNS, apply_masks
@@ -61,9 +61,9 @@ def _confirmed(
         rate = find()
         timed[rate] = timed.get(rate) or time(rate)
         known[rate] = timed[rate].p50_ms
-        if wanted * (1 - FAR_OFF) <= known[rate] <= wanted * (1 + NEAR_ENOUGH):
+        if wanted * (1 - FAR_OFF) <= known[rate] <= wanted * (1 + LATE):
             break
-    in_time = {rate: one for rate, one in timed.items() if one.p50_ms <= wanted * (1 + NEAR_ENOUGH)}
+    in_time = {rate: one for rate, one in timed.items() if one.p50_ms <= wanted * (1 + LATE)}
     if in_time:
         return max(in_time.items(), key=lambda one: one[1].p50_ms)
     return min(timed.items(), key=lambda one: one[1].p50_ms)
