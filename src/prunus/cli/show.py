@@ -47,7 +47,6 @@ def _print(findings: Findings) -> None:
     from rich.text import Text
 
     from prunus.report.headline import progress
-    from prunus.report.words import listed
 
     console = Console(highlight=False)
     console.print(_block([], header=True))
@@ -65,7 +64,7 @@ def _print(findings: Findings) -> None:
         console.print(Text(_plain(f"failed: {one.trial}, after {one.epochs} epochs: {one.kind}: {one.error}")))
     typer.echo(_plain(progress(findings)), err=True)
     for lost in findings.failures.lost:
-        typer.echo(_plain(f"{lost.message}: {listed(lost.trials)}."), err=True)
+        typer.echo(_plain(lost.sentence), err=True)
     if findings.failures.problems:
         typer.echo(f"The report lists what could not be measured ({len(findings.failures.problems)}).", err=True)
 

@@ -6,8 +6,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from prunus.report.analysis.grid import Grid
+from prunus.report.words import listed
 from prunus.store.missing import STAGE
 from prunus.store.rows import TrialRow
+
+THE_STUDY = "the study"
+"""What a problem is about that no trial had."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,12 @@ class ProblemInfo:
     message: str
     trials: tuple[str, ...]
 
+    @property
+    def sentence(self) -> str:
+        """The message, and which trials it is about; what is about the study as a whole names none."""
+        trials = [name for name in self.trials if name != THE_STUDY]
+        return f"{self.message}: {listed(trials)}." if trials else f"{self.message}."
+
 
 @dataclass(frozen=True)
 class FailuresInfo:
@@ -68,7 +78,7 @@ def failures_info(grid: Grid) -> FailuresInfo:
     rowless = _without_row(grid)
     problems: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for row in grid.rows.problems:
-        problems[row.stage, row.kind, row.message].append(labels.get(row.trial or "", "the study"))
+        problems[row.stage, row.kind, row.message].append(labels.get(row.trial or "", THE_STUDY))
     return FailuresInfo(
         planned=len(trials) + len(rowless),
         finished=sum(trial.status == "finished" for trial in trials),

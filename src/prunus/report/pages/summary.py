@@ -11,7 +11,7 @@ from prunus.report.findings import Findings
 from prunus.report.headline import headline
 from prunus.report.pages.page import MOST_RECIPES, Page, drawn_rates, drawn_recipes
 from prunus.report.tables.summary import summary_table
-from prunus.report.words import counted, listed
+from prunus.report.words import counted
 
 
 class SummaryPage(Page):
@@ -26,7 +26,7 @@ class SummaryPage(Page):
             blocks += [
                 Paragraph("Something of this study is missing, and what follows is made of the rest:", "warning")
             ]
-            blocks.append(Bullets(tuple(f"{one.message}: {listed(one.trials)}." for one in lost)))
+            blocks.append(Bullets(tuple(one.sentence for one in lost)))
         unfinished = findings.failures.unfinished
         if unfinished:
             blocks.append(
