@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from prunus.errors import PrunusError
 
@@ -83,7 +84,13 @@ def _watch(event: str, arguments: tuple[object, ...], folder: Path, forbidden: l
         _note_outside("open", arguments[0], folder, forbidden)
     elif event in WRITING:
         for place in WRITING[event]:
-            _note_outside(event, arguments[place], folder, forbidden)
+            _note_outside(event, _of_address(arguments[place]), folder, forbidden)
+
+
+def _of_address(path: object) -> object:
+    """The path within the address of a database (`file:PATH?mode=ro`); any other path as it is."""
+    address = urlsplit(path) if isinstance(path, str) and path.startswith("file:") else None
+    return unquote(address.path) if address else path
 
 
 def _is_ours(code: object) -> bool:
