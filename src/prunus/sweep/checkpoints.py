@@ -13,12 +13,16 @@ from prunus.train import TrainingState, load_checkpoint, save_checkpoint
 
 
 class Checkpoints:
-    """The checkpoint of one trial. What goes wrong with it is a problem row of the trial, once of each kind."""
+    """The checkpoint of one trial. What goes wrong when it is written is a problem row of the trial, once of each kind.
+
+    unread: why there was one that could not be read, where there was.
+    """
 
     def __init__(self, path: Path, lease: Lease, every_seconds: float) -> None:
         self.path, self.lease, self.every_seconds = path, lease, every_seconds
         self.saved_at = time.monotonic()
         self.problems: list[ProblemRow] = []
+        self.unread = ""
 
     def resume(self, begin: Callable[[], TrainingState]) -> TrainingState:
         """The state to go on from: the checkpoint's, or a fresh one where there is none that can be read."""
@@ -31,7 +35,8 @@ class Checkpoints:
         try:
             load_checkpoint(self.path, state, self.lease.trial)
         except StoreError as error:
-            self._note(error, "the trial started anew")
+            self.unread = str(error)
+            print(f"trial {self.lease.trial}: {error}; the trial starts anew")
             return begin()
         return state
 

@@ -25,6 +25,7 @@ from prunus.sweep.events import (
     TrialEnded,
     TrialLost,
     TrialRequeued,
+    TrialStarted,
 )
 from prunus.sweep.executors import Executor
 from prunus.sweep.folder import StudyFolder
@@ -167,6 +168,8 @@ class Coordinator:
 
     def _handle(self, event: Event, waiting: deque[str]) -> None:
         match event:
+            case TrialStarted():
+                self.ledger.started(event)
             case EpochDone():
                 self.ledger.epoch(event.row, saved=event.saved)
             case TrialEnded():

@@ -48,10 +48,14 @@ class Searching:
 
 @dataclass(frozen=True)
 class TrialStarted:
-    """A worker has begun with a trial, or goes on with it after `epoch` epochs."""
+    """A worker has begun with a trial, or goes on with it after `epoch` epochs.
+
+    unread: why its checkpoint could not be read, where it could not.
+    """
 
     trial: str
     epoch: int
+    unread: str = ""
 
 
 @dataclass(frozen=True)

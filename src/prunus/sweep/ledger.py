@@ -20,6 +20,7 @@ from prunus.store import (
     TrialRow,
     read_result,
 )
+from prunus.sweep.events import TrialStarted
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.leases import token_of
 
@@ -50,7 +51,11 @@ class Ledger:
             if row.status == "running" or (row.status == "failed" and retry_failed):
                 row = replace(row, status="waiting", attempts=0, error_kind=None, error=None)
             self.trials[trial.digest] = row
-        gone = [replace(row, in_study=False) for digest, row in known.items() if digest not in self.trials]
+        gone = [
+            replace(row, in_study=False, checkpoint_epoch=None)
+            for digest, row in known.items()
+            if digest not in self.trials
+        ]
         self.write([*gone, *self.trials.values()])
         for row in gone:
             self._remove_what_can_be_made_again(row.trial)
@@ -70,6 +75,14 @@ class Ledger:
         """A trial was handed out."""
         row = self.trials[digest]
         self.set(replace(row, status="running", attempts=row.attempts + 1))
+
+    def started(self, event: TrialStarted) -> None:
+        """A worker is at it; that it could not go on from the checkpoint on record is for the report to tell."""
+        row = self.trials[event.trial]
+        if event.unread or event.epoch < (row.checkpoint_epoch or 0):
+            lost = event.unread or f"The checkpoint of epoch {row.checkpoint_epoch} is gone"
+            self.unwritten.append(ProblemRow(row.trial, "checkpoint", "lost", f"{lost}; the trial started anew"))
+            self.set(replace(row, checkpoint_epoch=None))
 
     def epoch(self, row: EpochRow, *, saved: bool) -> None:
         """An epoch is over, and perhaps a checkpoint written."""

@@ -51,7 +51,7 @@ def run_trial(
     lease.check()
     checkpoints = Checkpoints(folder.checkpoint(trial.digest), lease, loaded.study.execution.checkpoint_seconds)
     state = checkpoints.resume(lambda: begin(trial, dataset, loaded.anatomies[trial.recipe]))
-    tell(TrialStarted(trial.digest, len(state.epochs)))
+    tell(TrialStarted(trial.digest, len(state.epochs), checkpoints.unread))
 
     def after_epoch(state: TrainingState) -> None:
         over = len(state.epochs) == trial.training.epochs
