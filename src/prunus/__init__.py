@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from prunus.graph import ChannelGroup, channel_groups
     from prunus.measure import MemoryHost, Sample, Variant, measure_latency
     from prunus.models import build_model
+    from prunus.prune import apply_masks
     from prunus.report import build_report
     from prunus.sensitivity.curves import Curve, Sensitivity
     from prunus.sensitivity.measuring import measure_sensitivity
@@ -71,6 +72,7 @@ __all__ = [
     "TrialsFailedError",
     "Variant",
     "WrittenFile",
+    "apply_masks",
     "build_model",
     "build_report",
     "builtin_recipes",
@@ -104,6 +106,7 @@ _CONTENTS = {
     "prunus.report": ("build_report",),
     "prunus.data": ("load_data", "Dataset", "Split"),
     "prunus.models": ("build_model",),
+    "prunus.prune": ("apply_masks",),
     "prunus.train": ("Pruner",),
     "prunus.channels": ("prune_channels",),
     "prunus.sensitivity.measuring": ("measure_sensitivity",),

@@ -33,6 +33,10 @@ class InputError(PrunusError):
     exit_code = 2
 
 
+class NotFiniteError(PrunusError):
+    """A loss, a weight or a score became NaN or infinite."""
+
+
 class TrialsFailedError(PrunusError):
     """The study ended, but trials in it failed; everything else is stored."""
 

@@ -3,10 +3,11 @@ import torch
 from torch import nn
 
 from prunus.data import Dataset, Split
+from prunus.errors import NotFiniteError
 from prunus.spec import Training, builtin_recipes
 from prunus.train import Pruner, derive, evaluate, start, train
 from prunus.train.augment import Crop, Flip
-from prunus.train.loop import NotFiniteError, scheduled_learning_rate
+from prunus.train.loop import scheduled_learning_rate
 
 TRAINING = Training(epochs=8, batch_size=8, learning_rate=0.01)
 

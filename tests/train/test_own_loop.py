@@ -13,8 +13,9 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 import prunus
-from prunus.errors import InputError
+from prunus.errors import InputError, NotFiniteError
 from prunus.spec import Part, Recipe
+from prunus.train.replicas import decided_by_first
 
 X = torch.randn(32, 6, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(32) % 3
@@ -27,7 +28,8 @@ def network():
 
 def recipe(**parts):
     parts = {"pattern": "element", **parts}
-    settings = {key: Part.model_validate(value) if key != "permanence" else value for key, value in parts.items()}
+    plain = ("permanence", "protect")
+    settings = {key: value if key in plain else Part.model_validate(value) for key, value in parts.items()}
     return Recipe(name="own", **settings)
 
 
@@ -65,6 +67,8 @@ SETTINGS = {"rate": 0.75, "epochs": 4, "steps_per_epoch": 10}
         (torch.optim.Adam, {"weight_decay": 0.1, "amsgrad": True}),
         (torch.optim.AdamW, {"weight_decay": 0.5}),
         (torch.optim.RMSprop, {"momentum": 0.9}),
+        (torch.optim.AdamW, {"fused": True}),
+        (torch.optim.Adagrad, {"foreach": True}),
     ],
 )
 @pytest.mark.parametrize("parts", [{}, {"schedule": "rigl"}, {"pattern": {"name": "nm", "m": 2}}], ids=str)
@@ -133,6 +137,213 @@ def test_a_resume_ends_with_the_same_bits(parts):
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in whole.state_dict().items())
 
 
+def _at_once(model, **settings):
+    pruner = prunus.Pruner(model, recipe(schedule="at_init"), X[:2], **{**SETTINGS, **settings})
+    return pruner, torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=0.1)
+
+
+def test_parameters_that_were_exchanged_are_held_at_zero_too():
+    model = network()
+    pruner, _ = _at_once(model)
+    model.load_state_dict({name: value.clone() for name, value in model.state_dict().items()}, assign=True)
+    run(model, pruner, torch.optim.SGD(model.parameters(), 0.1, momentum=0.9), steps=3)
+
+
+def test_weights_that_come_to_be_shared_lose_what_either_lost():
+    model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3))
+    pruner, _ = _at_once(model)
+    model[2].weight = model[0].weight
+    run(model, pruner, torch.optim.SGD(model.parameters(), 0.1), steps=3)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_network_of_another_type_is_held_at_zero_too(dtype):
+    model = network()
+    pruner, optimizer = _at_once(model)
+    model.to(dtype)
+    run(model, pruner, optimizer, 3, lambda net: F.cross_entropy(net(X.to(dtype)).float(), Y))
+
+
+def test_zeros_survive_gradients_that_are_not_numbers_there():
+    model = network()
+    rows = recipe(pattern="row", schedule="at_init")
+    pruner = prunus.Pruner(model, rows, X[:2], **SETTINGS)
+    run(
+        model,
+        pruner,
+        torch.optim.SGD(model.parameters(), 0.1, momentum=0.9),
+        steps=3,
+        loss_of=lambda net: F.cross_entropy(net(X), Y) + 0.01 * net[2].weight.square().sum(1).sqrt().sum(),
+    )
+    assert all(value.isfinite().all() for value in model.parameters())
+
+
+def test_under_an_optimizer_with_a_closure():
+    model = network()
+    pruner, _ = _at_once(model)
+    optimizer = torch.optim.LBFGS(model.parameters(), 0.1, max_iter=3)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(X), Y)
+        loss.backward()
+        return loss
+
+    for _ in range(3):
+        optimizer.step(closure)
+        pruner.step()
+        assert all((model.get_parameter(name)[~mask] == 0).all() for name, mask in pruner.masks().items())
+
+
+def test_a_scaler_that_skips_a_step_does_not_spoil_the_movement():
+    model = network()
+    moving = recipe(criterion="movement", schedule={"name": "one_shot", "at": 0.5})
+    pruner = prunus.Pruner(model, moving, X[:2], **SETTINGS)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1e38)
+    for step in range(21):
+        optimizer.zero_grad(set_to_none=False)
+        scaler.scale(30 * F.cross_entropy(model(X), Y)).backward()
+        assert step or not all(value.grad.isfinite().all() for value in model.parameters())
+        scaler.step(optimizer)
+        scaler.update()
+        pruner.step()
+    assert int((model[0].weight == 0).sum()) == 36
+
+
+def test_an_averaged_copy_takes_the_masks():
+    model = network()
+    averaged = torch.optim.swa_utils.AveragedModel(model)
+    pruner, optimizer = _at_once(model)
+    run(model, pruner, optimizer, steps=3)
+    averaged.update_parameters(model)
+    averaged.update_parameters(model)
+    prunus.apply_masks(averaged.module, pruner.masks())
+    assert int((averaged.module[0].weight == 0).sum()) == 36
+
+
+def test_a_copy_of_network_and_pruner_goes_its_own_way():
+    model = network()
+    pruner = prunus.Pruner(model, recipe(), X[:2], **SETTINGS)
+    run(model, pruner, torch.optim.Adam(model.parameters(), 0.01), steps=10)
+    before = pruner.state_dict()["gone/0"].clone()
+    other, its = copy.deepcopy((model, pruner))
+    assert its.model is other
+    run(other, its, torch.optim.Adam(other.parameters(), 0.01), steps=30)
+    assert int((other[0].weight == 0).sum()) == 36
+    assert torch.equal(pruner.gone["0"], before)
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right, self.out = nn.Linear(6, 8), nn.Linear(6, 8), nn.Linear(8, 3)
+
+    def forward(self, left, right=None):
+        return self.out((self.left(left) + self.right(left if right is None else right)).relu())
+
+
+@pytest.mark.parametrize("pattern", ["element", "channel"])
+@pytest.mark.parametrize("inputs", [(X[:2], X[2:4]), {"left": X[:2], "right": X[2:4]}], ids=["tuple", "named"])
+def test_networks_of_several_inputs(pattern, inputs):
+    pruner = prunus.Pruner(Two(), recipe(pattern=pattern, schedule="at_init"), inputs, rate=0.5)
+    assert pruner.gone["left"].float().mean() == 0.5
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm],
+    ids=lambda one: one.__name__,
+)
+def test_a_weight_that_is_computed_is_refused_or_protected(compute):
+    model = network()
+    compute(model[2])
+    with pytest.raises(InputError, match=r"'2' cannot be pruned.*computed from others.*protect"):
+        prunus.Pruner(model, recipe(schedule="at_init"), X[:2])
+    pruner = prunus.Pruner(model, recipe(schedule="at_init", protect=("output", "2")), X[:2])
+    assert [one.name for one in pruner.anatomy.unit_sets] == ["0"]
+    compute(model[0])
+    with pytest.raises(InputError, match=r"'0\.weight', which was pruned, is no parameter"):
+        pruner.step()
+
+
+def test_lazy_layers_get_their_shapes_first():
+    model = nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(3))
+    pruner = prunus.Pruner(model, recipe(schedule="at_init"), X[:2])
+    run(model, pruner, torch.optim.AdamW(model.parameters(), 0.01), steps=3)
+    assert int((model[0].weight == 0).sum()) == 24
+
+
+def test_epochs_of_unknown_length_are_counted_by_the_user():
+    model = network()
+    pruner = prunus.Pruner(model, recipe(schedule="at_init"), X[:2], epochs=2, steps_per_epoch=None)
+    with pytest.raises(InputError, match=r"due after epoch 0.*after_epoch\(0\) was never called"):
+        pruner.after_epoch(1)
+    pruner.after_epoch(0)
+    pruner.after_epoch(1)
+    assert int((model[0].weight == 0).sum()) == 24
+
+
+@pytest.mark.parametrize("parts", [{"criterion": "movement", "schedule": "one_shot"}, {"schedule": "rigl"}], ids=str)
+@pytest.mark.parametrize("to_none", [True, False])
+def test_gradients_that_were_cleared_too_early_are_told(parts, to_none):
+    model = network()
+    pruner = prunus.Pruner(model, recipe(**parts), X[:2], rate=0.5, epochs=4, steps_per_epoch=1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with pytest.raises(InputError, match=r"pruner\.step\(\) before the gradients are cleared"):  # noqa: PT012
+        for _ in range(4):
+            F.cross_entropy(model(X), Y).backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=to_none)
+            pruner.step()
+
+
+def test_scores_that_are_not_numbers_are_told():
+    model = network()
+    nn.init.constant_(model[2].weight[0], torch.nan)
+    with pytest.raises(NotFiniteError, match="scores of '2' after epoch 0 are not numbers"):
+        _at_once(model)
+
+
+def test_the_state_of_another_pruner_is_refused():
+    pruner, _ = _at_once(network())
+    other = prunus.Pruner(network(), recipe(pattern="row", schedule="at_init"), X[:2])
+    for state in ({}, other.state_dict(), {**pruner.state_dict(), "gone/9": torch.zeros(3)}):
+        with pytest.raises(InputError, match="The state is not of this pruner"):
+            pruner.load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "message"),
+    [
+        ("resnet", {}, "A str is no network"),
+        (nn.ReLU(), {}, "nothing to prune"),
+        (nn.Linear(5, 3), {}, "does not run on the example inputs.*a dictionary"),
+        (None, {"rate": "a"}, "The rate 'a' cannot be used"),
+        (None, {"rate": float("nan")}, "The rate nan cannot be used"),
+        (None, {"rate": True}, "The rate True cannot be used"),
+        (None, {"rate": -0.1}, "The rate -0.1 cannot be used"),
+        (None, {"epochs": 2.5}, "epochs = 2.5 cannot be used"),
+        (None, {"steps_per_epoch": 0}, "steps_per_epoch = 0 cannot be used"),
+        (None, {"recipe": "element-lmp"}, "no recipe 'element-lmp'.*Did you mean 'element-lamp'"),
+        (None, {"recipe": {"pattern": "element"}}, "A dict is no recipe"),
+        (None, {"samples": []}, "There are no samples"),
+        (None, {"samples": 5}, "no batches of"),
+        (None, {"samples": [X[:2]]}, "A batch of them is a Tensor"),
+        (None, {"samples": [{"x": X}]}, "A batch of them is a dict"),
+        (None, {"samples": [(X, Y.float())]}, "loss of the samples cannot be computed.*loss="),
+    ],
+)
+def test_strange_arguments_are_told(model, changes, message):
+    settings = {"recipe": recipe(criterion="snip", schedule="at_init"), "samples": [(X, Y)], **changes}
+    with pytest.raises(InputError, match=f"(?is){message}"):
+        prunus.Pruner(model or network(), settings.pop("recipe"), X[:2], **settings)
+
+
+def test_a_built_in_recipe_by_name():
+    assert prunus.Pruner(network(), "element-lamp", X[:2]).recipe == prunus.builtin_recipes()["element-lamp"]
+
+
 def test_weights_go_back_where_they_were():
     model = network()
     initial = model[0].weight.clone()
@@ -172,6 +383,16 @@ def test_movement_keeps_what_grows():
     assert model[0].weight.flatten().tolist() == pytest.approx([0.0, 0.0, 0.2, -0.1])
 
 
+def _refused(rank):
+    def decide():
+        raise InputError(f"{rank} cannot")
+
+    try:
+        return decided_by_first(decide)
+    except InputError as error:
+        return error.what
+
+
 def _replica(rank, port, results):
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     dist.init_process_group("gloo", rank=rank, world_size=2)
@@ -182,6 +403,7 @@ def _replica(rank, port, results):
         optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
         run(model, pruner, optimizer, loss_of=lambda net: F.cross_entropy(net(X[own]), Y[own]))
         results[rank] = {name: value.numpy().tolist() for name, value in model.module.state_dict().items()}
+        results[f"decided {rank}"] = decided_by_first(lambda: f"by {rank}"), _refused(rank)
     finally:
         dist.destroy_process_group()
 
@@ -194,6 +416,7 @@ def test_replicas_hold_the_same_masks_though_they_see_other_data():
         port = 29400 + os.getpid() % 500
         mp.spawn(_replica, (port, results), nprocs=2)
         first, second = results[0], results[1]
+        assert results["decided 0"] == results["decided 1"] == ("by 0", "0 cannot")
     assert first == second
     assert sum(value == 0 for row in first["0.weight"] for value in row) == 36
 

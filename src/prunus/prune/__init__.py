@@ -1,6 +1,7 @@
 """What to remove: prunable layers, patterns, allocation, schedules, masks; criteria in a folder of their own."""
 
 from prunus.prune.allocations import ALLOCATIONS
+from prunus.prune.holding import Hold
 from prunus.prune.layers import PrunableLayer, protected_layers, prunable_layers
 from prunus.prune.masks import Masks, apply_masks, lowest, sparsity
 from prunus.prune.patterns import PATTERNS
@@ -12,6 +13,7 @@ __all__ = [
     "PATTERNS",
     "SCHEDULES",
     "Event",
+    "Hold",
     "Masks",
     "PrunableLayer",
     "UnitSet",

@@ -94,7 +94,7 @@ def class_rows(
 
 def _rows_without_weights(model: nn.Module, layers: tuple[PrunableLayer, ...], classes: int) -> list[bool]:
     """Per class, whether its row of the output layer is all zeros; False where rows are not classes."""
-    output = next((layer for layer in layers if layer.output), None)
+    output = next((layer for layer in layers if layer.output and not layer.computed), None)
     weight = model.get_parameter(output.weight).detach() if output else torch.ones(0)
     if len(weight) != classes:
         return [False] * classes

@@ -11,17 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from prunus.data import Dataset, Split
-from prunus.errors import PrunusError
+from prunus.errors import NotFiniteError
 from prunus.spec import Training, make
 from prunus.train.augment import AUGMENTATIONS, Augmentation
 from prunus.train.evaluate import evaluate
 from prunus.train.seeds import generator, seed_everything
 from prunus.train.shrinking import narrow, widen
 from prunus.train.state import EpochResult, TrainingState
-
-
-class NotFiniteError(PrunusError):
-    """The loss became NaN or infinite."""
 
 
 def train(

@@ -9,14 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from prunus.errors import InputError
-from prunus.prune import ALLOCATIONS, SCHEDULES, Event, Masks, PrunableLayer, UnitSet, apply_masks, sparsity
+from prunus.errors import InputError, NotFiniteError
+from prunus.prune import ALLOCATIONS, SCHEDULES, Event, Hold, Masks, PrunableLayer, UnitSet, apply_masks, sparsity
 from prunus.prune.criteria import CRITERIA
 from prunus.prune.criteria.scoring import gather, needs_samples, scored_names, unit_scores
 from prunus.prune.evidence import Samples
 from prunus.prune.evidence.samples import Loss
 from prunus.spec import Recipe, make
 from prunus.train.anatomy import Anatomy
+from prunus.train.asked import check_asked, recipe_of
 from prunus.train.latency_target import Found, Tell, at_rate, find_recipe_rate, latency_wanted
 from prunus.train.prices import masks_of
 from prunus.train.replicas import agree, decided_by_first, unwrapped
@@ -29,12 +30,13 @@ class Pruner:
 
     Call `step` after every optimiser step, before gradients are cleared. No module is wrapped and no name changes.
 
-    recipe: None prunes nothing, but still knows the layers. example_inputs: as the network takes them, to find the
-    order of its layers. rate: the share of units to be gone in the end. epochs, steps_per_epoch: the length of the
-    training in optimiser steps; with steps_per_epoch=None whoever trains calls `after_epoch`, from 0 on. seed: of every
-    draw. samples: batches of (inputs, targets) for criteria that look at data; the first 256 inputs are used. loss: of
-    outputs and targets, for the same. anatomy: of a network of the same architecture and recipe, to save tracing it
-    again. tell: is told how the search for a latency gets on.
+    recipe: or the name of a built-in one; None prunes nothing, but still knows the layers. example_inputs: as the
+    network takes them (a tensor, a tuple, a dictionary of named arguments), to find the order of its layers. rate: the
+    share of units to be gone in the end. epochs, steps_per_epoch: the length of the training in optimiser steps; with
+    steps_per_epoch=None whoever trains calls `after_epoch`, from 0 on. seed: of every draw. samples: batches of
+    (inputs, targets) for criteria that look at data; the first 256 inputs are used. loss: of outputs and targets.
+    anatomy: of a network of the same architecture and recipe, to save tracing it again. tell: is told how the search
+    for a latency gets on.
 
     A recipe that is to come to a latency has its rate found first, which takes some ten measurements: `found` tells
     what was measured, and `recipe` has the rate from then on, so that another pruner of it need not search.
@@ -45,7 +47,7 @@ class Pruner:
     def __init__(
         self,
         model: nn.Module,
-        recipe: Recipe | None,
+        recipe: Recipe | str | None,
         example_inputs: Any,
         *,
         rate: float = 0.5,
@@ -57,13 +59,15 @@ class Pruner:
         anatomy: Anatomy | None = None,
         tell: Tell = lambda _: None,
     ) -> None:
+        check_asked(model, rate, epochs, steps_per_epoch)
+        recipe = recipe_of(recipe)
         self.model, self.recipe, self.rate, self.epochs, self.seed = unwrapped(model), recipe, rate, epochs, seed
         self.example_inputs, self.steps_per_epoch, self.steps = example_inputs, steps_per_epoch, 0
         self.anatomy = anatomy or Anatomy.of(self.model, recipe, example_inputs)
         self.gone: dict[str, Tensor] = {}
         self.moved: dict[str, Tensor] = {}
         self.remembered: dict[str, Tensor] = {}
-        self._masked: list[tuple[nn.Parameter, Tensor]] = []
+        self._hold = Hold({})
         self._events: tuple[Event, ...] = ()
         self.found: Found | None = None
         if recipe is not None:
@@ -74,8 +78,6 @@ class Pruner:
 
     def _take_up(self, recipe: Recipe, samples: Samples | Iterable[tuple[Any, Any]] | None, loss: Loss) -> None:
         """Make the recipe's parts, and see that they go together."""
-        if not 0 <= self.rate < 1:
-            raise InputError(f"The rate {self.rate} cannot be used", "it is the share that goes", "give 0 <= rate < 1")
         self.anatomy.check(recipe, self.rate, self.epochs)
         self.criterion = make(CRITERIA, recipe.criterion)
         self.allocation = make(ALLOCATIONS, recipe.allocation)
@@ -117,9 +119,8 @@ class Pruner:
         for name, moved in self.moved.items():
             weight = self.model.get_parameter(name)
             if weight.grad is not None:
-                moved.addcmul_(weight, weight.grad, value=-1)
-        if self._masked:
-            torch._foreach_mul_([weight for weight, _ in self._masked], [mask for _, mask in self._masked])
+                moved.addcmul_(weight, weight.grad.nan_to_num(0, 0, 0), value=-1)  # a scaler skips such a step
+        self._hold.lay(self.model)
         if self.steps_per_epoch is not None:
             self.steps += 1
             if self.steps % self.steps_per_epoch == 0:
@@ -132,6 +133,7 @@ class Pruner:
         """
         if any(event.rewind_to == epoch for event in self._events):
             self.remembered = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self._refuse_missed(epoch)
         now = [event for event in self._events if event.epoch == epoch and self.rate > 0]
         for number, event in enumerate(now):
             self._prune(event, number)
@@ -140,6 +142,16 @@ class Pruner:
             self.model.load_state_dict(self.remembered)
             apply_masks(self.model, self.masks())
         return rewound
+
+    def _refuse_missed(self, epoch: int) -> None:
+        """Raises `InputError` where pruning was due at an earlier epoch, and nothing is gone yet."""
+        missed = [event.epoch for event in self._events if event.epoch < epoch]
+        if missed and self.rate > 0 and not self.gone and self.recipe and self.recipe.permanence == "permanent":
+            raise InputError(
+                f"Pruning was due after epoch {missed[0]}, and epoch {epoch} is over",
+                f"after_epoch({missed[0]}) was never called",
+                "call it after every epoch, from 0 on; to continue a training, load the pruner's state",
+            )
 
     def acts_after(self, epoch: int) -> bool:
         """Whether `after_epoch` does anything."""
@@ -151,7 +163,7 @@ class Pruner:
 
     def sparsity(self) -> float:
         """Share of all prunable weights that is zero, protected layers included."""
-        return sparsity(self.model.get_parameter(layer.weight) for layer in self.layers)
+        return sparsity(self.model.get_parameter(layer.weight) for layer in self.layers if not layer.computed)
 
     def masks(self) -> Masks:
         """The masks of the units that are gone for good."""
@@ -166,6 +178,7 @@ class Pruner:
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Continue where a pruner of the same recipe, on a network of the same architecture, was."""
+        self._refuse_strange(state)
         device = next(self.model.parameters()).device
         parts: dict[str, dict[str, Tensor]] = {"gone": {}, "moved": {}, "remembered": {}}
         for key, value in state.items():
@@ -179,6 +192,20 @@ class Pruner:
             self._go_to(float(state["rate"]))
         self._lay(self.masks())
 
+    def _refuse_strange(self, state: Mapping[str, Tensor]) -> None:
+        """Raises `InputError` for the state of a pruner of another recipe or network."""
+        units = {f"gone/{one.name}": (one.units,) for one in self.anatomy.unit_sets}
+        weights = {f"moved/{name}": tuple(value.shape) for name, value in self.moved.items()}
+        before = {f"remembered/{name}": tuple(value.shape) for name, value in self.model.state_dict().items()}
+        known = {**units, **weights, **before, "steps": (), "rate": ()}
+        strange = [key for key, value in state.items() if known.get(key) != tuple(value.shape)]
+        if strange or "steps" not in state:
+            raise InputError(
+                "The state is not of this pruner",
+                f"{strange[0]!r} is of another recipe or network" if strange else "it has no 'steps'",
+                "load what state_dict() of a pruner with this recipe, on such a network, gave",
+            )
+
     @torch.no_grad()
     def _prune(self, event: Event, number: int) -> None:
         scores = self._scores(event.epoch, number)
@@ -186,6 +213,7 @@ class Pruner:
         counts = [one.rounded(count) for one, count in zip(sets, self._counts(scores, event), strict=True)]
         gone = {one.name: one.lowest(score, count) for one, score, count in zip(sets, scores, counts, strict=True)}
         if event.replaced:
+            self._refuse_cleared(event)
             gone = {one.name: self._moved_about(one, score, event) for one, score in zip(sets, scores, strict=True)}
         agree(gone)
         apply_masks(self.model, masks_of(sets, gone))
@@ -196,12 +224,19 @@ class Pruner:
     def _scores(self, epoch: int, number: int) -> list[Tensor]:
         """(units,) for every set; what is gone has the lowest."""
         sets = self.anatomy.unit_sets
+        self._refuse_unmoved()
         with torch.enable_grad():
             gathered = gather(self.criterion, self.model, sets, self.samples, {"movement": self.moved})
         found = []
         for one in sets:
             draws = generator(self.seed, "criterion", one.name, epoch, *([number] if number else []))
             score = unit_scores(self.criterion, self.model, one, gathered, draws)
+            if score.isnan().any():
+                raise NotFiniteError(
+                    f"The scores of {one.name!r} after epoch {epoch} are not numbers",
+                    "its weights, or what its criterion computes of the samples, are NaN or infinite",
+                    "lower the learning rate, or look for values that are not finite in the data",
+                )
             found.append(score.masked_fill(self.gone[one.name], -torch.inf) if one.name in self.gone else score)
         return found
 
@@ -226,16 +261,31 @@ class Pruner:
         return gone & ~grown
 
     def _gradients(self, name: str, arrange: Any) -> Tensor:
-        gradient = self.model.get_parameter(name).grad
-        if gradient is None:
-            raise InputError(
-                f"Nothing can grow in {name!r}",
-                "it has no gradient, by which the places are chosen",
-                "call pruner.step() before the gradients are cleared",
-            )
-        summed: Tensor = arrange(gradient).abs().sum(1)
+        summed: Tensor = arrange(self.model.get_parameter(name).grad).abs().sum(1)
         return summed
 
+    def _refuse_cleared(self, event: Event) -> None:
+        """Raises `InputError` where weights are to grow by gradients that are not there."""
+        names = [name for one in self.anatomy.unit_sets for name in one.scored] if event.grown == "gradient" else []
+        gradients = {name: self.model.get_parameter(name).grad for name in names}
+        missing = [name for name, gradient in gradients.items() if gradient is None]
+        if missing or (names and not any(gradient.any() for gradient in gradients.values() if gradient is not None)):
+            raise InputError(
+                f"Nothing can grow in {(missing or names)[0]!r}",
+                f"it has no gradient{'' if missing else ' but zero'}, by which the places are chosen",
+                "call pruner.step() before the gradients are cleared, and protect layers that are frozen",
+            )
+
+    def _refuse_unmoved(self) -> None:
+        """Raises `InputError` where a criterion goes by movement, and a weight was never seen to move."""
+        still = [name for name, moved in self.moved.items() if not moved.any()]
+        if still:
+            raise InputError(
+                f"The movement of {still[0]!r} is not known",
+                "no step has shown a gradient of it",
+                "call pruner.step() before the gradients are cleared, and protect layers that are frozen",
+            )
+
     def _lay(self, masks: Masks) -> None:
-        parameters = {name: self.model.get_parameter(name) for name in masks}
-        self._masked = [(parameters[name], mask.to(parameters[name])) for name, mask in masks.items()]
+        self._hold = Hold(masks)
+        self._hold.lay(self.model)

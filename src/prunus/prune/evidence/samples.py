@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map_only
+
+from prunus.errors import InputError
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 MOST_INPUTS = 256
@@ -29,13 +31,20 @@ class Samples:
 
     @classmethod
     def of(cls, batches: Iterable[tuple[Any, Any]], loss: Loss = F.cross_entropy, most: int = MOST_INPUTS) -> Samples:
-        """The first batches, such as a data loader's, that hold `most` inputs together."""
+        """The first batches, such as a data loader's, that hold `most` inputs together.
+
+        Raises `InputError` for what are no batches, and where there are none.
+        """
         taken, count = [], 0
-        for inputs, targets in batches:
-            taken.append((inputs, targets))
-            count += _size(inputs)
+        for batch in _iterated(batches):
+            if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+                raise _no_pairs(f"a batch of them is a {type(batch).__name__}")
+            taken.append((batch[0], batch[1]))
+            count += _size(batch[0])
             if count >= most:
                 break
+        if not taken:
+            raise InputError("There are no samples", "not one batch was given", "give batches of (inputs, targets)")
         return cls(tuple(taken), loss)
 
     def to(self, device: torch.device) -> Samples:
@@ -57,12 +66,24 @@ class Samples:
     def weighed_losses(self, model: nn.Module) -> Iterable[Tensor]:
         """Each batch's loss times its share of all inputs: they sum up to the mean loss."""
         for inputs, targets in self.batches:
-            yield self.loss(call(model, inputs), targets) * (_size(inputs) / len(self))
+            yield self._loss_of(model, inputs, targets) * (_size(inputs) / len(self))
+
+    def _loss_of(self, model: nn.Module, inputs: Any, targets: Any) -> Tensor:
+        try:
+            return self.loss(call(model, inputs), targets)
+        except (TypeError, ValueError, RuntimeError, AttributeError, LookupError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise InputError(
+                "The loss of the samples cannot be computed",
+                (str(error).strip() or type(error).__name__).splitlines()[0],
+                "give samples whose inputs the network takes, and loss= of what it returns and the targets",
+            ) from error
 
 
 def call(model: nn.Module, inputs: Any) -> Any:
     """Run a network on inputs as `Samples` holds them."""
-    if isinstance(inputs, dict):
+    if isinstance(inputs, Mapping):
         return model(**inputs)
     return model(*inputs) if isinstance(inputs, (tuple, list)) else model(inputs)
 
@@ -76,5 +97,22 @@ def batch_statistics(model: nn.Module) -> nn.Module:
     return model
 
 
+def _iterated(batches: Iterable[tuple[Any, Any]]) -> Iterator[Any]:
+    if isinstance(batches, Tensor) or not isinstance(batches, Iterable):
+        raise _no_pairs(f"they are a {type(batches).__name__}")
+    return iter(batches)
+
+
 def _size(inputs: Any) -> int:
-    return int(tree_leaves(inputs)[0].shape[0])
+    leaves = [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor) and leaf.dim()]
+    if not leaves:
+        raise _no_pairs(f"the inputs of a batch are a {type(inputs).__name__} without tensors")
+    return int(leaves[0].shape[0])
+
+
+def _no_pairs(why: str) -> InputError:
+    return InputError(
+        "The samples are no batches of (inputs, targets)",
+        why,
+        "give a list or a data loader of such pairs; inputs may be a tensor, a tuple or a dictionary of tensors",
+    )

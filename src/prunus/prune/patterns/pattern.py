@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from prunus.prune.layers import PrunableLayer
+from prunus.prune.layers import PrunableLayer, refuse_computed
 from prunus.prune.units import UnitSet
 from prunus.spec.part import Frozen
 
@@ -43,5 +43,6 @@ class LayerPattern(Pattern):
         protected: frozenset[str],
     ) -> tuple[UnitSet, ...]:
         """The units of all layers that are not protected, in the order in which the layers run."""
-        free = (layer for layer in layers if layer.name not in protected)
+        free = [layer for layer in layers if layer.name not in protected]
+        refuse_computed(free)
         return tuple(self.units_of(layer, model.get_parameter(layer.weight)) for layer in free)
