@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,16 @@ def test_the_second_is_refused_while_the_first_lives_and_let_in_when_it_is_kille
     os.kill(first.pid, signal.SIGKILL)
     first.join()
     with FolderLock(tmp_path, patience_seconds=0.2):
+        pass
+
+
+def test_a_folder_that_can_only_be_read_is_one_clear_error(tmp_path):
+    if os.geteuid() == 0:
+        folder = Path("/proc/self")  # where even root can make no file
+    else:
+        folder = tmp_path
+        folder.chmod(0o555)
+    with pytest.raises(StoreError, match="cannot be written to"), FolderLock(folder):
         pass
 
 

@@ -24,8 +24,12 @@ class FolderLock:
         self.descriptor = -1
 
     def __enter__(self) -> FolderLock:
-        """Take the lock. Raises `StoreError` if it stays taken."""
-        self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        """Take the lock. Raises `StoreError` if it stays taken, or where nothing can be written."""
+        try:
+            self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            what = f"The folder {self.path.parent} cannot be written to"
+            raise StoreError(what, str(error), "see to its permissions, or choose another --out") from None
         give_up = time.monotonic() + self.patience_seconds
         while True:
             try:
