@@ -31,16 +31,17 @@ class Classifier(LightningModule):
         return torch.optim.AdamW(self.parameters(), 0.01, weight_decay=0.1)
 
 
-def fit(folder, epochs, resume=None):
+def fit(folder, epochs, resume=None, model=None, **settings):
     generator = torch.Generator().manual_seed(0)
     data = TensorDataset(torch.randn(64, 6, generator=generator), torch.arange(64) % 3)
     callback = PruningCallback(builtin_recipes()["unstructured"], torch.zeros(2, 6), rate=0.75)
     trainer = Trainer(
-        max_epochs=10, accumulate_grad_batches=2, callbacks=[callback], default_root_dir=folder, logger=False,
+        max_epochs=10, callbacks=[callback], default_root_dir=folder, logger=False,
         enable_progress_bar=False, enable_model_summary=False, accelerator="cpu", enable_checkpointing=False,
+        **{"accumulate_grad_batches": 2, **settings},
     )  # fmt: skip
     trainer.fit_loop.epoch_loop.max_steps = epochs * 4 if epochs < 10 else -1
-    model = Classifier()
+    model = model or Classifier()
     trainer.fit(model, DataLoader(data, 8), ckpt_path=resume)
     return trainer, model, callback
 
@@ -62,3 +63,30 @@ def test_a_checkpoint_holds_what_is_gone(tmp_path):
     assert int((model.net[0].weight == 0).sum()) == 72
     assert again.pruner.steps == 40
     assert not (callback.pruner.gone["net.0"] & ~again.pruner.gone["net.0"]).any()
+
+
+def test_under_mixed_precision_and_clipped_gradients(tmp_path):
+    _, model, callback = fit(tmp_path, 10, precision="bf16-mixed", gradient_clip_val=0.1)
+    assert int((model.net[0].weight == 0).sum()) == 72
+    assert callback.pruner.steps == 40
+
+
+class TwoOptimizers(Classifier):
+    automatic_optimization = False
+
+    def configure_optimizers(self):
+        return [torch.optim.SGD(layer.parameters(), 0.1, momentum=0.9) for layer in (self.net[0], self.net[2])]
+
+    def training_step(self, batch, _):
+        loss = super().training_step(batch, _)
+        for optimizer in self.optimizers():
+            optimizer.zero_grad()
+        self.manual_backward(loss)
+        for optimizer in self.optimizers():
+            optimizer.step()
+
+
+def test_two_optimizers_of_one_network_count_as_one_step(tmp_path):
+    _, model, callback = fit(tmp_path, 10, model=TwoOptimizers(), accumulate_grad_batches=1)
+    assert int((model.net[0].weight == 0).sum()) == 72
+    assert callback.pruner.steps == 80
