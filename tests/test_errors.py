@@ -6,8 +6,14 @@ from prunus.errors import InputError, PrunusError, StoreError, nearest
 
 
 def test_message_is_sentences_in_order():
-    assert str(InputError("no file x.toml", "it was moved", "check the path!")) == (
+    assert str(InputError("No file x.toml", "it was moved", "check the path!")) == (
         "No file x.toml. It was moved. Check the path!"
+    )
+
+
+def test_a_name_at_the_beginning_stays_as_it_is():
+    assert str(InputError("my study.toml is empty", "mine.toml is not", "see it")) == (
+        "my study.toml is empty. mine.toml is not. See it."
     )
 
 

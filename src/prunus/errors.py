@@ -10,7 +10,8 @@ from collections.abc import Iterable
 class PrunusError(Exception):
     """Base of every error that prunus raises on purpose.
 
-    `what` names the user's own thing (file, line, layer, key), `why` the reason, `do` the way out.
+    `what` names the user's own thing (file, line, layer, key) and stays as it is written, since a name may stand at its
+    beginning; `why` is the reason, `do` the way out.
     `exit_code` is what the command line ends with; the list is in docs/cli.md.
 
     >>> str(PrunusError("There is no model 'vgg12'", "no model of that name is registered", "try 'vgg11'"))
@@ -24,7 +25,8 @@ class PrunusError(Exception):
         self.what, self.why, self.do = what, why, do
 
     def __str__(self) -> str:
-        return " ".join(_sentence(part) for part in (self.what, self.why, self.do) if part.strip())
+        more = (_capital(part.strip()) for part in (self.why, self.do))
+        return " ".join(_stop(part) for part in (self.what.strip(), *more) if part)
 
 
 class InputError(PrunusError):
@@ -78,15 +80,16 @@ def is_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def _sentence(text: str) -> str:
-    """With a capital and a full stop, but for a name of the user's (`mine.toml`) at its beginning, which stays.
+def _capital(text: str) -> str:
+    """With a capital, but for a name of the user's (`mine.toml`) at its beginning, which stays.
 
-    >>> _sentence("mine.toml is empty"), _sentence("it is empty")
-    ('mine.toml is empty.', 'It is empty.')
+    >>> _capital("mine.toml is empty"), _capital("it is empty")
+    ('mine.toml is empty', 'It is empty')
     """
-    text = text.strip()
-    if text.partition(" ")[0].rstrip(",;:.!?").isalpha():
-        text = text[:1].upper() + text[1:]
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].rstrip(",;:.!?").isalpha() else text
+
+
+def _stop(text: str) -> str:
     return text if text.endswith((".", "!", "?", ":")) else text + "."
 
 

@@ -92,7 +92,7 @@ def test_what_timm_cannot_do_is_said(wanted: Part, expected: str) -> None:
 
 def test_without_timm_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)  # how Python marks a package that cannot be imported
-    with pytest.raises(MissingError, match=r"Timm is not installed.*pip install timm"):
+    with pytest.raises(MissingError, match=r"timm is not installed.*pip install timm"):
         build_model(part("timm:resnet18"), (3, 32, 32), 10)
     assert model_source(part("torchvision:resnet18")).default_classes == 1000
 

@@ -97,3 +97,24 @@ def test_a_child_that_outlives_its_parent_keeps_the_lock(tmp_path):
     os.waitpid(child, 0)
     with FolderLock(tmp_path, patience_seconds=0.2):
         pass
+
+
+@pytest.mark.parametrize(
+    "said", ["{mine}", "1", "", "999999999", "\0" * 40], ids=["mine", "1", "none", "gone", "zeros"]
+)
+@pytest.mark.parametrize("age_seconds", [0.0, 1e9, -1e9])
+def test_what_a_dead_run_left_in_its_lock_keeps_nobody_out(tmp_path, said, age_seconds):
+    """Its process id may be another process's by now, and the clock may have been set; neither is asked."""
+    (tmp_path / "lock").write_text(said.format(mine=os.getpid()))
+    os.utime(tmp_path / "lock", (time.time() - age_seconds,) * 2)
+    with FolderLock(tmp_path, patience_seconds=0.0):
+        assert (tmp_path / "lock").read_text() == str(os.getpid())
+
+
+def test_a_lock_that_is_held_keeps_others_out_whatever_its_age_and_its_process_id(tmp_path):
+    held = FolderLock(tmp_path)
+    with held:
+        (tmp_path / "lock").write_text("999999999")  # no such process
+        os.utime(tmp_path / "lock", (0.0, 0.0))
+        with pytest.raises(StoreError, match="is being run by process 999999999"):
+            FolderLock(tmp_path, patience_seconds=0.0).__enter__()

@@ -17,7 +17,6 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.fx import GraphModule
 from torch.fx import Node as FxNode
-from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.utils import _pytree as pytree
 
 from prunus.errors import InputError
@@ -209,6 +208,9 @@ def _node(node: FxNode, renamed: dict[str, Any], prefix: str) -> Node:
         module_class=kind if isinstance(kind, str) else kind.__name__,
         output=None,
     )
+    # Brings sympy, 0.4 s, which torch.export has imported by now, and which those who trace nothing do not wait for.
+    from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+
     try:
         return replace(made, output=_type(node.meta.get("val")))
     except (GuardOnDataDependentSymNode, TypeError):

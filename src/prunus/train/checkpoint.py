@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from prunus.errors import StoreError
+from prunus.errors import InputError, StoreError
 from prunus.store import write_atomically
 from prunus.train.shrinking import narrow, widen
 from prunus.train.state import EpochResult, TrainingState
@@ -22,7 +22,8 @@ from prunus.train.state import EpochResult, TrainingState
 FORMAT = 3
 EPOCHS = TypeAdapter(list[EpochResult])
 UNREADABLE = (
-    SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError, MemoryError,
+    InputError, SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError,
+    MemoryError,
 )  # fmt: skip
 
 
@@ -72,9 +73,8 @@ def load_checkpoint(path: Path, state: TrainingState, trial: str) -> None:
         _load_optimizer(state.optimizer, header, tensors)
         state.epochs = epochs
     except UNREADABLE as error:
-        raise StoreError(
-            f"The checkpoint {path} cannot be used", str(error), "delete it; the trial starts anew"
-        ) from None
+        why = error.why if isinstance(error, InputError) else str(error)
+        raise StoreError(f"The checkpoint {path} cannot be used", why, "delete it; the trial starts anew") from None
     _match_layout(state.optimizer)
     widen(state)
 
