@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from prunus.errors import PrunusError
+from prunus.forking import fork
 
 EXECUTING = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "subprocess.Popen", "pickle.find_class",
              "socket.connect", "socket.bind", "ctypes.dlopen", "webbrowser.open", "exec")  # fmt: skip
@@ -19,7 +20,8 @@ WRITING = {"os.rename": (0, 1), "os.remove": (0,), "os.mkdir": (0,), "os.symlink
            "os.truncate": (0,), "os.chmod": (0,), "shutil.move": (1,), "sqlite3.connect": (0,)}  # fmt: skip
 """Events of Python's audit hooks, and which of their arguments are paths that are written to."""
 
-SECONDS = 20
+SECONDS, LONGEST_SECONDS = 20, 200
+"""Of the processor, and by the clock: it may hang without computing."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def confined(act: Callable[[], object], folder: Path) -> Verdict:
     Nothing is prevented, everything is noted.
     """
     reading, writing = os.pipe()
-    child = os.fork()
+    child = fork()
     if child == 0:
         os.close(reading)
         os._exit(_child(act, folder, writing))
@@ -55,6 +57,7 @@ def confined(act: Callable[[], object], folder: Path) -> Verdict:
 
 def _child(act: Callable[[], object], folder: Path, writing: int) -> int:
     signal.setitimer(signal.ITIMER_PROF, SECONDS)  # of the processor: whoever else uses the machine does not matter
+    signal.alarm(LONGEST_SECONDS)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)

@@ -109,6 +109,13 @@ def test_the_same_command_again_runs_nothing_again(finished, run):
     assert len(sessions(folder)) == 2
 
 
+@pytest.mark.timeout(120)
+def test_a_trial_may_compute_on_threads(run):
+    wide = ("hidden = [12]", "hidden = [512]")  # a batch of its activations is worth sharing among threads
+    brief = ("epochs = 5\nbatch_size = 256", "epochs = 1\nbatch_size = 256\nthreads = 2")
+    assert run(wide, brief, ("seeds = [0, 1]", "seeds = [0]")).finished == 4
+
+
 def test_two_workers_or_one_find_the_same_bits(finished, run, tmp_path):
     run(workers=1)
     assert rows_without_times(tmp_path / "out") == rows_without_times(finished[0])

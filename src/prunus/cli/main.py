@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -34,6 +35,7 @@ app = typer.Typer(
     epilog=EXIT_CODES.replace("\n", " "),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # whose help takes twice as long to come
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -52,16 +54,21 @@ def _options(
     pass
 
 
-app.command("run")(run)
-app.command("report")(report)
-app.command("show")(show)
-app.command("list")(list_names)
-app.command("cost")(cost)
-app.command("inspect")(inspect)
-app.command("prune")(prune)
-app.command("sensitivity")(sensitivity)
-app.command("bench")(bench)
-app.command("doctor")(doctor)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "run": run,
+    "report": report,
+    "show": show,
+    "list": list_names,
+    "cost": cost,
+    "inspect": inspect,
+    "prune": prune,
+    "sensitivity": sensitivity,
+    "bench": bench,
+    "doctor": doctor,
+}
+
+for _name, _command in COMMANDS.items():
+    app.command(_name, short_help=" ".join((_command.__doc__ or "").partition("\n\n")[0].split()))(_command)
 
 
 def main() -> NoReturn:
@@ -69,7 +76,7 @@ def main() -> NoReturn:
     debug = "--debug" in sys.argv or bool(os.environ.get("PRUNUS_DEBUG"))
     sys.argv[1:] = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app()
+        app(prog_name="prunus")
     except PrunusError as error:
         if debug:
             raise

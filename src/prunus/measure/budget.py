@@ -20,8 +20,8 @@ def find_rate(latency_of: Callable[[float], float], unpruned_ms: float, wanted_m
     latency_of: rate -> milliseconds, falling with the rate but for noise. fastest_ms: at the highest rate.
     Raises `InputError` where the unpruned network is fast enough, or the fastest one is not: with what can be reached.
 
-    >>> round(find_rate(lambda rate: 10 * (1 - rate), 10, wanted_ms=3, fastest_ms=0), 2)
-    0.7
+    >>> round(find_rate(lambda rate: 10 * (1 - rate), 10, wanted_ms=4, fastest_ms=0), 2)
+    0.61
     """
     if unpruned_ms <= wanted_ms:
         raise InputError(
@@ -41,14 +41,14 @@ def find_rate(latency_of: Callable[[float], float], unpruned_ms: float, wanted_m
     for _ in range(MOST_TRIED):
         if wanted_ms - fast[1] <= NEAR_ENOUGH * wanted_ms or fast[0] - slow[0] < NARROWEST:
             break
-        rate = _between(slow, fast, wanted_ms)
+        rate = _between(slow, fast, wanted_ms * (1 - NEAR_ENOUGH / 2))
         tried = rate, latency_of(rate)
         slow, fast = (tried, fast) if tried[1] > wanted_ms else (slow, tried)
     return fast[0]
 
 
-def _between(slow: tuple[float, float], fast: tuple[float, float], wanted_ms: float) -> float:
-    """Where a straight line has the latency, but not too near to either end, where noise would decide."""
+def _between(slow: tuple[float, float], fast: tuple[float, float], aim_ms: float) -> float:
+    """Where a straight line has the latency aimed at, but not too near to either end, where noise would decide."""
     rise = max(slow[1] - fast[1], 1e-9)
-    share = min(max((slow[1] - wanted_ms) / rise, 0.15), 0.85)
+    share = min(max((slow[1] - aim_ms) / rise, 0.15), 0.85)
     return slow[0] + share * (fast[0] - slow[0])

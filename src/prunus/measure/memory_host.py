@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from prunus.errors import PrunusError
+from prunus.forking import fork
 from prunus.measure.peak import can_be_reset, peak_bytes, reset_peak
 from prunus.measure.resident import resident_file_ranges, touch
 from prunus.measure.runtime import Runtime, runtime_of
@@ -41,7 +42,7 @@ def _in_a_fork(runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
         return {"error": str(error)}
     libraries = resident_file_ranges()
     reading, writing = os.pipe()
-    child = os.fork()
+    child = fork()
     if child == 0:
         with os.fdopen(writing, "w") as answer:
             touch(libraries)

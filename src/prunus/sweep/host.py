@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from prunus.forking import fork
 from prunus.sweep.blocks import Block
 from prunus.sweep.events import BlockLost, Event, Refused, TrialLost, Wire
 from prunus.sweep.folder import StudyFolder
@@ -96,7 +97,7 @@ class Host:
     def _fork(self) -> Worker:
         ours, theirs = socket.socketpair()
         host = os.getpid()
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             ours.close()
             for worker in self.workers.values():
@@ -148,8 +149,11 @@ class Host:
 
 
 def _seeks_latency(folder: StudyFolder) -> bool:
-    """Whether the study names a latency at all; one that cannot be read is refused when it is loaded."""
-    return b"latency_ms" in folder.study.read_bytes()
+    """Whether a recipe or control asks for a latency; a study that cannot be read is refused when it is loaded."""
+    asked: list[bool] = []
+    with suppress(ValueError):
+        json.loads(folder.study.read_bytes(), object_hook=lambda one: asked.append(one.get("latency_ms") is not None))
+    return any(asked)
 
 
 def _search_apart(folder: StudyFolder, events: int) -> None:
@@ -158,7 +162,7 @@ def _search_apart(folder: StudyFolder, events: int) -> None:
     Ends this process, too, where the study is refused, or where nobody waits for it any more.
     """
     parent = os.getpid()
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         end_with(parent)
         _, answer = load(folder, lambda event: _write(events, event))
