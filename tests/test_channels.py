@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -108,6 +110,24 @@ def test_a_loss_of_ones_own_is_asked_for_gradients() -> None:
 def test_what_says_how_much_is_to_go(rate: float | None, allocation: object, message: str) -> None:
     with pytest.raises(InputError, match=f"(?s){message}"):
         prunus.prune_channels(network(), X, rate, allocation=allocation)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rate": "half"}, "rate 'half' can't be used"),
+        ({"floor": 1.5}, r"floor=1\.5 can't be used"),
+        ({"round_to": "8"}, "round_to='8'"),
+        ({"heads": "half"}, "'heads' is 'half'. Known: dimensions, whole"),
+        ({"protect": "0"}, r"'protect' is '0'.*Write \['0'\]"),
+        ({"allocation": {"macs": 0.5}}, "'name' is missing. Give a name"),
+        ({"allocation": {"name": "global", "floor": float("nan")}}, "'floor' is nan: it is no finite number"),
+        ({"criterion": 3}, "3 is no part"),
+    ],
+)
+def test_settings_that_cannot_be_used(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        prunus.prune_channels(network(), X, **{"rate": 0.5, **settings})
 
 
 @pytest.mark.parametrize("kind", ["params", "macs", "bops"])

@@ -94,6 +94,28 @@ class TestCriterion:
         assert all(score.isfinite().all() for score in scores_of(criterion, pattern, model)[1])
 
 
+SETTINGS_OF_PARTS = [
+    (registry, name, key)
+    for registry in (CRITERIA, PATTERNS, ALLOCATIONS, SCHEDULES)
+    for name in registry.names()
+    for key in registry.get(name).model_fields
+]
+
+
+@pytest.mark.parametrize(("registry", "name", "key"), SETTINGS_OF_PARTS, ids=lambda one: getattr(one, "kind", one))
+def test_settings_of_a_wrong_type_or_out_of_range_are_one_clear_sentence(registry, name, key):
+    wrong = [-1, "x", True, [0.5], {"a": "b"}, -1e300]
+    if key == "runtime":  # checked where runtimes are known
+        wrong = [-1, True, [0.5]]
+    for value in wrong:
+        with pytest.raises(InputError) as error:
+            make(registry, Part(name=name, settings={key: value}))
+        assert f"The {registry.kind} '{name}' cannot be used with {key}" in str(error.value), str(error.value)
+        assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match=f"has no setting '{key}s'. Did you mean '{key}'"):
+        make(registry, Part(name=name, settings={f"{key}s": 1}))
+
+
 @pytest.mark.parametrize("name", PATTERNS.names())
 class TestPattern:
     def test_every_unit_is_scored_and_masked_in_the_parameters_shapes(self, name, model):

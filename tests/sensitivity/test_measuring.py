@@ -77,6 +77,8 @@ def test_every_criterion_can_rank_the_channels_of_a_group(trained, digits, crite
         ({"criterion": "movement"}, "gathers while a network trains"),
         ({"criterion": "magnitud"}, "Did you mean 'magnitude'"),
         ({"rates": (0.5, 1.0)}, r"give 0 < rate < 1|Give 0 < rate < 1"),
+        ({"rates": (0.5, float("nan"))}, "Give 0 < rate < 1"),
+        ({"rates": ("a",)}, "Give 0 < rate < 1"),
         ({"inputs": 0}, "Give 1 or more"),
         ({"protect": ("ouput",)}, "did you mean 'output'|Did you mean 'output'"),
         ({"pattern": Part(name="nm", settings={"m": 5})}, "cannot be pruned in groups of 5"),
@@ -163,3 +165,9 @@ def test_the_command_as_json(command):
 def test_rates_that_cannot_be_read(command):
     with pytest.raises(InputError, match="--rates 'half' cannot be read"):
         run(*command, "--rates", "half")
+
+
+def test_a_rate_that_cannot_be_suggested_is_told_before_anything_is_measured(command, monkeypatch):
+    monkeypatch.setattr("prunus.cli.named_data.named_data", None)
+    with pytest.raises(InputError, match=r"rate 0\.95 cannot be suggested.*up to 0\.9.*0\.9 or less"):
+        run(*command, "--rate", "0.95")

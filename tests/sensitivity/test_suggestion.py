@@ -45,7 +45,7 @@ def test_a_layer_that_recovers_counts_as_far_as_it_first_falls():
 
 
 def test_a_rate_beyond_what_was_measured_is_refused_with_the_nearest():
-    with pytest.raises(InputError, match=r"measured up to 0\.9, which is 0\.9 of all units. Ask for 0\.9 or less"):
+    with pytest.raises(InputError, match=r"measured up to 0\.9\. Ask for 0\.9 or less"):
         suggest(sensitivity(("a", 10, (0.5, 0.1))), 0.95)
 
 
@@ -75,3 +75,9 @@ def test_the_recipe_is_toml_whatever_layers_are_called():
         "protect": ["output"],
         "allocation": {"name": "by_layer", "rates": {'a."b"\\ü': 0.5}},
     }
+
+
+@pytest.mark.parametrize("rate", [-1, 0, 1.0, float("nan"), "half"])
+def test_what_is_no_rate_is_refused(rate):
+    with pytest.raises(InputError, match="Give 0 < rate < 1"):
+        suggest(sensitivity(("a", 10, (1.0, 1.0))), rate)

@@ -1,7 +1,7 @@
 import pytest
 
 from prunus.errors import InputError
-from prunus.spec import builtin_recipes, builtin_studies, load_study
+from prunus.spec import Part, Recipe, Training, builtin_recipes, builtin_studies, load_study
 
 MINIMAL = """
 model = "mlp"
@@ -81,10 +81,17 @@ def test_paths_are_relative_to_the_file(study_file, tmp_path):
         (("rates = [0.5]", "rates = [1.0]"), r"'rates\.0' is 1\.0"),
         (("rates = [0.5]", "rates = [-0.1]"), r"'rates\.0' is -0\.1"),
         (("rates = [0.5]", "rates = [nan]"), "rates"),
-        (("rates = [0.5]", "rate = [0.5]"), "'rates' is missing"),
+        (("rates = [0.5]", "rate = [0.5]"), "'rate' is unknown. Did you mean 'rates'"),
+        (("rates = [0.5]", ""), "'rates' is missing"),
         (("rates = [0.5]", "rates = [0.5, 0.5]"), "stands in it twice"),
         (("unstructured", "unstructurd"), "Did you mean 'unstructured'"),
-        (("data =", "dat ="), "'data' is missing"),
+        (("data =", "dat ="), "'dat' is unknown. Did you mean 'data'"),
+        (('["unstructured"]', '["unstructured", "unstructured"]'), "'recipes': more than one recipe is called unstr"),
+        (('["unstructured"]', '["unstructured", 3]'), r"'recipes\.1' is 3: it is no table"),
+        (('["unstructured"]', '"unstructured"'), "'recipes' is a list of names"),
+        (('"mlp"', "[3]"), r"'model' is \[3\]: it is no table"),
+        (('"mlp"', '{ name = "mlp", hidden = [nan] }'), r"'model\.hidden\.0' is nan: it is no finite number"),
+        (('"mlp"', '{ name = "mlp", hidden = 2020-01-01 }'), r"'model\.hidden' is .*: it is no text, number"),
         (('"digits"', '"digits"\nsede = 3'), "'sede' is unknown. Did you mean 'seeds'"),
         (('"mlp"', "{ width = 3 }"), "'model.name' is missing"),
     ],
@@ -94,6 +101,28 @@ def test_mistakes_name_the_key(study_file, change, message):
     with pytest.raises(InputError, match=message) as error:
         load_study(path)
     assert "mine.toml" in str(error.value)
+    assert "{" not in str(error.value)  # no whole table
+
+
+@pytest.mark.parametrize("tables", ["[recipe]\nmine = 3\n", "[[recipe]]\nname = 'mine'\n"])
+def test_recipes_that_are_no_tables(study_file, tables):
+    with pytest.raises(InputError, match=r"\[recipe\.NAME\] a table"):
+        load_study(study_file(MINIMAL + tables))
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: Part(name="cubic", settings={"end": float("nan")}), "No Part .* 'end' is nan: it is no finite number"),
+        (lambda: Recipe(name="A B", pattern=Part(name="element")), "No Recipe .* 'name' is 'A B'"),
+        (lambda: Recipe(name="a", patern=Part(name="element")), "'patern' is unknown. Did you mean 'pattern'"),
+        (lambda: Recipe(name="a", pattern=Part(name="element"), protect="output"), "'protect' is 'output': .* no list"),
+        (lambda: Training(epochs=1.5), "'epochs' is 1.5: it is no whole number"),
+    ],
+)
+def test_mistakes_in_code_are_told_as_those_in_a_file(made, message):
+    with pytest.raises(InputError, match=message):
+        made()
 
 
 def test_unknown_keys_inside_tables_and_recipes_are_named(study_file):

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 import prunus
-from prunus.errors import InputError
+from prunus.errors import PrunusError
 from prunus.spec import Part
 from prunus.surgeon.hessians import as_columns, hessians
 from prunus.surgeon.least_change import DAMPING, change, damped, reconstructed, solved
@@ -137,8 +137,32 @@ def test_change_is_the_mean_squared_difference_of_outputs():
         ({"pattern": "channel"}, "'channel'.*prune_channels"),
         ({"pattern": Part(name="nm", settings={"m": 3})}, "layer '0'.*which 3 does not divide"),
         ({"inputs": []}, "no inputs"),
+        ({"inputs": INPUTS[0]}, r"a Tensor.*\[inputs\]"),
+        ({"inputs": 5}, "a int.*list of batches"),
+        ({"inputs": [INPUTS[0] * torch.nan]}, "layer '0' is given is not finite"),
+        ({"rate": "half"}, "rate 'half' cannot be used"),
+        ({"rate": None}, "Nothing says how much"),
+        ({"allocation": {"name": "uniform", "macs": 0.5}}, "Both a rate and a target"),
+        ({"rate": None, "allocation": {"name": "uniform", "macs": 1e-6}}, r"macs = 1e-06 cannot be reached.*0\.\d+"),
+        ({"allocation": {"name": "uniform", "latency_ms": 1}}, "to a latency"),
+        ({"allocation": {"name": "uniform", "rate_of": "macs"}}, "a share of macs"),
+        ({"allocation": {"name": "by_layer", "rates": {"a": 0.5}}}, "a rate for 'a'.*Known: 0, 3, 8"),
+        ({"protect": "8"}, r"'protect' is '8'.*\['8'\]"),
     ],
 )
 def test_what_cannot_be_done_is_said(network, arguments, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(PrunusError, match=message):
         prunus.reconstruct(network, **{"inputs": INPUTS, "rate": 0.5, **arguments})
+
+
+@pytest.mark.parametrize(("kind", "count"), [("params", "nonzero_parameters"), ("macs", "effective_macs")])
+@pytest.mark.parametrize("pattern", ["element", {"name": "nm", "m": 4}])
+def test_a_share_of_a_cost_is_what_is_left(network, kind, count, pattern):
+    for norm in (network[1], network[4]):
+        nn.init.ones_(norm.bias)  # what is zero from the beginning is not pruned
+    before = prunus.count_cost(network, INPUTS[0])
+    shared = {"name": "uniform" if pattern == "element" else "erk", kind: 0.5}
+    found = prunus.reconstruct(network, INPUTS, pattern=pattern, allocation=shared, protect=["10"])
+    left = getattr(prunus.count_cost(found.model, INPUTS[0]), count) / getattr(before, count)
+    assert left == pytest.approx(0.5, rel=0.01 if pattern == "element" else 0.1)
+    assert all(row.error <= row.magnitude_error for row in found.layers)

@@ -41,11 +41,16 @@ epochs = 4
         ("recipe.own.allocation.macs=0.001", r"macs = 0\.001 cannot be reached.*nearest.*0\.\d+"),
         ('recipe.own.schedule={name = "iterative", steps = 9}', "ends after the training.*has 4.*or more"),
         ("recipe.own.criterion.name=bn_scale", "not defined for the pattern 'element'.*another criterion"),
-        ('recipe.own.protect=["outptu"]', "'outptu' is not in the network.*Did you mean 'output'"),
+        ('recipe.own.protect=["outptu"]', "^Recipe 'own': .*'outptu' is not in the network.*Did you mean 'output'"),
+        ('recipe.own.allocation={name = "global", floor = 2}', "^Recipe 'own': .*'global' cannot.* floor = 2"),
+        ('recipe.own.allocation={name = "by_layer", rates = {a = 0.5}}', "'own'.*a rate for 'a'.*Known: 1"),
+        ('recipe.own.allocation={name = "uniform", macs = 0.5, params = 0.5}', "One target at most: params, macs"),
+        ('recipe.own.schedule={name = "at_init", steps = true}', "'own'.*steps = True.*true or false"),
+        ('controls={recipes=["owm"]}', "names 'owm'.*Did you mean 'own'"),
     ],
 )
 def test_a_mistake_is_told_before_anything_is_trained(tmp_path, override, message):
     path = tmp_path / "own.toml"
     path.write_text(STUDY)
-    with pytest.raises(InputError, match=f"(?s){message}"):
+    with pytest.raises(InputError, match=message):
         Loaded.of(load_study(path, [override]))

@@ -21,7 +21,7 @@ from prunus.prune.evidence import Samples
 from prunus.prune.evidence.samples import Loss
 from prunus.prune.patterns.channel import Channel
 from prunus.prune.units import UnitSet
-from prunus.spec import Part, make
+from prunus.spec import Part, make, part_of
 from prunus.surgery import Pruned
 from prunus.surgery import prune_channels as prune_by_score
 from prunus.surgery.choice import Allocation, Score, Scores, each
@@ -64,10 +64,10 @@ def prune_channels(
     reached (with the nearest); `DifferenceError` if the result can't be proven equal to the masked model.
     """
     samples = None if data is None else Samples.of(data, loss)
-    scores = each(criterion) if callable(criterion) else _scores(_part(criterion), seed, samples)
+    scores = each(criterion) if callable(criterion) else _scores(part_of(criterion), seed, samples)
     target = None
     if not callable(allocation):
-        shared = make(ALLOCATIONS, _part(allocation))
+        shared = make(ALLOCATIONS, part_of(allocation))
         if shared.target is not None:
             target = ChannelTarget(model, example_inputs, shared, Channel(round_to=round_to, floor=floor), tell)
         allocation = _by_rate(shared)
@@ -94,10 +94,6 @@ def _the_rate(rate: float | None, target: ChannelTarget | None) -> float:
             "give a rate, or an allocation with a target, such as macs = 0.25; on the command line --rate or --target",
         )
     return 0.0 if rate is None else rate
-
-
-def _part(name: str | Part | Mapping[str, Any]) -> Part:
-    return Part.model_validate(name)
 
 
 def _scores(part: Part, seed: int, samples: Samples | None) -> Scores:

@@ -42,15 +42,17 @@ def sensitivity(
     from prunus.cli.named_data import named_data
     from prunus.cli.named_network import named_network
     from prunus.sensitivity.measuring import measure_sensitivity
-    from prunus.sensitivity.suggestion import recipe_toml, suggest
+    from prunus.sensitivity.suggestion import check_suggested, recipe_toml, suggest
 
+    at = _rates(rates)
+    check_suggested(rate, at)
     dataset = named_data(data, data_settings)
     shape = ",".join(map(str, dataset.input_shape))
     network = named_network(model, shape, len(dataset.classes), settings, weights, seed=seed)
     found = measure_sensitivity(
         network.model,
         dataset,
-        rates=_rates(rates),
+        rates=at,
         pattern=_part(pattern),
         criterion=_part(criterion),
         protect=protect or ("output",),
@@ -86,12 +88,12 @@ def _rates(text: str) -> list[float]:
 
 def _part(text: str) -> Part:
     """A name, or a table with settings such as `{ name = "nm", m = 4 }`."""
-    from prunus.spec import Part
+    from prunus.spec import part_of
     from prunus.spec.load import set_key
 
     table: dict[str, object] = {}
     set_key(table, f"part={text}")
-    return Part.model_validate(table["part"])
+    return part_of(table["part"])
 
 
 def _progress(done: int, total: int) -> None:

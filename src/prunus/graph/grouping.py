@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from torch import nn
 
@@ -39,6 +39,8 @@ def channel_groups(
     the same `dimensions` of every block.
     Raises `InputError` if the model can't be traced or a name in `protect` fits nothing.
     """
+    if heads not in get_args(Heads):
+        raise InputError(f"'heads' is {heads!r}", "", nearest(str(heads), get_args(Heads)))
     wiring = model if isinstance(model, Wiring) else wire_model(model, example_inputs)
     return tuple(grouped.group for grouped in group_atoms(wiring, protect, heads))
 
@@ -130,6 +132,8 @@ def _averaged(wiring: Wiring, home: Mapping[int, int]) -> dict[int, dict[str, No
 
 def _named_by_user(wiring: Wiring, protect: Sequence[str]) -> set[int]:
     """Atoms of the layers that the user names, and of what is laid out in blocks with them."""
+    if isinstance(protect, str):
+        raise InputError(f"'protect' is {protect!r}", "it takes a list of layers", f"write [{protect!r}]")
     layers = {name.rpartition(".")[0] or name for name in wiring.tensors}
     atoms: set[int] = set()
     for pattern in protect:

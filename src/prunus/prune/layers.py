@@ -97,6 +97,8 @@ def protected_layers(layers: Sequence[PrunableLayer], protect: Iterable[str]) ->
 
     Raises `InputError` for an entry that fits no layer, or if there is nothing to prune.
     """
+    if isinstance(protect, str):
+        raise InputError(f"'protect' is {protect!r}", "it takes a list of layers", f"write [{protect!r}]")
     if not layers:
         raise InputError(
             "The network has nothing to prune",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from prunus.prune.allocations.uniform import Uniform
 from prunus.prune.criteria import CRITERIA, Criterion
 from prunus.prune.criteria.scoring import check_defined, gather, unit_scores
 from prunus.sensitivity.curves import Curve, Sensitivity
-from prunus.spec import Part, make
+from prunus.spec import Part, make, part_of
 from prunus.train import calibration_samples, evaluate
 from prunus.train.prices import masks_of
 from prunus.train.seeds import generator
@@ -49,7 +50,7 @@ def measure_sensitivity(
     """
     twin = fresh_copy(model).eval()
     device = next(twin.parameters()).device
-    parts = [one if isinstance(one, Part) else Part(name=one) for one in (pattern, criterion)]
+    parts = [part_of(one) for one in (pattern, criterion)]
     chosen = _checked_rates(rates)
     sets, scores = _scored(twin, dataset, parts[0], parts[1], chosen, tuple(protect), seed)
     split = _drawn(dataset, inputs, seed)
@@ -83,8 +84,9 @@ def measure_sensitivity(
 
 
 def _checked_rates(rates: Sequence[float]) -> tuple[float, ...]:
-    chosen = tuple(sorted(set(rates)))
-    if not chosen or not 0 < chosen[0] <= chosen[-1] < 1:
+    numbers = all(isinstance(rate, Real) and not isinstance(rate, bool) and 0 < rate < 1 for rate in rates)
+    chosen = tuple(sorted(set(rates))) if numbers else ()
+    if not chosen:
         raise InputError(
             f"Layers cannot be pruned at the rates {list(rates)}", "each is the share that goes", "give 0 < rate < 1"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from numbers import Real
 
 from pydantic import JsonValue
 
@@ -32,22 +33,29 @@ def suggest(found: Sensitivity, rate: float) -> Suggestion:
     Source: layers pruned alone, Han et al., 2015, and Li et al., 2017, who read the rates off the curves by eye.
     Raises `InputError`, with the nearest that can be had, for a rate that the rates measured do not come to.
     """
+    check_suggested(rate, found.rates)
     fewer, more, drop = [0.0] * len(found.curves), _at(found, 0.0), 0.0
     if _total(found, more) < rate:
         fewer, more, drop = _bracket(found, rate)
     most = _total(found, more)
-    if most < rate - 1e-9:
-        raise InputError(
-            f"The rate {rate:g} cannot be suggested",
-            f"layers were measured up to {found.rates[-1]:g}, which is {most:.4g} of all units",
-            f"ask for {most:.3g} or less, or measure higher rates",
-        )
     low = _total(found, fewer)
     share = min((rate - low) / (most - low), 1.0) if most > low else 1.0
     rates = [a + share * (b - a) for a, b in zip(fewer, more, strict=True)]
     return Suggestion(
         rate=rate, drop=drop, rates={curve.name: value for curve, value in zip(found.curves, rates, strict=True)}
     )
+
+
+def check_suggested(rate: float, rates: Sequence[float]) -> None:
+    """Raises `InputError` for what is no rate, or higher than all that are measured; it needs no measurements."""
+    if not isinstance(rate, Real) or not 0 < float(rate) < 1:
+        raise InputError(f"The rate {rate!r} cannot be suggested", "it is the share that goes", "give 0 < rate < 1")
+    if rate > max(rates) + 1e-9:
+        raise InputError(
+            f"The rate {rate:g} cannot be suggested",
+            f"layers are measured up to {max(rates):g}",
+            f"ask for {max(rates):g} or less, or measure higher rates",
+        )
 
 
 def _bracket(found: Sensitivity, rate: float) -> tuple[list[float], list[float], float]:

@@ -3,7 +3,7 @@
 from prunus.spec.controls import Control, Controls
 from prunus.spec.load import builtin_recipes, builtin_studies, load_study
 from prunus.spec.measurement import Measurement
-from prunus.spec.part import Part
+from prunus.spec.part import Part, part_of
 from prunus.spec.plugin import make, spelled_out
 from prunus.spec.recipe import Recipe
 from prunus.spec.study import Execution, Study
@@ -24,5 +24,6 @@ __all__ = [
     "builtin_studies",
     "load_study",
     "make",
+    "part_of",
     "spelled_out",
 ]

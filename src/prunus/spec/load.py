@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from prunus.errors import InputError, nearest
 from prunus.reading import read_whole
+from prunus.spec.mistakes import first_of, key_of, why_and_what_to_do
 from prunus.spec.part import Part
 from prunus.spec.recipe import Recipe
 from prunus.spec.study import Study
@@ -113,8 +114,9 @@ def set_key(table: dict[str, Any], override: str) -> None:
 
 def _spell_out_recipes(table: dict[str, Any], origin: str) -> None:
     own = table.pop("recipe", {})
-    names = table.get("recipes", list(own))
-    if not isinstance(own, dict) or not isinstance(names, list):
+    names = table.get("recipes", list(own) if isinstance(own, dict) else [])
+    tables = isinstance(own, dict) and all(isinstance(one, dict) for one in own.values())
+    if not tables or not isinstance(names, list):
         raise InputError(f"{origin}: 'recipes' is a list of names and [recipe.NAME] a table", "", "see docs/guide.md")
     table["recipes"] = [_recipe(name, own, origin) for name in names]
 
@@ -136,23 +138,20 @@ def _recipe(name: Any, own: Mapping[str, Any], origin: str) -> Any:
 
 def _explain(error: ValidationError, table: Mapping[str, Any]) -> tuple[str, str]:
     """One sentence for the first of pydantic's errors, and what to do about it."""
-    first = error.errors()[0]
-    where = _key(first["loc"], table)
-    if first["type"] == "extra_forbidden":
-        return f"the key '{where}' is unknown", nearest(str(first["loc"][-1]), _known_keys(first["loc"]))
-    if first["type"] == "missing":
-        return f"the key '{where}' is missing", "add it; docs/guide.md shows a whole study"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"'{where}' is {first['input']!r}: {message}", "correct the value"
+    first = first_of(error)
+    where = first["loc"]
+    return why_and_what_to_do(
+        _key(where, table), first, _known_keys(where), "add it; docs/guide.md shows a whole study"
+    )
 
 
 def _key(location: tuple[int | str, ...], table: Mapping[str, Any]) -> str:
     """`recipes.1.pattern` becomes `recipe.NAME.pattern`."""
     if len(location) > 1 and location[0] == "recipes" and isinstance(location[1], int):
         recipe = table["recipes"][location[1]]
-        name = recipe.get("name", location[1]) if isinstance(recipe, dict) else location[1]
-        location = ("recipe", name, *location[2:])
-    return ".".join(str(part) for part in location)
+        if isinstance(recipe, dict):
+            location = ("recipe", recipe.get("name", location[1]), *location[2:])
+    return key_of(location)
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:

@@ -6,13 +6,26 @@ import hashlib
 import json
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, JsonValue, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_serializer, model_validator
+
+from prunus.errors import InputError
+from prunus.spec.mistakes import first_of, key_of, why_and_what_to_do
 
 
 class Frozen(BaseModel):
     """Base of all specifications: immutable, unknown keys refused, NaN and infinity refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __init__(self, /, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = first_of(error)
+            why, do = why_and_what_to_do(key_of(first["loc"]), first, type(self).model_fields, "give it")
+            raise InputError(f"No {type(self).__name__} can be made of what is given", why, do) from None
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # so that pydantic goes on without calling it
 
 
 class Part(Frozen):
@@ -34,8 +47,9 @@ class Part(Frozen):
     def _from_name_or_table(cls, value: Any) -> Any:
         if isinstance(value, str):
             return {"name": value}
-        if isinstance(value, dict) and "name" in value and "settings" not in value:
-            return {"name": value["name"], "settings": {k: v for k, v in value.items() if k != "name"}}
+        if isinstance(value, dict) and "settings" not in value:
+            name = {"name": value["name"]} if "name" in value else {}
+            return {**name, "settings": {k: v for k, v in value.items() if k != "name"}}
         return value
 
     @model_serializer
@@ -48,6 +62,20 @@ class Part(Frozen):
     def __str__(self) -> str:
         settings = ", ".join(f"{key}={value}" for key, value in self.settings.items())
         return f"{self.name}({settings})" if settings else self.name
+
+
+def part_of(value: Any) -> Part:
+    """A part from its name, or a table of its name and settings. Raises `InputError` for anything else.
+
+    >>> part_of("magnitude") == part_of({"name": "magnitude"}) == Part(name="magnitude")
+    True
+    """
+    try:
+        return Part.model_validate(value)
+    except ValidationError as error:
+        first = first_of(error)
+        why, do = why_and_what_to_do(key_of(first["loc"]), first, (), "give a name, or a table with 'name' in it")
+        raise InputError(f"{value!r} is no part", why, do) from None
 
 
 def canonical_json(value: Any) -> str:

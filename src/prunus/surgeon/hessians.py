@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from prunus.errors import InputError
+from prunus.errors import InputError, NotFiniteError
 from prunus.prune.evidence.samples import call
 
 Layer: TypeAlias = nn.Linear | nn.Conv1d | nn.Conv2d
@@ -43,7 +43,16 @@ def hessians(model: nn.Module, layers: Sequence[Layer], batches: Iterable[Any]) 
             handle.remove()
     if not all(counts):
         raise InputError("There are no inputs to reconstruct layers on", "", "give at least one batch")
-    return [total.double() / count for total, count in zip(sums, counts, strict=True) if total is not None]
+    found = [total.double() / count for total, count in zip(sums, counts, strict=True) if total is not None]
+    for layer, hessian in zip(layers, found, strict=True):
+        if not hessian.isfinite().all():
+            name = next(name for name, module in model.named_modules() if module is layer)
+            raise NotFiniteError(
+                f"What the layer {name!r} is given is not finite",
+                "it is NaN or infinite for some of the calibration inputs",
+                "look for such values in the inputs and in the weights of the layers before",
+            )
+    return found
 
 
 def as_columns(layer: Layer, inputs: Tensor) -> Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import torch
@@ -13,10 +14,13 @@ from torch import Tensor, nn
 from prunus.errors import InputError
 from prunus.graph.copying import fresh_copy
 from prunus.prune import ALLOCATIONS, PATTERNS, UnitSet, protected_layers, prunable_layers
-from prunus.spec import Part, make
+from prunus.prune.allocations import Allocation
+from prunus.spec import Part, make, part_of
 from prunus.surgeon.hessians import Layer, hessians
 from prunus.surgeon.least_change import change, damped, reconstructed, solved
 from prunus.surgery import recalibrate
+from prunus.train.prices import prices_of
+from prunus.train.target import check_reached, find_counts
 
 PATTERNS_OF_ELEMENTS = ("element", "nm")
 
@@ -46,38 +50,84 @@ class Reconstructed:
 def reconstruct(
     model: nn.Module,
     inputs: Iterable[Any],
-    rate: float,
+    rate: float | None = None,
     *,
-    pattern: str | Part = "element",
-    allocation: str | Part = "uniform",
+    pattern: str | Part | Mapping[str, Any] = "element",
+    allocation: str | Part | Mapping[str, Any] = "uniform",
     protect: Sequence[str] = ("output",),
     steps: int = 4,
 ) -> Reconstructed:
     """Prune linear and convolution layers, and let what remains of each make up for what goes; without any training.
 
     inputs: a few hundred, in batches as the network takes them: a tensor, a tuple or a dictionary each. rate: the share
-    of each layer's weights that goes, 0 <= rate < 1. pattern: `element` or `nm`. protect: layers by name or shell
-    pattern. steps: rounds in which a layer's weights go. Batch normalisation is recalibrated on the same inputs
-    afterwards. The model passed in is untouched.
+    of the weights that goes, 0 <= rate < 1; None where the allocation has a target, such as
+    `{"name": "uniform", "macs": 0.25}`. pattern: `element` or `nm`. protect: layers by name or shell pattern. steps:
+    rounds in which a layer's weights go. Batch normalisation is recalibrated on the same inputs afterwards. The model
+    passed in is untouched.
 
     Never worse than magnitude on a layer's output. Raises `InputError` for what cannot be done, before anything is.
     """
-    if not 0 <= rate < 1:
-        raise InputError(f"The rate {rate} cannot be used", "it is the share that goes", "give 0 <= rate < 1")
-    batches = list(inputs)
-    if not batches:
-        raise InputError("There are no inputs to reconstruct layers on", "", "give at least one batch")
+    batches, shared = _checked(model, inputs), make(ALLOCATIONS, part_of(allocation))
+    rate = _checked_rate(rate, shared)
     twin = fresh_copy(model).eval()
-    sets = _unit_sets(twin, batches[0], _part(pattern), rate, protect)
+    sets = _unit_sets(twin, batches[0], part_of(pattern), rate, protect)
+    shared.check(sets)
     modules = [_layer(twin, one) for one in sets]
     scores = [arrange(twin.get_parameter(name).detach()).abs()[:, 0] for one in sets for name, arrange in _weight(one)]
-    counts = make(ALLOCATIONS, _part(allocation)).counts(sets, scores, rate)
+    counts = (
+        shared.counts(sets, scores, rate) if rate is not None else _by_target(twin, batches[0], shared, sets, scores)
+    )
     found = hessians(twin, modules, batches)
     rows = [_reconstruct_layer(*each, steps) for each in zip(sets, modules, found, counts, strict=True)]
     recalibrate(twin, batches)
     for ours, theirs in zip(twin.modules(), model.modules(), strict=True):
         ours.training = theirs.training
     return Reconstructed(twin, tuple(rows))
+
+
+def _checked(model: Any, inputs: Any) -> list[Any]:
+    """The batches. Raises `InputError` for what is no network, or no batches."""
+    if not isinstance(model, nn.Module):
+        raise InputError(f"A {type(model).__name__} is no network", "it is no torch.nn.Module", "give a module")
+    if isinstance(inputs, Tensor) or not isinstance(inputs, Iterable):
+        raise InputError(
+            f"The inputs are no batches but a {type(inputs).__name__}",
+            "they are looked at batch by batch",
+            "give a list of batches, [inputs] if it is one, or a loader",
+        )
+    batches = list(inputs)
+    if not batches:
+        raise InputError("There are no inputs to reconstruct layers on", "", "give at least one batch")
+    return batches
+
+
+def _checked_rate(rate: Any, shared: Allocation) -> float | None:
+    """The rate; None where a target decides. Raises `InputError` for both or neither, or what cannot be had here."""
+    if shared.latency_ms is not None or shared.rate_of != "units":
+        raise InputError(
+            f"Layers cannot be reconstructed to {'a latency' if shared.latency_ms else f'a share of {shared.rate_of}'}",
+            "rates of weights and shares of params, macs or bops can be asked for",
+            "give a rate, or a target such as macs = 0.25 among the allocation's settings",
+        )
+    if (rate is None) == (shared.counted is None):
+        raise InputError(
+            "Nothing says how much is to go" if rate is None else "Both a rate and a target say how much is to go",
+            "either a share of the weights or a cost can be asked for",
+            "give a rate, or an allocation with a target, such as macs = 0.25",
+        )
+    if rate is not None and (not isinstance(rate, Real) or not 0 <= float(rate) < 1):
+        raise InputError(f"The rate {rate!r} cannot be used", "it is the share that goes", "give 0 <= rate < 1")
+    return None if rate is None else float(rate)
+
+
+def _by_target(
+    model: nn.Module, example: Any, shared: Allocation, sets: Sequence[UnitSet], scores: Sequence[Tensor]
+) -> list[int]:
+    """How many weights of each layer go to leave the share of the cost that is asked for."""
+    prices, left = prices_of(model, example, shared.counted or "params"), shared.left(0)
+    counts = find_counts(prices, shared, sets, scores, left)
+    check_reached(prices, sets, scores, counts, left)
+    return counts
 
 
 @torch.no_grad()
@@ -106,7 +156,7 @@ def _reconstruct_layer(one: UnitSet, layer: Layer, hessian: Tensor, count: int, 
 
 
 def _unit_sets(
-    model: nn.Module, example: Any, pattern: Part, rate: float, protect: Sequence[str]
+    model: nn.Module, example: Any, pattern: Part, rate: float | None, protect: Sequence[str]
 ) -> tuple[UnitSet, ...]:
     if pattern.name not in PATTERNS_OF_ELEMENTS:
         raise InputError(
@@ -115,7 +165,8 @@ def _unit_sets(
             "use 'element' or 'nm'; for channels, prunus.prune_channels",
         )
     made = make(PATTERNS, pattern)
-    made.check_rate(rate)
+    if rate is not None:
+        made.check_rate(rate)
     layers = prunable_layers(model, example)
     return made.unit_sets(model, example, layers, protected_layers(layers, protect))
 
@@ -133,7 +184,3 @@ def _layer(model: nn.Module, one: UnitSet) -> Layer:
 
 def _weight(one: UnitSet) -> list[tuple[str, Any]]:
     return list(one.scored.items())
-
-
-def _part(name: str | Part) -> Part:
-    return name if isinstance(name, Part) else Part(name=name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import TypeAlias
 
 import torch
@@ -90,9 +91,11 @@ def kept_count(units: int, width: int, rate: float, round_to: int, floor: int) -
 
 def check_limits(rate: float, round_to: int, floor: int) -> None:
     """Raises `InputError` for a rate outside [0, 1), or limits below 1."""
-    if not 0 <= rate < 1:
+    if not isinstance(rate, Real) or not 0 <= float(rate) < 1:
         raise InputError(
-            f"The rate {rate} can't be used", "it is the share of channels to remove", "give 0 <= rate < 1"
+            f"The rate {rate!r} can't be used", "it is the share of channels to remove", "give 0 <= rate < 1"
         )
-    if min(round_to, floor) < 1:
-        raise InputError(f"round_to={round_to}, floor={floor} can't be used", "both count channels", "give at least 1")
+    if not all(isinstance(one, Integral) and one >= 1 for one in (round_to, floor)):
+        raise InputError(
+            f"round_to={round_to!r}, floor={floor!r} can't be used", "both count channels", "give 1 or more"
+        )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from prunus.errors import InputError, nearest
 from prunus.prune import ALLOCATIONS, PATTERNS, SCHEDULES
 from prunus.prune.criteria import CRITERIA
-from prunus.spec import Control, Controls, Part, Recipe, spelled_out
+from prunus.spec import Control, Controls, Part, Recipe, builtin_recipes, spelled_out
 from prunus.spec.controls import Kind
 
 LONGEST_NAME = 50
@@ -21,6 +22,7 @@ def controls_of(recipes: Sequence[Recipe], asked: Controls, rates: Sequence[floa
 
     A recipe of the study that is a control of others already is not made once more.
     """
+    _refuse_unknown(asked, [recipe.name for recipe in recipes])
     at = tuple(rate for rate in rates if rate > 0 and (asked.rates is None or rate in asked.rates))
     own = {_parts(recipe): recipe for recipe in reversed(recipes)}
     found: dict[Recipe, Control] = {}
@@ -33,6 +35,13 @@ def controls_of(recipes: Sequence[Recipe], asked: Controls, rates: Sequence[floa
             shared = found.get(parts) or Control(kind=kind, recipe=own.get(parts, made), of=(), rates=at)
             found[parts] = shared.model_copy(update={"of": (*shared.of, recipe.name)})
     return _named_apart(found, recipes)
+
+
+def _refuse_unknown(asked: Controls, names: Sequence[str]) -> None:
+    """Raises `InputError` for a name that is no recipe's; one that a study only leaves out has no controls."""
+    for name in asked.recipes or ():
+        if name not in names and name not in builtin_recipes():
+            raise InputError(f"'controls.recipes' names {name!r}", "no recipe is called so", nearest(name, names))
 
 
 def _wanted(asked: Controls) -> list[Kind]:

@@ -19,7 +19,7 @@ from prunus.spec.load import parse_study
 from prunus.sweep.events import Event, Ready, Refused, Searching
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.latency_targets import LatencyTargets, check_measured
-from prunus.sweep.resolve import resolve
+from prunus.sweep.resolve import naming, resolve
 from prunus.train import Anatomy, pick_device, seed_everything
 
 
@@ -76,7 +76,8 @@ def _settled(
     """The study with the rates that its recipes' latencies take."""
     recipes = []
     for recipe in study.recipes:
-        settled = targets.settle(recipe, lambda: build(unpruned, dataset), anatomies[recipe], example(dataset))
+        with naming(recipe):
+            settled = targets.settle(recipe, lambda: build(unpruned, dataset), anatomies[recipe], example(dataset))
         if settled != recipe:
             anatomies[settled] = anatomies[recipe]
             anatomies[settled].check(settled, 0.0, unpruned.training.epochs)
@@ -113,10 +114,11 @@ def _anatomies(trials: Sequence[Trial], dataset: Dataset) -> dict[Recipe | None,
     """What each recipe sees; that it can do what it is asked for is checked at every rate."""
     found: dict[Recipe | None, Anatomy] = {}
     for trial in trials:
-        if trial.recipe not in found:
-            found[trial.recipe] = Anatomy.of(build(trial, dataset), trial.recipe, example(dataset))
-        if trial.recipe is not None and trial.seed == trials[0].seed:
-            found[trial.recipe].check(trial.recipe, trial.rate, trial.training.epochs)
+        with naming(trial.recipe):
+            if trial.recipe not in found:
+                found[trial.recipe] = Anatomy.of(build(trial, dataset), trial.recipe, example(dataset))
+            if trial.recipe is not None and trial.seed == trials[0].seed:
+                found[trial.recipe].check(trial.recipe, trial.rate, trial.training.epochs)
     return found
 
 

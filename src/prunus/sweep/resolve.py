@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from prunus.data import DATA
+from prunus.errors import InputError
 from prunus.models import MODELS
 from prunus.prune import ALLOCATIONS, PATTERNS, SCHEDULES
 from prunus.prune.criteria import CRITERIA
@@ -43,11 +46,32 @@ def _training(training: Training) -> Training:
 
 
 def _recipe(recipe: Recipe) -> Recipe:
-    return recipe.model_copy(
-        update={
-            "pattern": spelled_out(PATTERNS, recipe.pattern),
-            "criterion": spelled_out(CRITERIA, recipe.criterion),
-            "allocation": spelled_out(ALLOCATIONS, recipe.allocation),
-            "schedule": spelled_out(SCHEDULES, recipe.schedule),
-        }
-    )
+    with naming(recipe):
+        return recipe.model_copy(
+            update={
+                "pattern": spelled_out(PATTERNS, recipe.pattern),
+                "criterion": spelled_out(CRITERIA, recipe.criterion),
+                "allocation": spelled_out(ALLOCATIONS, recipe.allocation),
+                "schedule": spelled_out(SCHEDULES, recipe.schedule),
+            }
+        )
+
+
+@contextmanager
+def naming(recipe: Recipe | None) -> Iterator[None]:
+    """What is wrong with a recipe's parts is told with its name, since a study may have many."""
+    try:
+        yield
+    except InputError as error:
+        if recipe is None:
+            raise
+        raise InputError(f"Recipe '{recipe.name}': {_lower(error.what)}", error.why, error.do) from None
+
+
+def _lower(text: str) -> str:
+    """As it stands in the middle of a sentence, unless it begins with a name.
+
+    >>> _lower("The schedule"), _lower("'a' is")
+    ('the schedule', "'a' is")
+    """
+    return text[:1].lower() + text[1:]
