@@ -137,6 +137,26 @@ def test_a_resume_ends_with_the_same_bits(parts):
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in whole.state_dict().items())
 
 
+def test_a_resume_prunes_nothing_anew_where_the_weights_are_loaded_already():
+    parts = {"criterion": "grasp", "schedule": "at_init", "allocation": "global"}
+    data = [(torch.randn(16, 6), torch.arange(16) % 3)]
+
+    def begin(model, **settings):
+        return prunus.Pruner(model, recipe(**parts), torch.zeros(2, 6), rate=0.75, samples=data, **settings)
+
+    model = network()
+    pruner = begin(model)
+    run(model, pruner, torch.optim.SGD(model.parameters(), 0.1))
+    trained = {name: value.clone() for name, value in model.state_dict().items()}
+    begin(model)
+    assert any(not torch.equal(value, trained[name]) for name, value in model.state_dict().items())  # what to avoid
+    model.load_state_dict(trained)
+    again = begin(model, state=pruner.state_dict())
+    assert all(torch.equal(value, trained[name]) for name, value in model.state_dict().items())
+    assert again.steps == pruner.steps
+    assert all(torch.equal(mask, again.masks()[name]) for name, mask in pruner.masks().items())
+
+
 def _at_once(model, **settings):
     pruner = prunus.Pruner(model, recipe(schedule="at_init"), X[:2], **{**SETTINGS, **settings})
     return pruner, torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=0.1)
@@ -176,6 +196,64 @@ def test_zeros_survive_gradients_that_are_not_numbers_there():
         loss_of=lambda net: F.cross_entropy(net(X), Y) + 0.01 * net[2].weight.square().sum(1).sqrt().sum(),
     )
     assert all(value.isfinite().all() for value in model.parameters())
+
+
+def test_several_pruners_each_on_a_part_of_one_model():
+    model = network()
+    first = prunus.Pruner(model, recipe(protect=["2", "output"]), X[:2], rate=0.5, epochs=4, steps_per_epoch=5)
+    second = prunus.Pruner(
+        model, recipe(pattern="row", protect=["0", "output"]), X[:2], rate=0.75, epochs=4, steps_per_epoch=5
+    )
+    inner = prunus.Pruner(model[4:], recipe(protect=[]), torch.zeros(2, 8), rate=0.25, epochs=4, steps_per_epoch=5)
+    optimizer = torch.optim.AdamW(model.parameters(), 0.01, weight_decay=0.1)
+    for _ in range(20):
+        optimizer.zero_grad()
+        F.cross_entropy(model(X), Y).backward()
+        optimizer.step()
+        for pruner in (first, second, inner):
+            pruner.step()
+    assert [int((model[at].weight == 0).sum()) for at in (0, 2, 4)] == [24, 48, 6]
+    assert int((model[2].weight == 0).all(1).sum()) == 6
+
+
+def test_under_clipped_gradients_that_take_all_parameters_together():
+    model = network()
+    pruner = prunus.Pruner(model, recipe(), X[:2], rate=0.75, epochs=8, steps_per_epoch=5)
+    optimizer = torch.optim.SGD(model.parameters(), 0.5, momentum=0.9)
+    for _ in range(40):
+        optimizer.zero_grad()
+        F.cross_entropy(model(X), Y).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 0.1, foreach=True)
+        nn.utils.clip_grad_value_(model.parameters(), 0.05)
+        optimizer.step()
+        pruner.step()
+        for name, mask in pruner.masks().items():
+            assert (model.get_parameter(name)[~mask] == 0).all()
+    assert int((model[0].weight == 0).sum()) == 36
+
+
+@pytest.mark.parametrize("pattern", ["element", {"name": "nm", "m": 2}, {"name": "block", "rows": 2}, "channel"])
+def test_weights_that_are_laid_out_channels_last_get_the_same_masks(pattern):
+    def trained(layout):
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Conv2d(2, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 6, 3), nn.Flatten(), nn.Linear(24, 3)
+        ).to(memory_format=layout)
+        x = torch.randn(12, 2, 6, 6, generator=torch.Generator().manual_seed(1)).to(memory_format=layout)
+        pruner = prunus.Pruner(model, recipe(pattern=pattern), x[:2], rate=0.5, epochs=4, steps_per_epoch=2)
+        optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.1)
+        for _ in range(8):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), torch.arange(12) % 3).backward()
+            optimizer.step()
+            pruner.step()
+        assert all((model.get_parameter(name)[~mask] == 0).all() for name, mask in pruner.masks().items())
+        assert model[3].weight.is_contiguous(memory_format=layout)
+        return pruner.masks()
+
+    plain, last = trained(torch.contiguous_format), trained(torch.channels_last)
+    assert plain
+    assert all(torch.equal(mask, last[name]) for name, mask in plain.items())
 
 
 def test_under_an_optimizer_with_a_closure():

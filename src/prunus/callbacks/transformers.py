@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
-from prunus.errors import MissingError
+from prunus.callbacks.length import divided
+from prunus.errors import InputError, MissingError
 from prunus.spec import Recipe
 from prunus.train import Pruner
 
@@ -23,13 +26,24 @@ FILE = "pruner.safetensors"
 class PruningCallback(TrainerCallback):
     """Prunes the model that is trained, over the length of the training; its state lies in the Trainer's checkpoints.
 
-    recipe, example_inputs and settings as of `prunus.Pruner`; epochs and steps_per_epoch are the Trainer's.
+    recipe, example_inputs and settings as of `prunus.Pruner`. epochs: into so many parts the training is divided for
+    the schedule; left out, they are the Trainer's, or 10 if it has one. resume_from: the checkpoint that the training
+    goes on from, where it does not lie in the Trainer's output_dir.
     """
 
     pruner: Pruner | None = None
 
-    def __init__(self, recipe: Recipe, example_inputs: Any, **settings: Any) -> None:
-        self.recipe, self.example_inputs, self.settings = recipe, example_inputs, settings
+    def __init__(
+        self,
+        recipe: Recipe | str,
+        example_inputs: Any,
+        *,
+        epochs: int | None = None,
+        resume_from: str | Path | None = None,
+        **settings: Any,
+    ) -> None:
+        self.recipe, self.example_inputs, self.epochs, self.settings = recipe, example_inputs, epochs, settings
+        self.resume_from = resume_from
 
     def on_train_begin(
         self,
@@ -39,14 +53,30 @@ class PruningCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Make the pruner, or continue where a checkpoint left it."""
-        epochs = max(1, int(args.num_train_epochs))
-        steps = max(1, state.max_steps // epochs)
+        epochs, steps = divided(state.max_steps, args.num_train_epochs, self.epochs)
+        model = kwargs["model"]
+        device = next(model.parameters()).device
         self.pruner = Pruner(
-            kwargs["model"], self.recipe, self.example_inputs, epochs=epochs, steps_per_epoch=steps, **self.settings
+            model,
+            self.recipe,
+            tree_map_only(Tensor, lambda one: one.to(device), self.example_inputs),
+            epochs=epochs,
+            steps_per_epoch=steps,
+            state=self._resumed(args, state) if state.global_step else None,
+            **self.settings,
         )
-        file = _checkpoint(args, state) / FILE
-        if state.global_step and file.exists():
-            self.pruner.load_state_dict(safetensors.torch.load_file(file))
+
+    def _resumed(self, args: TrainingArguments, state: TrainerState) -> dict[str, Tensor]:
+        """What the checkpoint holds. Raises `InputError` where it holds nothing of a pruner."""
+        folders = [self.resume_from, _checkpoint(args, state), args.resume_from_checkpoint]
+        for folder in folders:
+            if folder is not None and (file := Path(folder) / FILE).exists():
+                return safetensors.torch.load_file(file)
+        raise InputError(
+            f"The training goes on after step {state.global_step}, but what was pruned before is not known",
+            f"there is no {FILE} in {self.resume_from or _checkpoint(args, state)}",
+            "give PruningCallback(..., resume_from=the checkpoint's folder), or load the weights alone and train anew",
+        )
 
     def on_optimizer_step(
         self,

@@ -35,6 +35,7 @@ class Pruner:
     share of units to be gone in the end. epochs, steps_per_epoch: the length of the training in optimiser steps; with
     steps_per_epoch=None whoever trains calls `after_epoch`, from 0 on. seed: of every draw. samples: batches of
     (inputs, targets) for criteria that look at data; the first 256 inputs are used. loss: of outputs and targets.
+    state: of a pruner whose training goes on, where the network has its weights already: nothing is pruned anew.
     anatomy: of a network of the same architecture and recipe, to save tracing it again. tell: is told how the search
     for a latency gets on.
 
@@ -56,6 +57,7 @@ class Pruner:
         seed: int = 0,
         samples: Samples | Iterable[tuple[Any, Any]] | None = None,
         loss: Loss = F.cross_entropy,
+        state: Mapping[str, Tensor] | None = None,
         anatomy: Anatomy | None = None,
         tell: Tell = lambda _: None,
     ) -> None:
@@ -72,8 +74,10 @@ class Pruner:
         self.found: Found | None = None
         if recipe is not None:
             self._take_up(recipe, samples, loss)
-            self._settle(recipe, tell)
-        if steps_per_epoch is not None:
+            self._settle(recipe, tell, state)
+        if state is not None:
+            self.load_state_dict(state)
+        elif steps_per_epoch is not None:
             self.after_epoch(0)
 
     def _take_up(self, recipe: Recipe, samples: Samples | Iterable[tuple[Any, Any]] | None, loss: Loss) -> None:
@@ -95,9 +99,9 @@ class Pruner:
             names = scored_names(self.criterion, self.anatomy.unit_sets)
             self.moved = {name: torch.zeros_like(self.model.get_parameter(name)) for name in names}
 
-    def _settle(self, recipe: Recipe, tell: Tell) -> None:
-        """Where the recipe is to come to a latency, find the rate, and go by that."""
-        if latency_wanted(recipe):
+    def _settle(self, recipe: Recipe, tell: Tell, state: Mapping[str, Tensor] | None) -> None:
+        """Where the recipe is to come to a latency, find the rate, and go by that; a state has it already."""
+        if latency_wanted(recipe) and state is None:
             found = decided_by_first(
                 lambda: find_recipe_rate(self.model, recipe, self.anatomy, self.example_inputs, tell)
             )
