@@ -19,6 +19,8 @@ HIGHEST_RATE = 1 - 1e-6
 CORRECTIONS = 6
 """How often more or less is asked of the weights, where a cut leaves more or less than they tell."""
 MOST_PAIRED = 12
+STEPS_AROUND, WIDTH_AROUND = 8, 24
+"""How many steps away counts are tried where none nearer is within reach, going on from so many of the nearest."""
 WITHIN = 0.01
 """How far from the target, as a share of it, is still reached."""
 
@@ -114,7 +116,10 @@ def _one_by_one(counts: list[int], unit_sets: Sequence[UnitSet], left: float, sh
             break
         counts, off = nearer, abs(share(nearer) - left)
     if off > NEAR_ENOUGH * left and len(unit_sets) <= MOST_PAIRED:
-        return min([counts, *_paired(counts, unit_sets, left, share)], key=lambda one: abs(share(one) - left))
+        counts = min([counts, *_paired(counts, unit_sets, left, share)], key=lambda one: abs(share(one) - left))
+        fewest = _rounded(unit_sets, [one.units - 1 for one in unit_sets])
+        if abs(share(counts) - left) > WITHIN * left and share(fewest) < left:
+            return _around(counts, unit_sets, left, share)
     return counts
 
 
@@ -138,6 +143,26 @@ def _paired(counts: list[int], unit_sets: Sequence[UnitSet], left: float, share:
                 least, most = (middle, most) if share(tried) > left else (least, middle)
             for count in (least, most):
                 yield [*moved[:other], unit_sets[other].rounded(count), *moved[other + 1 :]]
+
+
+def _around(counts: list[int], unit_sets: Sequence[UnitSet], left: float, share: Share) -> list[int]:
+    """The nearest of many counts some steps away; what is nearest after one step is not always on the way to it."""
+    best, off = counts, abs(share(counts) - left)
+    front, seen = [counts], {tuple(counts)}
+    for _ in range(STEPS_AROUND):
+        found = {}
+        for one in front:
+            for place in range(len(one)):
+                for moved in _moved(one, unit_sets, place):
+                    if tuple(moved) not in seen:
+                        seen.add(tuple(moved))
+                        found[tuple(moved)] = abs(share(moved) - left)
+        front = [list(one) for one in sorted(found, key=lambda one: found[one])[:WIDTH_AROUND]]
+        if front and found[tuple(front[0])] < off:
+            best, off = front[0], found[tuple(front[0])]
+        if off <= WITHIN * left:
+            break
+    return best
 
 
 def check_reachable(
