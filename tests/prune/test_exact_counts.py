@@ -1,8 +1,12 @@
 """Exact counts where counting is hard: ties, zeros, rates at their ends, layers of one channel, shared weights."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from prunus.prune import ALLOCATIONS, PATTERNS
@@ -80,3 +84,55 @@ def test_a_shared_weight_is_pruned_once_and_for_both():
 def test_among_equals_the_first_go():
     one = pruned("element", "uniform", 0.5)
     assert one.gone["equal"].tolist() == [True] * 12 + [False] * 12
+
+
+@st.composite
+def networks(draw):
+    """Chains of linear layers, some of one channel, of equal weights, of zeros, or of a weight used before."""
+    widths = draw(st.lists(st.sampled_from([1, 2, 3, 5, 8]), min_size=2, max_size=5))
+    layers = [nn.Linear(before, after) for before, after in pairwise(widths)]
+    for layer in layers:
+        fill = draw(st.sampled_from(["random", "equal", "zero", "few", "shared"]))
+        if fill == "shared":
+            alike = [other for other in layers if other.weight.shape == layer.weight.shape]
+            layer.weight = alike[0].weight
+        elif fill != "random":
+            with torch.no_grad():
+                layer.weight.copy_({"equal": torch.ones(()), "zero": torch.zeros(())}.get(fill, layer.weight.sign()))
+    return nn.Sequential(*layers, nn.Linear(widths[-1], 2))
+
+
+@given(
+    networks(),
+    st.sampled_from(["element", "row", "block"]),
+    st.sampled_from(["uniform", "global", "erk", "lamp"]),
+    st.one_of(st.floats(0, 0.95), st.sampled_from(RATES)),
+    st.integers(0, 3),
+)
+def test_counts_are_exact_whatever_the_network(network, pattern, allocation, rate, seed):
+    criterion = ("magnitude", "random")[seed % 2]
+    recipe = Recipe(
+        name="any",
+        pattern=Part(name=pattern, settings=SETTINGS.get(pattern, {})),
+        criterion=Part(name=criterion),
+        allocation=Part(name=allocation),
+        schedule=Part(name="at_init"),
+    )
+    inputs = torch.zeros(1, network[0].in_features)
+    one = Pruner(network, recipe, inputs, rate=rate, epochs=1, steps_per_epoch=1, seed=seed)
+    sets = one.anatomy.unit_sets
+    units = [each.units for each in sets]
+    gone = [int(one.gone[each.name].sum()) if one.gone else 0 for each in sets]
+    assert len({id(network.get_parameter(f"{each.name}.weight")) for each in sets}) == len(sets)  # shared ones once
+    assert all(count < total for count, total in zip(gone, units, strict=True))
+    if allocation == "uniform":
+        assert gone == [min(round(rate * total), total - 1) for total in units]
+    elif allocation == "lamp":
+        assert sum(gone) == min(round(rate * sum(units)), sum(units) - len(units))
+    elif allocation == "global":
+        floors = [max(1, round(0.01 * total)) for total in units]
+        assert sum(gone) == min(round(rate * sum(units)), sum(units) - sum(floors))
+    else:
+        assert abs(sum(gone) - min(round(rate * sum(units)), sum(units) - len(units))) <= len(units)
+    for name, mask in one.masks().items():
+        assert (network.get_parameter(name)[~mask] == 0).all()

@@ -197,12 +197,67 @@ def test_synflow_is_the_product_along_all_paths():
     torch.testing.assert_close(scores[1], (second * (first.sum(1) + bias)).flatten())
 
 
+def normalised():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3, groups=2), nn.BatchNorm2d(4), nn.Tanh(), nn.Conv2d(4, 3, 2), nn.Flatten(), nn.Linear(12, 3)
+    ).double()  # fmt: skip
+
+
+def slopes(function, weight, step=1e-4):
+    """The derivative of a function by every element of a weight, by differences alone."""
+    found, flat = torch.zeros_like(weight).flatten(), weight.data.view(-1)
+    for index, value in enumerate(flat.tolist()):
+        at = []
+        for moved in (value + step, value - step):
+            flat[index] = moved
+            at.append(function())
+        flat[index] = value
+        found[index] = (at[0] - at[1]) / (2 * step)
+    return found.detach()
+
+
+def test_snip_grasp_and_gradient_are_what_differences_of_the_loss_say():
+    model, shape = normalised(), (2, 5, 5)
+    given = samples(shape, torch.float64)
+    ((x, y),) = given.batches
+    weights = [model[0].weight, model[3].weight, model[5].weight]
+
+    def loss():
+        return F.cross_entropy(model(x), y)
+
+    def flow():  # g·g, whose derivative is 2 H g
+        return sum(g.square().sum() for g in torch.autograd.grad(loss(), weights))
+
+    scores = {name: scored(name, "element", model, shape, given)[1] for name in ("snip", "gradient", "grasp")}
+    for index, weight in enumerate(weights):
+        flat = weight.detach().flatten()
+        by_loss, by_flow = flat * slopes(loss, weight), flat * slopes(flow, weight) / 2
+        for name, expected in (("snip", by_loss.abs()), ("gradient", by_loss.abs()), ("grasp", by_flow)):
+            torch.testing.assert_close(scores[name][index], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_synflow_is_what_each_weight_of_the_absolute_network_adds():
+    model, shape = normalised().eval(), (2, 5, 5)
+    absolute = normalised().eval()
+    absolute[2] = nn.Identity()  # of Tanh, R is no product of weights
+    model[2] = nn.Identity()
+    for tensor in (*absolute.parameters(), *absolute.buffers()):
+        tensor.data.abs_()
+    _, scores = scored("synflow", "element", model, shape)
+    ones = torch.ones(1, *shape, dtype=torch.float64)
+    for score, at in zip(scores, (0, 3, 5), strict=True):
+        weight = absolute[at].weight
+        expected = weight.detach().flatten() * slopes(lambda: absolute(ones).sum(), weight)
+        torch.testing.assert_close(score, expected, rtol=1e-7, atol=1e-9)
+
+
 def test_geometric_median_is_the_sum_of_distances():
-    model = convolutions()
+    model = convolutions().double()
     _, scores = scored("geometric_median", "row", model, (3, 6, 6))
-    rows = model[0].weight.detach().double().flatten(1)
-    expected = torch.stack([sum((row - other).norm() for other in rows) for row in rows])
-    torch.testing.assert_close(scores[0].double(), expected, rtol=1e-5, atol=1e-6)
+    rows = model[0].weight.detach().flatten(1)
+    expected = torch.stack([sum((row - other).square().sum().sqrt() for other in rows) for row in rows])
+    torch.testing.assert_close(scores[0], expected, rtol=1e-10, atol=1e-12)
 
 
 def test_wanda_is_weight_times_norm_of_what_it_meets():

@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 import prunus
@@ -108,6 +110,38 @@ def test_every_layer_is_better_than_magnitude_and_the_count_exact(network, patte
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert found.model.training
     assert list(found.model.state_dict()) == list(before)
+
+
+@given(
+    st.integers(1, 5),
+    st.integers(2, 9),
+    st.integers(1, 12),
+    st.floats(0, 0.95),
+    st.sampled_from(["random", "alike", "constant", "dead", "few", "huge"]),
+    st.integers(0, 99),
+)
+def test_no_layer_is_worse_than_by_magnitude_whatever_it_is_given(outputs, width, batch, rate, kind, seed):
+    torch.manual_seed(seed)
+    layer, x = nn.Linear(width, outputs), torch.randn(batch, width)
+    x = {
+        "random": x,
+        "alike": x[:, :1].expand(batch, width) + 1e-4 * x,  # all inputs nearly the same
+        "constant": torch.ones(batch, width),
+        "dead": x * (torch.arange(width) % 2),  # half of the inputs are never anything but 0
+        "few": x[:1].expand(batch, width),
+        "huge": x * 10.0 ** torch.arange(width),
+    }[kind]
+    found = prunus.reconstruct(layer, [x], rate, protect=[])
+    (row,) = found.layers
+    after = found.model.weight.detach()
+    assert int((after == 0).sum()) >= min(round(rate * layer.weight.numel()), layer.weight.numel() - 1)
+    plain = layer.weight.detach().masked_fill(lowest(layer.weight.detach().abs(), row.gone), 0)
+    by_surgeon, by_magnitude = (
+        (x.double() @ (layer.weight.detach() - one).double().T).square().mean() for one in (after, plain)
+    )
+    assert (
+        by_surgeon <= by_magnitude * (1 + 1e-3) + 1e-9 * (x.double() @ layer.weight.detach().double().T).square().mean()
+    )
 
 
 def test_outputs_change_less_than_by_magnitude(network):
