@@ -61,7 +61,8 @@ class Node:
     @property
     def in_place(self) -> bool:
         """Whether the operation writes into its first argument."""
-        return "." in self.op and self.op.split(".")[1].endswith("_")
+        packet = self.op.split(".")[1] if "." in self.op else ""
+        return packet.startswith("__i") if packet.endswith("__") else packet.endswith("_")
 
     def __str__(self) -> str:
         place = f"layer '{self.module}'" if self.module else "the model's own forward"

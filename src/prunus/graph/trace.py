@@ -22,6 +22,8 @@ from torch.utils import _pytree as pytree
 from prunus.errors import InputError
 from prunus.graph.copying import fresh_copy
 from prunus.graph.node import Graph, Node, Ref, Tensors, TensorType
+from prunus.graph.parts import taken_apart
+from prunus.graph.rules import RULES
 from prunus.quiet import quiet
 
 Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
@@ -159,23 +161,36 @@ def _first_names(model: nn.Module) -> dict[str, str]:
 
 
 def _nodes(module: GraphModule, renamed: dict[str, Any], prefix: str) -> Iterator[Node]:
-    """Nodes in order; a region with its own gradient mode is written out in place, for it changes no value."""
+    """Nodes in order. A region with its own gradient mode is written out in place, for it changes no value; so is what
+    an operation is made of that has no rule.
+    """
     for node in module.graph.nodes:
         if node.op != "call_function":
             continue
         operation = getattr(node.target, "__name__", str(node.target))
         if operation in INLINED:
-            yield from _inlined(module, node, INLINED[operation], renamed, prefix)
+            place = INLINED[operation]
+            body = getattr(module, str(node.args[place].target))
+            yield from _inlined(node, body, node.args[place + 1 :], renamed, prefix)
         elif node.target is operator.getitem and isinstance(parts := renamed.get(prefix + node.args[0].name), tuple):
             renamed[prefix + node.name] = parts[node.args[1]]
+        elif (made := _node(node, renamed, prefix)).kind not in RULES and (parts := taken_apart(node)) is not None:
+            yield from _inlined(node, parts, _nodes_among(node), renamed, prefix)
         else:
-            yield _node(node, renamed, prefix)
+            yield made
 
 
-def _inlined(module: GraphModule, node: FxNode, place: int, renamed: dict[str, Any], prefix: str) -> Iterator[Node]:
-    body = getattr(module, str(node.args[place].target))  # type: ignore[union-attr]
+def _nodes_among(node: FxNode) -> list[FxNode]:
+    """The nodes among a node's arguments, as often as they stand there."""
+    return [leaf for leaf in pytree.tree_leaves((node.args, node.kwargs)) if isinstance(leaf, FxNode)]
+
+
+def _inlined(
+    node: FxNode, body: GraphModule, arguments: Sequence[Any], renamed: dict[str, Any], prefix: str
+) -> Iterator[Node]:
+    """The nodes of a body, in place of the node that has it."""
     inner = f"{prefix}{node.name}."
-    values = [_argument(value, renamed, prefix) for value in node.args[place + 1 :]]
+    values = [_argument(value, renamed, prefix) for value in arguments]
     for placeholder, value in zip((n for n in body.graph.nodes if n.op == "placeholder"), values, strict=True):
         renamed[inner + placeholder.name] = value
     yield from _nodes(body, renamed, inner)

@@ -33,7 +33,9 @@ _KINDS: tuple[tuple[Rule, str], ...] = (
         "masked_fill maximum minimum mish mul nan_to_num ne neg pow _prelu_kernel reciprocal relu relu6 "
         "remainder round rsqrt rsub selu sgn sigmoid sign silu sin softplus softshrink softsign sqrt square sub tan "
         "tanh tanhshrink threshold true_divide trunc where xlogy special_expm1 rrelu erfinv exp2 multiply subtract "
-        "divide complex polar angle",
+        "divide complex polar angle acos acosh asin asinh atan atanh cosh sinh bitwise_xor bitwise_left_shift "
+        "bitwise_right_shift __and__ __or__ __xor__ __iand__ __ior__ __ixor__ __lshift__ __rshift__ copysign fmax fmin "
+        "heaviside isneginf isposinf logaddexp logaddexp2 hypot logit frac erfc lgamma digamma float_power sinc",
     ),
     (
         rearranging.same,
@@ -97,18 +99,19 @@ _KINDS: tuple[tuple[Rule, str], ...] = (
     (normalisation.weight_norm, "_weight_norm"),
     (reduction.sums, "sum linalg_vector_norm norm"),
     (reduction.averages, "mean var std"),
+    (reduction.two_averages, "var_mean std_mean"),
     (reduction.largest, "amax amin"),
     (reduction.extremes, "argmax argmin prod all any logsumexp count_nonzero"),
-    (reduction.two_results, "max min topk sort"),
-    (reduction.along, "softmax _softmax log_softmax cumsum cumprod softmin"),
+    (reduction.two_results, "max min topk sort kthvalue median nanmedian mode cummax cummin"),
+    (reduction.along, "softmax _softmax log_softmax cumsum cumprod logcumsumexp softmin"),
     (
         spatial.pooled,
         "max_pool1d max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices avg_pool1d avg_pool2d "
         "avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d "
-        "adaptive_max_pool2d adaptive_max_pool3d lp_pool2d upsample_nearest1d upsample_nearest2d upsample_nearest3d "
-        "upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d upsample_linear1d _upsample_bilinear2d_aa "
-        "_upsample_bicubic2d_aa upsample_nearest_exact2d reflection_pad1d reflection_pad2d replication_pad1d "
-        "replication_pad2d",
+        "adaptive_max_pool2d adaptive_max_pool3d max_pool3d_with_indices lp_pool2d upsample_nearest1d "
+        "upsample_nearest2d upsample_nearest3d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d "
+        "upsample_linear1d _upsample_bilinear2d_aa _upsample_bicubic2d_aa upsample_nearest_exact2d "
+        "reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d reflection_pad3d replication_pad3d",
     ),
     (spectral.line, "fft_fft fft_ifft fft_rfft fft_irfft fft_hfft fft_ihfft"),
     (spectral.plane, "fft_fft2 fft_ifft2 fft_rfft2 fft_irfft2"),

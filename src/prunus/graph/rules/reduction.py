@@ -48,6 +48,12 @@ def averages(op: Operation) -> Axes:
     return _reduced(op, x, dims)
 
 
+def two_averages(op: Operation) -> tuple[Axes, Axes]:
+    """Variance or deviation, and the mean."""
+    left = averages(op)
+    return left, left
+
+
 def largest(op: Operation) -> Axes:
     """Maximum and minimum: over the channels that are kept, which is another function of the weights."""
     x, dims, axes = _taken(op, 1)
@@ -76,8 +82,8 @@ def two_results(op: Operation) -> Axes | tuple[Axes, ...]:
     if len(op.tensors()) > 1:
         return pointwise(op)
     if not isinstance(op.node.output, tuple):
-        return largest(op)
-    place = 2 if op.node.kind == "topk" else 1
+        return largest(op) if op.node.kind in ("max", "min") else extremes(op)
+    place = 2 if op.node.kind in ("topk", "kthvalue") else 1
     dim = op.dimension(place, -1, x.rank)
     if 1 in op.used or op.node.kind not in ("max", "min"):
         op.pin([x[dim]], "an extreme over channels")
