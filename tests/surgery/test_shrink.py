@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunus.graph import channel_groups, wire_model
-from prunus.surgery import Shrunk, plan, shrink
+from prunus.surgery import DifferenceError, Shrunk, Surgeon, plan, prune_channels, shrink
 from prunus.surgery.randomise import with_random_constants
 
 
@@ -103,3 +103,40 @@ def test_layers_that_start_at_zero_do_not_hide_a_fault() -> None:
     x = torch.randn(5, 3)
     assert not model(x).any()
     assert (twin(x).std(0) > 0.05).all()
+
+
+class Augmented(nn.Module):
+    """Marks some of its inputs while it trains, with a parameter that nothing else reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.norm, self.leave = nn.Linear(4, 16), nn.LayerNorm(16), nn.Linear(16, 2)
+        self.mark = nn.Parameter(torch.randn(16))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.enter(x)) + x.new_zeros(16)  # a size that no attribute explains
+        if self.training:
+            x = x.clone()
+            x[torch.tensor([[True, False, True]] * len(x))] = self.mark
+        return self.leave(x.relu())
+
+
+def test_what_only_training_does_takes_part_and_stays_out_of_evaluation() -> None:
+    model, x = Augmented().eval(), torch.randn(2, 3, 4)
+    pruned = prune_channels(model, x, 0.5)
+    assert pruned.report.form == "graph"
+    assert pruned.model.get_parameter("mark").shape == (8,)
+    kept = next(cut for cut in pruned.plan.cuts if cut.tensor == "norm.weight").removed
+    left = [place for place in range(16) if place not in kept]
+    middle = F.layer_norm(model.enter(x)[..., left], (8,), model.norm.weight[left], model.norm.bias[left])
+    expected = F.linear(middle.relu(), model.leave.weight[:, left], model.leave.bias)
+    assert torch.allclose(pruned.model(x), expected, atol=1e-5)
+
+
+def test_a_trace_that_is_not_what_the_model_computes_is_refused() -> None:
+    model, x = Augmented().eval(), torch.randn(2, 3, 4)
+    wiring = wire_model(model, x)
+    group = next(group for group in channel_groups(wiring) if not group.protected)
+    model.norm = nn.LayerNorm(16, eps=1.0)  # after it was traced
+    with pytest.raises(DifferenceError):
+        Surgeon(model, x, wiring).shrink(model, plan([group], {group.name: torch.arange(8)}))

@@ -46,7 +46,7 @@ def trace(model: nn.Module, example_inputs: Any, train: bool = False, live: Sequ
 
     example_inputs: a tensor, a tuple of positional arguments, or a dictionary of named ones.
     train: in training mode. live: modules that are in training mode even if the rest is not.
-    Raises `InputError` if the model does not run on them or can't be traced.
+    Raises `InputError` if the model does not run on them, can't be traced, or computes something else with live ones.
     """
     args, kwargs = as_call(example_inputs)
     twin = fresh_copy(model).train(train)
@@ -55,6 +55,8 @@ def trace(model: nn.Module, example_inputs: Any, train: bool = False, live: Sequ
     try:
         with quiet(), _without_stack_traces():
             program = torch.export.export(twin, args, kwargs, strict=False)
+            if live and not _computes_the_same(program, model, args, kwargs):
+                raise ValueError(f"in training mode, {live[0]!r} computes something else")
             return _graph(program, twin, TRAIN if train else "", tuple(live))
     except Exception as error:  # torch.export raises many kinds
         _run(fresh_copy(model).train(train), args, kwargs)
@@ -63,6 +65,17 @@ def trace(model: nn.Module, example_inputs: Any, train: bool = False, live: Sequ
             _first_line(error) + _place(error),
             "a forward that decides by the values of tensors can't be pruned by channels; rewrite that part",
         ) from error
+
+
+def _computes_the_same(
+    program: ExportedProgram, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> bool:
+    """Whether what was traced computes what the model does in evaluation mode, on these inputs."""
+    with torch.no_grad():
+        expected = pytree.tree_leaves(fresh_copy(model).eval()(*args, **kwargs))
+        found = pytree.tree_leaves(program.module()(*args, **kwargs))
+    tensors = [pair for pair in zip(expected, found, strict=True) if isinstance(pair[0], torch.Tensor)]
+    return all(torch.allclose(a, b, rtol=1e-3, atol=1e-5, equal_nan=True) for a, b in tensors)
 
 
 @contextlib.contextmanager

@@ -43,11 +43,7 @@ def wire_model(model: nn.Module, example_inputs: Any) -> Wiring:
 
     What only training uses, such as auxiliary heads, is traced in training mode as well.
     """
-    graph = trace(model, example_inputs)
-    if unused := _unused(graph):
-        live = _own_modules(model, unused)
-        other = trace(model, example_inputs, live=live) if live else graph
-        graph = other if len(_unused(other)) < len(unused) else graph
+    graph = _with_tables(trace(model, example_inputs), model, example_inputs)
     if not _unused(graph):
         return wire((graph,))
     try:
@@ -55,6 +51,21 @@ def wire_model(model: nn.Module, example_inputs: Any) -> Wiring:
         return wire((graph, trace(model, kwargs or args, train=True)))
     except (InputError, FixedBatchError):
         return wire((graph,))
+
+
+def _with_tables(graph: Graph, model: nn.Module, example_inputs: Any) -> Graph:
+    """The graph, or one that computes the same and reads more parameters.
+
+    Some modules make tables of their parameters in training mode, such as attention biases, and read the tables in
+    evaluation mode.
+    """
+    unused = _unused(graph)
+    live = _own_modules(model, unused)
+    try:
+        other = trace(model, example_inputs, live=live) if live else graph
+    except InputError:  # what they do while they train is something else
+        return graph
+    return other if len(_unused(other)) < len(unused) else graph
 
 
 def _unused(graph: Graph) -> set[str]:

@@ -16,7 +16,7 @@ from prunus.graph.node import PerSample, Ref, Tensors, refs
 from prunus.graph.rules import RULES
 
 WITHOUT_RULE = (
-    "getitem bernoulli index_put index_fill zero masked_select nonzero searchsorted bucketize argsort one_hot "
+    "getitem bernoulli index_fill zero masked_select nonzero searchsorted bucketize argsort one_hot "
     "meshgrid tril triu diag diagonal trace kron cdist pdist cross vander linalg_inv linalg_norm "
     "affine_grid_generator slice_scatter select_scatter diff polygamma stft istft quantile size as_strided "
     "masked_scatter randperm exponential normal uniform multinomial randint randint_like bincount histc renorm "

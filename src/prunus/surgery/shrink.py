@@ -24,7 +24,7 @@ from prunus.surgery.removed import kept_after
 from prunus.surgery.rewrite import rewritten
 from prunus.surgery.structure import Structure, remember, steps_to
 from prunus.surgery.tensors import NamedTensors, cut_tensors, without
-from prunus.surgery.verify import Proof
+from prunus.surgery.verify import Proof, verify
 
 FormName: TypeAlias = Literal["class", "graph"]
 
@@ -64,6 +64,7 @@ class Surgeon:
     def __init__(self, model: nn.Module, example_inputs: Any, wiring: Wiring | None = None) -> None:
         self.wiring = wiring or wire_model(model, example_inputs)
         self._example_inputs = example_inputs
+        self._traced_well = False
         self._larger: Wiring | str | None = None  # at another batch size, or why not; asked for when it is needed
 
     def shrink(self, model: nn.Module, plan: Plan) -> Shrunk:
@@ -80,6 +81,8 @@ class Surgeon:
             try:
                 small = form.make(telling)
                 deviation = proof.deviation(small)
+                if form.name == "graph" and plan.normalised:  # then the masked network is the traced one as well
+                    self._check_traced(telling)
                 small = small if telling is model else form.make(model)
             except Exception as error:  # a forward with the wrong sizes fails in its own ways
                 if not form.last:
@@ -94,6 +97,13 @@ class Surgeon:
             )
             return Shrunk(remember(small, structure), deviation, form.name, form.adapted, form.fixed_batch)
         raise AssertionError("the last form is the graph")
+
+    def _check_traced(self, model: nn.Module) -> None:
+        """Raises `DifferenceError` if what was traced is not what the model computes."""
+        graph = self.wiring.graphs[0]
+        if not self._traced_well:
+            verify(model, GraphNetwork(graph, tensors_of(model, graph)), self._example_inputs)
+            self._traced_well = True
 
     def _forms(self, model: nn.Module, plan: Plan, kept: Kept) -> Iterator[_Form]:
         """The user's class; the same with explained attributes; the graph."""

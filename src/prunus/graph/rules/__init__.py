@@ -76,6 +76,7 @@ _KINDS: tuple[tuple[Rule, str], ...] = (
     (scattering.gathered, "gather"),
     (scattering.scattered, "scatter scatter_add scatter_reduce"),
     (scattering.added, "index_add index_copy"),
+    (scattering.put, "index_put"),
     (scattering.sampled, "grid_sampler"),
     (scattering.bags, "embedding_bag"),
     (joining.padded, "constant_pad_nd pad"),

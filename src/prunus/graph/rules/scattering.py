@@ -29,6 +29,24 @@ def added(op: Operation) -> Axes:
     return _along(op, [x, *_values(op, 3)], op.dimension(1, 0, x.rank), x, *_values(op, 3))
 
 
+def put(op: Operation) -> Axes:
+    """Values written to places chosen by masks or numbers; behind the dimensions that these choose from, as behind the
+    last one, `x` and the values have the same channels.
+    """
+    x, indices, values = op.args[0], op.args[1], op.args[2]
+    chosen = [(place, index) for place, index in enumerate(indices) if index is not None]
+    behind = max(place + max(1, index.rank) for place, index in chosen)  # a mask chooses from all of its dimensions
+    op.pin([axis for _, index in chosen for axis in index.axes], "numbers of positions")
+    op.pin([*x.axes[:behind], *values.axes[: max(0, values.rank - (x.rank - behind))]], "positions chosen by number")
+    axes = [kept_axis(size) for size in x.shape[:behind]]
+    for dim in range(max(behind - x.rank, -x.rank), 0):
+        spread = values.rank < -dim or values[dim].size != x[dim].size
+        if not spread:
+            op.join(x[dim], values[dim])
+        axes.append(Axis(x[dim].labels, not spread and x[dim].fills() and values[dim].fills()))
+    return Axes(tuple(axes))
+
+
 def _values(op: Operation, place: int) -> list[Axes]:
     return [value for value in op.args[place : place + 1] if isinstance(value, Axes)]
 
