@@ -29,19 +29,21 @@ RUNTIMES = ("onnxruntime", "torch")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", default=list(NETWORKS), choices=[*NETWORKS, []])
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"of {', '.join(NETWORKS)}; all if none is named")
     parser.add_argument("--rates", default="0.25,0.5,0.75")
     parser.add_argument("--round-to", default="1,16")
     parser.add_argument("--batch", default="1,16")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    if unknown := set(options.networks) - set(NETWORKS):
+        parser.error(f"there is no {min(unknown)!r} among {', '.join(NETWORKS)}")
     rates, steps = ([kind(v) for v in text.split(",")] for kind, text in _lists(options))
     batches = [int(value) for value in options.batch.split(",")]
     print(f"{platform.processor() or platform.machine()}, {options.threads} thread(s), {options.rounds} rounds\n")
     print("| network | rate | round_to | MACs left | times fewer MACs | runtime | batch | ms | times faster |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for name in options.networks:
+    for name in options.networks or NETWORKS:
         _network(name, rates, steps, batches, options)
 
 
