@@ -93,7 +93,7 @@ def test_ranked_together_a_small_layer_loses_more() -> None:
         ({"rate": 1.0}, "0 <= rate < 1"),
         ({"rate": -0.1}, "0 <= rate < 1"),
         ({"rate": float("nan")}, "0 <= rate < 1"),
-        ({"rate": 0.5, "round_to": 0}, "at least 1"),
+        ({"rate": 0.5, "round_to": 0}, "1 or more"),
         ({"rate": 0.5, "protect": ["*"]}, "Nothing in this model can be pruned"),
     ],
 )
