@@ -29,7 +29,9 @@ RUNTIMES = ("onnxruntime", "torch")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"of {', '.join(NETWORKS)}; all if none is named")
+    parser.add_argument(
+        "networks", nargs="*", metavar="NETWORK", help=f"of {', '.join(NETWORKS)}; all if none is named"
+    )
     parser.add_argument("--rates", default="0.25,0.5,0.75")
     parser.add_argument("--round-to", default="1,16")
     parser.add_argument("--batch", default="1,16")
