@@ -1,4 +1,6 @@
 import copy
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -172,3 +174,30 @@ def test_inputs_that_are_no_batch_are_counted_whole() -> None:
     report = prune_channels(Graph(), (torch.randn(5, 4), torch.ones(5, 5)), 0.5).report
     assert report.macs.before == 5 * 4 * 8 + 5 * 5 * 8 + 5 * 8 * 3 + 5 * 5 * 3
     assert report.macs.after == 5 * 4 * 4 + 5 * 5 * 4 + 5 * 4 * 3 + 5 * 5 * 3
+
+
+@dataclass
+class Answer:
+    """What a model may return beside its result: more tensors, and an object that holds some."""
+
+    features: Tensor
+    cache: object
+
+
+class Answering(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.features, self.head = nn.Linear(4, 8), nn.Linear(8, 6), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Answer]:
+        hidden = self.enter(x).relu()
+        return self.head(hidden), Answer(self.features(hidden), SimpleNamespace(keys=hidden))
+
+
+def test_objects_that_a_model_returns_stay_out_of_the_way_and_tensors_in_data_classes_are_outputs() -> None:
+    model, x = Answering().eval(), torch.randn(2, 4)
+    small = prune_channels(model, x, 0.5).model
+    result, answer = small(x)
+    assert result.shape == (2, 3)
+    assert answer.features.shape == (2, 6)
+    assert answer.cache.keys.shape == (2, 4)

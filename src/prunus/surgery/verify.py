@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 
 from prunus.errors import InputError, PrunusError
 from prunus.graph.copying import exact_copy
-from prunus.graph.trace import Call, as_call
+from prunus.graph.trace import Call, as_call, plain
 from prunus.surgery.tensors import NamedTensors, in_place_of
 
 LIMIT = 1e-5
@@ -111,7 +111,7 @@ def _outputs(model: nn.Module, arguments: Call) -> list[Tensor]:
     finally:
         for module, mode in modes.items():
             module.training = mode
-    return [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
+    return [leaf for leaf in pytree.tree_leaves(plain(result)) if isinstance(leaf, Tensor)]
 
 
 def relative_difference(expected: list[Tensor], found: list[Tensor]) -> float:
