@@ -1,4 +1,5 @@
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -178,6 +179,23 @@ def test_two_inputs_one_of_them_tokens(tmp_path):
     path = write_onnx(model, example, tmp_path / "two").path
     assert [node.name for node in session(path).get_inputs()] == ["input_0", "input_1"]
     assert_same(path, model, (torch.tensor([[1, 2, 3, 4, 5]]), torch.randn(1, 4)))
+
+
+def test_named_inputs_keep_their_names_and_objects_are_no_outputs(tmp_path):
+    class Answering(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words, self.head = nn.Embedding(9, 4), nn.Linear(4, 2)
+
+        def forward(self, weights=None, tokens=None):
+            hidden = (self.words(tokens) * weights[..., None]).sum(1)
+            return {"cache": SimpleNamespace(hidden=hidden), "logits": self.head(hidden)}
+
+    model, inputs = Answering(), {"tokens": torch.tensor([[1, 2, 3], [4, 5, 8]]), "weights": torch.rand(2, 3)}
+    path = write_onnx(model, inputs, tmp_path / "n.onnx").path
+    assert [node.name for node in session(path).get_inputs()] == ["tokens", "weights"]
+    (found,) = session(path).run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+    assert np.allclose(found, model(**inputs)["logits"].detach(), atol=1e-6)
 
 
 def test_several_outputs(tmp_path):

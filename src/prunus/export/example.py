@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from prunus.errors import InputError
 
+Examples: TypeAlias = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 
-def as_tuple(example_inputs: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """One or several positional inputs. Raises `InputError` where there is none."""
-    inputs = (example_inputs,) if isinstance(example_inputs, Tensor) else tuple(example_inputs)
+
+def as_tuple(example_inputs: Examples) -> tuple[Tensor, ...]:
+    """One or several inputs, positional or named. Raises `InputError` where there is none."""
+    named = isinstance(example_inputs, Mapping)
+    several = example_inputs.values() if named else example_inputs  # type: ignore[union-attr]
+    inputs = (several,) if isinstance(several, Tensor) else tuple(several)
     if not inputs or not all(isinstance(tensor, Tensor) and tensor.dim() > 0 for tensor in inputs):
         raise InputError(
             "The example inputs are not tensors with a batch dimension", "an export needs them", "give them"
         )
     return inputs
+
+
+def input_names(example_inputs: Examples) -> tuple[str, ...]:
+    """What an ONNX file calls them: their own names, or `input`, or `input_0`, `input_1`, ..."""
+    if isinstance(example_inputs, Mapping):
+        return tuple(example_inputs)
+    inputs = as_tuple(example_inputs)
+    return ("input",) if len(inputs) == 1 else tuple(f"input_{place}" for place in range(len(inputs)))
 
 
 def batched(inputs: Sequence[Tensor]) -> tuple[bool, ...]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from prunus.errors import PrunusError
 from prunus.export.comparison import LIMIT, onnx_deviation
-from prunus.export.example import as_tuple
+from prunus.export.example import Examples, as_tuple, input_names
 from prunus.export.onnx_template import OnnxTemplate
 from prunus.export.written import WrittenFile, write_network_file
+from prunus.graph.trace import plain
 
 
 class OnnxTemplates:
@@ -28,12 +31,12 @@ class OnnxTemplates:
         self._templates: list[OnnxTemplate] = []
         self.exports = 0
 
-    def content(self, model: nn.Module, inputs: Sequence[Tensor]) -> tuple[bytes, float]:
+    def content(self, model: nn.Module, inputs: Sequence[Tensor], names: Sequence[str]) -> tuple[bytes, float]:
         """The file's content and its deviation. Raises `PrunusError` where a fresh export deviates too much."""
         for template in self._templates:
             if template.fits(model) and (filled := _filled(template, model, inputs)):
                 return filled
-        template = OnnxTemplate.from_model(model, inputs)
+        template = OnnxTemplate.from_model(model, inputs, names)
         self.exports += 1
         content = template.fill(model)
         deviation = onnx_deviation(content, model, inputs)
@@ -48,18 +51,32 @@ class OnnxTemplates:
         return content, deviation
 
 
+class _ByPosition(nn.Module):
+    """A network that takes its named inputs one after the other."""
+
+    def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.network, self.names = network, tuple(names)
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.network(**dict(zip(self.names, inputs, strict=True)))
+
+
 def write_onnx(
-    model: nn.Module, example_inputs: Tensor | Sequence[Tensor], path: Path, templates: OnnxTemplates | None = None
+    model: nn.Module, example_inputs: Examples, path: Path, templates: OnnxTemplates | None = None
 ) -> WrittenFile:
-    """Write one fp32 ONNX file with an open batch dimension; inputs are `input` or `input_0`, `input_1`, ...
+    """Write one fp32 ONNX file with an open batch dimension; inputs are `input` or `input_0`, `input_1`, ..., or go by
+    the names of a dictionary. All tensors that the model returns are its outputs.
 
     It is checked, run in ONNX Runtime at batch sizes 1 and 3, and compared with the model, which stays as it was.
     Raises `InputError` where the model cannot be exported, `PrunusError` where the file deviates by more than 1e-4.
     """
     inputs = tuple(tensor.detach().cpu() for tensor in as_tuple(example_inputs))
     inputs = tuple(tensor.float() if tensor.is_floating_point() else tensor for tensor in inputs)
-    with _exportable(model) as plain:
-        content, deviation = (templates or OnnxTemplates()).content(plain, inputs)
+    names = input_names(example_inputs)
+    with _exportable(model) as one:
+        one = _ByPosition(one, names) if isinstance(example_inputs, Mapping) else one
+        content, deviation = (templates or OnnxTemplates()).content(one, inputs, names)
     return write_network_file("onnx", path, content, deviation)
 
 
@@ -75,15 +92,22 @@ def _filled(template: OnnxTemplate, model: nn.Module, inputs: Sequence[Tensor]) 
     return (content, deviation) if deviation <= LIMIT else None
 
 
+def _tensors(result: Any) -> Any:
+    """What an ONNX file can return of a model's results: without caches and such."""
+    return tuple(leaf for leaf in tree_leaves(plain(result)) if isinstance(leaf, Tensor))
+
+
 @contextmanager
 def _exportable(model: nn.Module) -> Iterator[nn.Module]:
-    """The model in evaluation mode on the CPU in fp32: itself where that needs no copy."""
+    """The model in evaluation mode on the CPU in fp32: itself where that needs no copy. It returns tensors alone."""
     tensors = [*model.parameters(), *model.buffers()]
     if any(t.device.type != "cpu" or (t.is_floating_point() and t.dtype != torch.float32) for t in tensors):
         model = copy.deepcopy(model).to("cpu", torch.float32)
     modes = {module: module.training for module in model.modules()}
+    hook = model.register_forward_hook(lambda _module, _inputs, result: _tensors(result))
     try:
         yield model.eval()
     finally:
+        hook.remove()
         for module, mode in modes.items():
             module.training = mode

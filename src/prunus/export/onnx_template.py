@@ -34,9 +34,9 @@ class OnnxTemplate:
     complete: bool
 
     @classmethod
-    def from_model(cls, model: nn.Module, inputs: Sequence[Tensor]) -> OnnxTemplate:
+    def from_model(cls, model: nn.Module, inputs: Sequence[Tensor], names: Sequence[str]) -> OnnxTemplate:
         """Export a model in evaluation mode, its batch size left open. Raises `InputError` where torch cannot."""
-        proto = _export(model, at_batch(inputs, 2, seed=2), batched(inputs))
+        proto = _export(model, at_batch(inputs, 2, seed=2), batched(inputs), names)
         strip(proto)
         open_flattening(proto)
         known = tensors_by_name(model)
@@ -84,12 +84,13 @@ def _put(place: onnx.TensorProto, tensor: Tensor) -> None:
     place.raw_data = tensor.detach().contiguous().numpy().tobytes()
 
 
-def _export(model: nn.Module, inputs: Sequence[Tensor], has_batch: Sequence[bool]) -> onnx.ModelProto:
+def _export(
+    model: nn.Module, inputs: Sequence[Tensor], has_batch: Sequence[bool], names: Sequence[str]
+) -> onnx.ModelProto:
     batch = torch.export.Dim("batch")
     shapes: tuple[Any, ...] = tuple({0: batch} if here else {} for here in has_batch)
     if any(each.kind is each.VAR_POSITIONAL for each in inspect.signature(model.forward).parameters.values()):
         shapes = (shapes,)  # a rewritten graph takes whatever arguments it was traced with
-    names = ["input"] if len(inputs) == 1 else [f"input_{place}" for place in range(len(inputs))]
     try:
         with quiet(), torch.no_grad():
             program = torch.onnx.export(
@@ -97,7 +98,7 @@ def _export(model: nn.Module, inputs: Sequence[Tensor], has_batch: Sequence[bool
                 tuple(inputs),
                 dynamo=True,
                 dynamic_shapes=shapes,
-                input_names=names,
+                input_names=list(names),
                 optimize=False,
                 verbose=False,
             )

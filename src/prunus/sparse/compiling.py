@@ -16,23 +16,24 @@ from prunus.sparse.partition import partition
 from prunus.sparse.plan import Plan
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
+
+    from prunus.export.example import Examples
 
 
-def compile(model: nn.Module, example_inputs: Tensor | Sequence[Tensor], threads: int = 1) -> Engine:  # noqa: A001
+def compile(model: nn.Module, example_inputs: Examples, threads: int = 1) -> Engine:  # noqa: A001
     """An engine for inputs of exactly the example's shapes; the model itself is left as it was.
 
     Raises `InputError` where torch cannot export the model, `MissingError` without the native module.
     """
     from prunus.export import write_onnx
-    from prunus.export.example import as_tuple
+    from prunus.export.example import as_tuple, input_names
 
-    inputs = as_tuple(example_inputs)
     with TemporaryDirectory(prefix="prunus-") as folder:
         path = Path(folder) / f"{type(model).__name__}.onnx"
-        write_onnx(model, inputs, path)
-        names = ["input"] if len(inputs) == 1 else [f"input_{place}" for place in range(len(inputs))]
-        shapes = {name: tuple(tensor.shape) for name, tensor in zip(names, inputs, strict=True)}
+        write_onnx(model, example_inputs, path)
+        inputs = zip(input_names(example_inputs), as_tuple(example_inputs), strict=True)
+        shapes = {name: tuple(tensor.shape) for name, tensor in inputs}
         return from_onnx(path, shapes=shapes, threads=threads)
 
 
