@@ -125,6 +125,7 @@ def test_what_only_training_does_takes_part_and_stays_out_of_evaluation() -> Non
     model, x = Augmented().eval(), torch.randn(2, 3, 4)
     pruned = prune_channels(model, x, 0.5)
     assert pruned.report.form == "graph"
+    assert "index_put" in pruned.report.evaluation_only
     assert pruned.model.get_parameter("mark").shape == (8,)
     kept = next(cut for cut in pruned.plan.cuts if cut.tensor == "norm.weight").removed
     left = [place for place in range(16) if place not in kept]

@@ -111,6 +111,7 @@ def _report(
         form=small.form,
         adapted=small.adapted,
         fixed_batch=small.fixed_batch,
+        evaluation_only=small.evaluation_only,
         normalised=chosen.normalised,
         not_counted=dict(after.not_counted),
     )

@@ -58,6 +58,7 @@ class ShrinkReport(Frozen):
     form: `class` if the result is the user's own class, `graph` if sizes written into its forward were rewritten.
     adapted: attributes of the user's modules that were changed beside those of known layers.
     fixed_batch: why the result runs at the traced batch size only, if so.
+    evaluation_only: operations that the network did in training alone; a traced graph has them no more.
     normalised: layers that average over pruned channels: there the result is another function of the weights than the
     masked model; the proof is made against averages over the kept channels.
     not_counted: operations whose MACs are not known -> calls.
@@ -74,6 +75,7 @@ class ShrinkReport(Frozen):
     form: Literal["class", "graph"]
     adapted: tuple[str, ...] = ()
     fixed_batch: str | None = None
+    evaluation_only: tuple[str, ...] = ()
     normalised: tuple[str, ...] = ()
     not_counted: dict[str, int] = Field(default_factory=dict)
     target: Target | None = None
@@ -115,6 +117,8 @@ def _lines(report: ShrinkReport) -> list[str]:
         )
     if report.form == "graph":
         lines.append("sizes written into the forward were rewritten: the result is a traced graph, not the class")
+    if report.evaluation_only:
+        lines.append(f"what only training did is not in that graph: {', '.join(report.evaluation_only)}")
     if report.fixed_batch:
         lines.append(f"the batch size is fixed: {report.fixed_batch}")
     left = [row for row in report.groups if row.protected]

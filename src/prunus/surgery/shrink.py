@@ -14,6 +14,7 @@ from prunus.graph import Graph, Wiring, trace, wire, wire_model
 from prunus.graph.batch import FixedBatchError, larger_batch, with_free_batch
 from prunus.graph.kept import Kept
 from prunus.graph.trace import as_call
+from prunus.graph.training import only_in_training
 from prunus.surgery.explain import Numbers, adapt_attributes, changed_numbers
 from prunus.surgery.mask import masked_in
 from prunus.surgery.network import GraphNetwork
@@ -37,6 +38,7 @@ class Shrunk:
     form: `class` if it is the user's class; `graph` if sizes written into its forward had to be rewritten.
     adapted: attributes of the user's modules that were changed beside those of known layers.
     fixed_batch: why the batch size is fixed, if it is.
+    evaluation_only: operations that the model did in training alone, and that the graph does not do.
     """
 
     model: nn.Module
@@ -44,6 +46,7 @@ class Shrunk:
     form: FormName
     adapted: tuple[str, ...] = ()
     fixed_batch: str | None = None
+    evaluation_only: tuple[str, ...] = ()
 
 
 def shrink(model: nn.Module, plan: Plan, example_inputs: Any, wiring: Wiring | None = None) -> Shrunk:
@@ -65,6 +68,7 @@ class Surgeon:
         self.wiring = wiring or wire_model(model, example_inputs)
         self._example_inputs = example_inputs
         self._traced_well = False
+        self._training: tuple[str, ...] | None = None  # what is done in training alone; asked for when it is needed
         self._larger: Wiring | str | None = None  # at another batch size, or why not; asked for when it is needed
 
     def shrink(self, model: nn.Module, plan: Plan) -> Shrunk:
@@ -95,7 +99,9 @@ class Surgeon:
                 numbers=form.numbers,
                 earlier=steps_to(model) if form.name == "class" else (),
             )
-            return Shrunk(remember(small, structure), deviation, form.name, form.adapted, form.fixed_batch)
+            return Shrunk(
+                remember(small, structure), deviation, form.name, form.adapted, form.fixed_batch, form.evaluation_only
+            )
         raise AssertionError("the last form is the graph")
 
     def _check_traced(self, model: nn.Module) -> None:
@@ -116,7 +122,13 @@ class Surgeon:
             if changed := adapt_attributes(cut_tensors(model, plan), numbers):
                 yield _Form("class", functools.partial(_adapted, plan, numbers), tuple(changed), numbers)
         free, why = self._free_batch(replace(graph, nodes=nodes), model, plan)
-        yield _Form("graph", lambda original: _network(original, plan, free), fixed_batch=why, last=True)
+        make = functools.partial(_network, plan, free)
+        yield _Form("graph", make, (), {}, why, self._only_in_training(model), True)
+
+    def _only_in_training(self, model: nn.Module) -> tuple[str, ...]:
+        if self._training is None:
+            self._training = only_in_training(self.wiring.graphs[0], model, self._example_inputs)
+        return self._training
 
     def _free_batch(self, graph: Graph, model: nn.Module, plan: Plan) -> tuple[Graph, str | None]:
         """The graph for every batch size, or as it is with the reason."""
@@ -141,6 +153,7 @@ class _Form:
     adapted: tuple[str, ...] = ()
     numbers: Numbers = field(default_factory=dict)
     fixed_batch: str | None = None
+    evaluation_only: tuple[str, ...] = ()
     last: bool = False
 
 
@@ -150,7 +163,7 @@ def _adapted(plan: Plan, numbers: Numbers, original: nn.Module) -> nn.Module:
     return small
 
 
-def _network(original: nn.Module, plan: Plan, graph: Graph) -> GraphNetwork:
+def _network(plan: Plan, graph: Graph, original: nn.Module) -> GraphNetwork:
     small = cut_tensors(original, plan, elsewhere=graph.tensors.values)
     tensors = tensors_of(small, graph)
     cuts = plan.by_tensor()
