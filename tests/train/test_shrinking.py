@@ -95,6 +95,16 @@ def test_a_rewritten_graph_is_trained_on_every_batch_size(dataset):
     assert state.epochs[-1].train_loss < state.epochs[0].train_loss
 
 
+def test_a_graph_without_the_noise_of_training_is_not_trained_on(dataset):
+    class Noisy(Written):
+        def forward(self, x):
+            return super().forward(x + 0.1 * torch.randn_like(x) if self.training else x)
+
+    torch.manual_seed(0)
+    state = trained(dataset, model=Noisy())
+    assert type(state.model) is Noisy
+
+
 def test_masks_that_are_let_go_leave_the_network_whole(dataset):
     state = trained(dataset, recipe=STRUCTURED.model_copy(update={"permanence": "regrow"}))
     assert state.model is state.pruner.model

@@ -14,8 +14,9 @@ from prunus.surgery import Surgeon, plan
 def surgeon_for(model: nn.Module, unit_sets: Sequence[UnitSet], example_inputs: Tensor) -> Surgeon | None:
     """What cuts a network while it trains; None where it has to stay whole and masked.
 
-    So it has where units are no channels, and where half of the channels can't be cut by way of trial: the cut at the
-    end of the training then says why.
+    So it has where units are no channels, where half of the channels can't be cut by way of trial (the cut at the end
+    of the training then says why), and where the network that is cut would train in another way, without noise that it
+    makes in training alone.
     """
     groups = [one.group for one in unit_sets if one.group is not None]
     if not groups or len(groups) < len(unit_sets):
@@ -26,4 +27,4 @@ def surgeon_for(model: nn.Module, unit_sets: Sequence[UnitSet], example_inputs: 
         trial = surgeon.shrink(model, half)
     except PrunusError:
         return None
-    return None if trial.fixed_batch else surgeon
+    return None if trial.fixed_batch or trial.evaluation_only else surgeon
