@@ -141,3 +141,17 @@ def test_a_trace_that_is_not_what_the_model_computes_is_refused() -> None:
     model.norm = nn.LayerNorm(16, eps=1.0)  # after it was traced
     with pytest.raises(DifferenceError):
         Surgeon(model, x, wiring).shrink(model, plan([group], {group.name: torch.arange(8)}))
+
+
+def test_what_only_training_reads_is_cut_although_training_throws_dice() -> None:
+    class Dropping(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.augmented, self.layer = Augmented(), nn.Linear(2, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.augmented(x)
+            return x if self.training and torch.rand([]) < 0.1 else self.layer(x)
+
+    pruned = prune_channels(Dropping().eval(), torch.randn(2, 3, 4), 0.5)
+    assert pruned.model.get_parameter("augmented.mark").shape == (8,)

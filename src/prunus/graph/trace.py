@@ -43,12 +43,15 @@ def as_call(example_inputs: Any) -> Call:
     return (tuple(example_inputs) if isinstance(example_inputs, (tuple, list)) else (example_inputs,)), {}
 
 
-def trace(model: nn.Module, example_inputs: Any, train: bool = False, live: Sequence[str] = ()) -> Graph:
+def trace(
+    model: nn.Module, example_inputs: Any, train: bool = False, live: Sequence[str] = (), beside: bool = False
+) -> Graph:
     """Execute the model symbolically and record what it does; the model is left as it was.
 
     example_inputs: a tensor, a tuple of positional arguments, or a dictionary of named ones.
     What the model returns beside tensors, such as a cache of keys and values, is not followed.
-    train: in training mode. live: modules that are in training mode even if the rest is not.
+    train: in training mode. live: modules that are in training mode even if the rest is not. beside: as a second graph,
+    which may compute something else.
     Raises `InputError` if the model does not run on them, can't be traced, or computes something else with live ones.
     """
     args, kwargs = as_call(example_inputs)
@@ -59,9 +62,9 @@ def trace(model: nn.Module, example_inputs: Any, train: bool = False, live: Sequ
     try:
         with quiet(), _without_stack_traces():
             program = torch.export.export(twin, args, kwargs, strict=False)
-            if live and not _computes_the_same(program, model, args, kwargs):
+            if live and not beside and not _computes_the_same(program, model, args, kwargs):
                 raise ValueError(f"in training mode, {live[0]!r} computes something else")
-            return _graph(program, twin, TRAIN if train else "", tuple(live))
+            return _graph(program, twin, TRAIN if train or beside else "", tuple(live))
     except Exception as error:  # torch.export raises many kinds
         _run(fresh_copy(model).train(train), args, kwargs)
         raise InputError(

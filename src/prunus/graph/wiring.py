@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,13 +46,7 @@ def wire_model(model: nn.Module, example_inputs: Any) -> Wiring:
     What only training uses, such as auxiliary heads, is traced in training mode as well.
     """
     graph = _with_tables(trace(model, example_inputs), model, example_inputs)
-    if not _unused(graph):
-        return wire((graph,))
-    try:
-        args, kwargs = larger_batch(as_call(example_inputs))  # batch normalisation trains on more than one sample
-        return wire((graph, trace(model, kwargs or args, train=True)))
-    except (InputError, FixedBatchError):
-        return wire((graph,))
+    return wire((graph, *_in_training(model, example_inputs, _unused(graph))))
 
 
 def _with_tables(graph: Graph, model: nn.Module, example_inputs: Any) -> Graph:
@@ -66,6 +62,18 @@ def _with_tables(graph: Graph, model: nn.Module, example_inputs: Any) -> Graph:
     except InputError:  # what they do while they train is something else
         return graph
     return other if len(_unused(other)) < len(unused) else graph
+
+
+def _in_training(model: nn.Module, example_inputs: Any, unused: set[str]) -> Iterator[Graph]:
+    """What reads the rest of the parameters: the network in training mode, or those of its modules that hold them."""
+    if not unused:
+        return
+    try:
+        args, kwargs = larger_batch(as_call(example_inputs))  # batch normalisation trains on more than one sample
+        yield trace(model, kwargs or args, train=True)
+    except (InputError, FixedBatchError):  # such as layers that are dropped by a throw of dice
+        with suppress(InputError):
+            yield trace(model, example_inputs, live=_own_modules(model, unused), beside=True)
 
 
 def _unused(graph: Graph) -> set[str]:
