@@ -9,7 +9,7 @@ import pytest
 
 from prunus.spec import load_study
 from prunus.sweep.run import Options, run_study
-from small_study import STUDY
+from small_study import changed
 
 
 @pytest.fixture
@@ -17,12 +17,8 @@ def study_file(tmp_path):
     """Writes the small study, with texts replaced."""
 
     def write(*changes, name="small.toml"):
-        text = STUDY
-        for old, new in changes:
-            assert old in text
-            text = text.replace(old, new)
         path = tmp_path / name
-        path.write_text(text)
+        path.write_text(changed(*changes))
         return path
 
     return write

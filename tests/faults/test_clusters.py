@@ -10,7 +10,7 @@ from prunus.store import read_study
 from prunus.sweep.events import EpochDone, TrialEnded, TrialLost, TrialStarted
 from prunus.sweep.run import Options, run_study
 from slurm_cluster import slurm_cluster, why_not
-from small_study import STUDY, rows_without_times, wait_for
+from small_study import ONE_RECIPE, ONE_SEED, changed, rows_without_times, wait_for
 
 pytestmark = [
     pytest.mark.cluster,
@@ -25,9 +25,8 @@ EPOCHS = 600  # so that two trials are at work together, though their workers st
 def study(tmp_path_factory):
     """Two trials that take a while and write a checkpoint after every epoch."""
     file = tmp_path_factory.mktemp("study") / "small.toml"
-    text = STUDY.replace("seeds = [0, 1]", "seeds = [0]").replace("epochs = 5", f"epochs = {EPOCHS}")
-    text = text.replace("[execution]", "[execution]\nmemory_gib = 1.0")
-    file.write_text(text.replace('["reference-unstructured", "unstructured", "structured"]', '["unstructured"]'))
+    longer, limited = ("epochs = 5", f"epochs = {EPOCHS}"), ("[execution]", "[execution]\nmemory_gib = 1.0")
+    file.write_text(changed(ONE_SEED, ONE_RECIPE, longer, limited))
     return load_study(file)
 
 

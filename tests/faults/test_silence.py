@@ -10,7 +10,7 @@ from prunus.sweep.events import EpochDone, TrialEnded, TrialLost
 from prunus.sweep.executors import EXECUTORS
 from prunus.sweep.executors.local import Local
 from prunus.sweep.run import Options, run_study
-from small_study import STUDY, descendants, rows_without_times, wait_for
+from small_study import ONE_RECIPE, ONE_SEED, TWO_RECIPES, changed, descendants, rows_without_times, wait_for
 
 EPOCHS = 150
 
@@ -37,8 +37,8 @@ class Unreachable(Local):
 def test_a_stopped_worker_that_comes_back_late_is_refused_and_counted_once(tmp_path):
     if "unreachable" not in EXECUTORS:
         EXECUTORS.register("unreachable", Unreachable)
-    text = STUDY.replace("epochs = 5", f"epochs = {EPOCHS}").replace("checkpoint_seconds = 0", "lease_seconds = 3")
-    (tmp_path / "small.toml").write_text(text)
+    longer = ("epochs = 5", f"epochs = {EPOCHS}"), ("checkpoint_seconds = 0", "lease_seconds = 3")
+    (tmp_path / "small.toml").write_text(changed(ONE_SEED, TWO_RECIPES, *longer))
     study = load_study(tmp_path / "small.toml")
     run_study(study, tmp_path / "expected", Options())
     ends = []
@@ -50,7 +50,7 @@ def test_a_stopped_worker_that_comes_back_late_is_refused_and_counted_once(tmp_p
             os.kill(Unreachable.stopped, signal.SIGCONT)  # it goes on with a trial that is another's by now
 
     outcome = run_study(study, tmp_path / "out", Options(executor="unreachable", workers=1), observe)
-    assert outcome.finished == 8
+    assert outcome.finished == 3
     lost = [event for event in ends if isinstance(event, TrialLost)]
     assert [event.cause for event in lost] == ["LeaseExpired"]
     finished = [event.trial for event in ends if isinstance(event, TrialEnded) and event.status == "finished"]
@@ -59,7 +59,7 @@ def test_a_stopped_worker_that_comes_back_late_is_refused_and_counted_once(tmp_p
 
 
 def test_a_stopped_coordinator_does_not_blame_its_workers(start, study_file, tmp_path):
-    changes = (("epochs = 5", "epochs = 60"), ("checkpoint_seconds = 0", "lease_seconds = 3"))
+    changes = (ONE_SEED, ONE_RECIPE, ("epochs = 5", "epochs = 300"), ("checkpoint_seconds = 0", "lease_seconds = 3"))
     process = start("run", study_file(*changes), "--out", tmp_path / "out")
     wait_for(lambda: any((tmp_path / "out").glob("trials/*/lease")), seconds=120)
     process.send_signal(signal.SIGSTOP)

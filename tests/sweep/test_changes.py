@@ -9,12 +9,12 @@ import pytest
 from prunus.errors import StoreError
 from prunus.store import read_study
 from prunus.sweep.events import EpochDone
-from small_study import rows_without_times
+from small_study import ONE_RECIPE, ONE_SEED, rows_without_times
 
 SHORT = (
     ("epochs = 5", "epochs = 1"),
-    ("seeds = [0, 1]", "seeds = [0]"),
-    ('["reference-unstructured", "unstructured", "structured"]', '["unstructured"]'),
+    ONE_SEED,
+    ONE_RECIPE,
     ('data = "digits"', 'data = { name = "npz", file = "mine.npz" }'),
 )
 

@@ -9,7 +9,7 @@ import pytest
 
 from prunus.errors import StoreError
 from prunus.store import Store, TrialRow, read_study
-from small_study import STUDY, descendants, rows_without_times, sessions, wait_for
+from small_study import ONE_RECIPE, ONE_SEED, changed, descendants, rows_without_times, sessions, wait_for
 
 SLOW_MODEL = """
 import time
@@ -27,8 +27,11 @@ def build():
     return Slow()
 """
 
-LONG = ("epochs = 5", "epochs = 60")
-LONGER = ("epochs = 5", "epochs = 600")
+LONG = (("epochs = 5", "epochs = 120"), ONE_SEED)
+ENDLESS = (("epochs = 5", "epochs = 30000"), ONE_SEED, ONE_RECIPE)
+KILLS = 3
+ROUNDS = 10000
+LOOKS = {"show": ("show", "out"), "report": ("report", "out")}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +41,7 @@ def undisturbed(tmp_path_factory):
     from prunus.sweep.run import Options, run_study
 
     folder = tmp_path_factory.mktemp("undisturbed")
-    (folder / "small.toml").write_text(STUDY.replace(*LONG))
+    (folder / "small.toml").write_text(changed(*LONG))
     run_study(load_study(folder / "small.toml"), folder / "out", Options())
     return rows_without_times(folder / "out")
 
@@ -57,7 +60,7 @@ def training_has_begun(folder):
 
 def test_ctrl_c_ends_after_the_epoch_and_the_same_command_continues(start, study_file, tmp_path, undisturbed):
     out = tmp_path / "out"
-    command = ("run", study_file(LONG), "--out", out)
+    command = ("run", study_file(*LONG), "--out", out)
     process = start(*command)
     wait_for(lambda: training_has_begun(out))
     process.send_signal(signal.SIGINT)
@@ -70,17 +73,6 @@ def test_ctrl_c_ends_after_the_epoch_and_the_same_command_continues(start, study
     again = start(*command)
     assert again.wait(120) == 0
     assert rows_without_times(out) == undisturbed
-
-
-def test_sigterm_ends_in_143_and_keeps_checkpoints(start, study_file, tmp_path):
-    out = tmp_path / "out"
-    process = start("run", study_file(("epochs = 5", "epochs = 3000")), "--out", out)
-    wait_for(lambda: training_has_begun(out))
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert list(out.glob("trials/*/checkpoint.safetensors"))
-    assert not descendants(process.pid)
 
 
 def test_a_second_ctrl_c_ends_at_once(start, study_file, tmp_path):
@@ -100,23 +92,12 @@ def test_a_second_ctrl_c_ends_at_once(start, study_file, tmp_path):
     assert time.monotonic() - began < 10
 
 
-def test_a_second_run_is_refused_while_the_first_is_alive(start, study_file, tmp_path):
-    out = tmp_path / "out"
-    first = start("run", study_file(("epochs = 5", "epochs = 3000")), "--out", out)
-    wait_for(lambda: training_has_begun(out))
-    second = start("run", study_file(("epochs = 5", "epochs = 3000")), "--out", out)
-    _, stderr = second.communicate(timeout=60)
-    assert second.returncode == 4
-    assert f"is being run by process {first.pid}" in stderr
-    assert first.poll() is None
-
-
 @pytest.mark.parametrize("victim", ["coordinator", "host", "worker", "everything"])
 def test_sigkill_at_random_moments_loses_nothing(start, study_file, tmp_path, undisturbed, victim):
     out = tmp_path / "out"
     moments = random.Random(victim)
-    command = ("run", study_file(LONG), "--out", out)
-    for _ in range(4):
+    command = ("run", study_file(*LONG), "--out", out)
+    for _ in range(KILLS):
         process = start(*command)
         wait_for(lambda process=process: descendants(process.pid) or process.poll() is not None)
         wait_for(lambda process=process: training_has_begun(out) or process.poll() is not None)
@@ -149,24 +130,14 @@ def kill(process, victim):
             continue
 
 
-def test_nothing_lives_on_after_the_coordinator_was_killed(start, study_file, tmp_path):
-    out = tmp_path / "out"
-    process = start("run", study_file(("epochs = 5", "epochs = 3000")), "--out", out)
-    wait_for(lambda: training_has_begun(out))
-    family = descendants(process.pid)
-    assert len(family) >= 3
-    process.kill()
-    process.communicate(timeout=30)
-    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family), seconds=10)
-
-
 def test_a_measurement_whose_process_dies_is_a_problem_and_tried_again(start, study_file, tmp_path):
     out = tmp_path / "out"
-    long = 'select = "first"\nruntimes = ["torch"]\nbatch_sizes = [1]\nmemory = false\nrounds = 20000'
-    command = ("run", study_file(('select = "none"', long)), "--out", out)
+    long = f'select = "first"\nruntimes = ["torch"]\nbatch_sizes = [1]\nmemory = false\nrounds = {ROUNDS}'
+    command = ("run", study_file(ONE_SEED, ONE_RECIPE, ('select = "none"', long)), "--out", out)
     process = start(*command)
     wait_for(lambda: (out / "payoff" / "files.json").exists())
-    time.sleep(0.5)
+    wait_for(lambda: len(descendants(process.pid)) == 2)  # the host, and the one that measures
+    time.sleep(0.3)
     for pid in descendants(process.pid)[1:]:
         os.kill(pid, signal.SIGKILL)
     _, stderr = process.communicate(timeout=120)
@@ -176,24 +147,37 @@ def test_a_measurement_whose_process_dies_is_a_problem_and_tried_again(start, st
     assert start(*command).wait(180) == 0
     rows = read_study(out)
     assert rows.problems == ()
-    assert len(rows.latencies) == 4 * 20000
+    assert len(rows.latencies) == 2 * ROUNDS
 
 
-def test_a_report_of_a_running_study_says_what_is_to_come_and_disturbs_nothing(start, study_file, tmp_path):
+def test_a_study_that_runs_can_be_looked_at_but_not_run_and_ends_in_143_with_checkpoints(start, study_file, tmp_path):
     out = tmp_path / "out"
-    process = start("run", study_file(LONGER), "--out", out)
+    command = ("run", study_file(*ENDLESS), "--out", out)
+    process = start(*command)
     wait_for(lambda: training_has_begun(out), seconds=120)
-    for command in ("show", "report"):
-        asked = start(command, out)
-        _, said = asked.communicate(timeout=120)
-        assert asked.returncode == 0, said
-        assert command == "report" or "still to come" in said
+    others = {name: start(*arguments) for name, arguments in LOOKS.items()}
+    others["run"] = start(*command)
+    said = {name: other.communicate(timeout=120)[1] for name, other in others.items()}
+    assert {name: other.returncode for name, other in others.items()} == {"show": 0, "report": 0, "run": 4}, said
+    assert "still to come" in said["show"]
+    assert f"is being run by process {process.pid}" in said["run"]
     assert process.poll() is None  # it was running all the while
     page = (out / "report.html").read_text()
     assert "This study is not complete" in page
     assert "Something of this study is missing" not in page
     assert "data-failed" not in page
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert list(out.glob("trials/*/checkpoint.safetensors"))
+    assert not descendants(process.pid)
     assert {row.attempts for row in trials(out)} <= {0, 1}
     assert not [row for row in trials(out) if row.status == "failed"]
+
+    again = start(*command)
+    wait_for(lambda: sessions(out)[-1].session == 2 and len(descendants(again.pid)) >= 3, seconds=120)
+    family = descendants(again.pid)
+    again.kill()
+    again.communicate(timeout=30)
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family), seconds=10)

@@ -13,7 +13,6 @@ import select
 import selectors
 import signal
 import socket
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,7 +198,3 @@ def main(folder: str, events: str) -> NoReturn:
         for worker in host.workers.values():
             os.kill(worker.pid, signal.SIGKILL)
         os._exit(0)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

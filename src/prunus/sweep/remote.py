@@ -5,7 +5,6 @@ from __future__ import annotations
 import faulthandler
 import json
 import signal
-import sys
 from functools import lru_cache
 from pathlib import Path
 
@@ -67,8 +66,9 @@ def _cannot_begin(job: Job, error: PrunusError) -> Event:
     return TrialEnded(job.trial, "failed", 0.0, type(error).__name__, str(error))
 
 
-if __name__ == "__main__":
+def main(folder: str, job: str) -> None:
+    """Do one job in a process of its own."""
     faulthandler.enable()
     request = StopRequest()
     signal.signal(signal.SIGTERM, request)
-    work(sys.argv[1], sys.argv[2], request)
+    work(folder, job, request)

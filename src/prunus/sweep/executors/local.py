@@ -54,7 +54,7 @@ class Local(Executor):
         reading, writing = os.pipe()
         with StudyFolder(self.folder).log.open("ab") as log:
             self._host = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "prunus.sweep.host", str(self.folder), str(writing)],
+                [sys.executable, "-m", "prunus.sweep.start", "host", str(self.folder), str(writing)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

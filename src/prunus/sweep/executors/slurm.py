@@ -127,7 +127,7 @@ class Shepherd:
     def __call__(self, folder: str, job: str) -> None:
         """Do the job and wait for its end."""
         self.child = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "prunus.sweep.remote", folder, job],
+            [sys.executable, "-m", "prunus.sweep.start", "remote", folder, job],
             preexec_fn=partial(signal.signal, signal.SIGUSR2, signal.SIG_IGN),  # meant for this process alone
         )
         code = self.child.wait()
