@@ -1,5 +1,7 @@
 """Hostile files against every reader: nothing runs, nothing is written, memory stays bounded, one clear error each."""
 
+import struct
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -7,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from prunus import reading
-from prunus.data import load_data, npz, svhn
+from prunus.data import image_folder, load_data, npz, svhn
 from prunus.errors import InputError, MissingError, PrunusError, StoreError
 from prunus.export import read_network
 from prunus.sparse.compiling import plan_of
@@ -18,6 +21,7 @@ from prunus.sparse.packing import read_packed
 from prunus.spec import Part, Training, load_study
 from prunus.store import read_result, read_study
 from prunus.surgery import load as load_model
+from prunus.sweep.latency_targets import LatencyTargets
 from prunus.sweep.leases import Lease, LeaseExpiredError
 from prunus.sweep.words import Ear
 from prunus.train import Pruner, load_checkpoint, start
@@ -74,6 +78,7 @@ READERS = {
     "result": Reader("result.json", read_result, (StoreError,)),
     "lease": Reader("lease", lambda path: Lease("t", "token", path).check(), (LeaseExpiredError,)),
     "words": Reader("words.jsonl", lambda path: Ear(path).hear(), harmless=frozenset(ANYWHERE)),
+    "latency targets": Reader("latency_targets.json", LatencyTargets, (StoreError,)),
     "npz": Reader("mine.npz", lambda path: data("npz", file=str(path))),
     "svhn": Reader(
         "train_32x32.mat",
@@ -83,6 +88,12 @@ READERS = {
     ),
     "cifar10": Reader(
         "data_batch_1.bin",
+        lambda path: data("cifar10", folder=str(path.parent)),
+        (InputError, MissingError),
+        around=write_cifar10,
+    ),
+    "names of classes": Reader(
+        "batches.meta.txt",
         lambda path: data("cifar10", folder=str(path.parent)),
         (InputError, MissingError),
         around=write_cifar10,
@@ -125,7 +136,7 @@ def everything_imported(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def little_memory(monkeypatch):
-    for module in (reading, npz, svhn):
+    for module in (reading, npz, svhn, image_folder):
         monkeypatch.setattr(module, "half_of_memory", lambda: HALF_OF_MEMORY)
 
 
@@ -148,3 +159,28 @@ def test_no_reader_does_what_a_file_wants(reader, hostile, tmp_path):
         assert verdict.message.count(". ") >= 1, verdict  # what, and why or what to do
         assert path.name in verdict.message or path.parent.name in verdict.message, verdict
         assert len(verdict.message) < 2000
+
+
+@pytest.mark.parametrize("side", [5_000, 9_900, 40_000, 2**31 - 1])
+def test_an_image_of_a_few_bytes_that_declares_any_number_of_pixels(side, tmp_path):
+    write_images(tmp_path / "study")
+    path = tmp_path / "study" / "train" / "red" / "0.png"
+    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    pixels = b"IDAT" + zlib.compress(bytes(1000))
+    chunks = [struct.pack(">I", len(one) - 4) + one + struct.pack(">I", zlib.crc32(one)) for one in (header, pixels)]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    verdict = confined(lambda: data("image-folder", folder=str(tmp_path / "study")), tmp_path)
+    assert (verdict.kind, verdict.forbidden) == ("InputError", [])
+    assert "0.png cannot be read" in verdict.message
+    assert verdict.peak_bytes < MOST_BYTES
+
+
+def test_many_images_that_are_each_small_enough(tmp_path):
+    write_images(tmp_path / "study")
+    for number in range(20):
+        path = tmp_path / "study" / "train" / "blue" / f"{number:02}.png"
+        Image.new("1", (1000, 1000)).save(path)  # 200 bytes that become three megabytes
+    verdict = confined(lambda: data("image-folder", folder=str(tmp_path / "study"), size=[1000, 1000]), tmp_path)
+    assert verdict.kind == "InputError"
+    assert "the images take over half of the memory" in verdict.message
+    assert verdict.peak_bytes < MOST_BYTES

@@ -1,5 +1,6 @@
 """Study folders from a stranger: nothing is written elsewhere, and a store holds nothing but rows."""
 
+import os
 import sqlite3
 
 import pytest
@@ -32,6 +33,16 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(name, elsewhere, tmp_pat
     with pytest.raises(StoreError, match=f"{name} is a link to .* outside of the study's folder"):
         run_study(load_study(tmp_path / "small.toml"), folder)
     assert elsewhere.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["log.txt", "lock", "study.sqlite", "trials/lease"])
+def test_a_pipe_in_the_folder_is_refused_and_nobody_waits_for_it(name, tmp_path):
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    (tmp_path / "small.toml").write_text(STUDY)
+    with pytest.raises(StoreError, match=f"{name} is a pipe or a device"):
+        run_study(load_study(tmp_path / "small.toml"), tmp_path / "out")
 
 
 def test_a_report_is_not_written_through_a_link(elsewhere, tmp_path):

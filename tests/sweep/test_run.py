@@ -25,6 +25,8 @@ class Net(nn.Module):
             os.kill(os.getpid(), signal.SIGSEGV)
         if self.training and self.kind == "raise":
             raise RuntimeError("[red]no <b>luck</b>[/red]")
+        if self.training and self.kind == "leave":
+            raise SystemExit(7)
         x = self.last(torch.relu(self.first(x.flatten(1))))
         return x * float("nan") if self.training and self.kind == "nan" else x
 
@@ -150,7 +152,8 @@ def test_allowed_changes_keep_what_still_fits(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "error"), [("raise", "RuntimeError"), ("nan", "NotFiniteError"), ("crash", "SIGSEGV")]
+    ("kind", "error"),
+    [("raise", "RuntimeError"), ("nan", "NotFiniteError"), ("crash", "SIGSEGV"), ("leave", "SystemExit")],
 )
 def test_a_trial_that_fails_is_a_row_and_the_rest_goes_on(run, tmp_path, kind, error):
     (tmp_path / "net.py").write_text(BROKEN_MODEL)

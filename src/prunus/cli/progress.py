@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from prunus.cli.plain import plain
 from prunus.cli.tally import Tally, label
 from prunus.sweep.events import (
     BlockEnded,
@@ -17,10 +18,11 @@ from prunus.sweep.events import (
     BlockStarted,
     BlockStep,
     EpochDone,
-    Event,
     MeasuringStarted,
     Ready,
     Searching,
+    Shown,
+    Stopping,
     StudyStarted,
     TrialEnded,
     TrialLost,
@@ -29,6 +31,7 @@ from prunus.sweep.events import (
 from prunus.sweep.run import Observer
 
 PLAIN_LINE_EVERY_SECONDS = 15.0
+STOPPING = "stopping after the epochs that run, with checkpoints; a second signal (Ctrl-C) stops at once"
 
 
 @contextmanager
@@ -55,7 +58,7 @@ class Lines:
         self.console, self.tally, self.said_at = console, Tally(), time.monotonic()
         self._say("loading torch and the data")
 
-    def __call__(self, event: Event | StudyStarted | MeasuringStarted) -> None:
+    def __call__(self, event: Shown) -> None:
         """Show one event."""
         self.tally.take(event)
         match event:
@@ -65,6 +68,8 @@ class Lines:
                 self._say(f"{len(event.trials)} trials, {event.ended} of them done, {event.workers} at once")
             case TrialEnded() | TrialLost():
                 self._say(f"{self.tally.progress()} {self.tally.ended(event)} ({self.tally.time_left()})")
+            case Stopping():
+                self._say(STOPPING)
             case EpochDone() if time.monotonic() - self.said_at > PLAIN_LINE_EVERY_SECONDS:
                 self._say(f"{self.tally.progress()} {self.tally.epoch(event)} ({self.tally.time_left()})")
             case MeasuringStarted() if event.blocks:
@@ -75,7 +80,7 @@ class Lines:
                 self._say(f"not measured: {event.block}: its process ended with {event.cause}")
 
     def _say(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(plain(text), soft_wrap=True)
         self.said_at = time.monotonic()
 
 
@@ -87,7 +92,7 @@ class Bars:
         self.study = progress.add_task("loading torch and the data", total=None, note="")
         self.tasks: dict[str, TaskID] = {}
 
-    def __call__(self, event: Event | StudyStarted | MeasuringStarted) -> None:
+    def __call__(self, event: Shown) -> None:
         """Show one event."""
         self.tally.take(event)
         match event:
@@ -107,7 +112,9 @@ class Bars:
                 self._remove(event.trial)
                 self.progress.update(self.study, completed=self.tally.trials_ended)
                 if not (isinstance(event, TrialEnded) and event.status == "finished"):
-                    self.progress.console.print(escape(self.tally.ended(event)), highlight=False)
+                    self.progress.console.print(plain(self.tally.ended(event)))
+            case Stopping():
+                self.progress.console.print(plain(STOPPING))
             case MeasuringStarted() if event.blocks:
                 self.progress.update(self.study, description="measuring", total=event.blocks, completed=0, note="")
             case BlockStarted():
@@ -118,7 +125,9 @@ class Bars:
                 self._remove(event.block)
                 self.progress.advance(self.study)
                 if isinstance(event, BlockLost):
-                    self.progress.console.print(f"not measured: {event.block}: its process ended with {event.cause}")
+                    self.progress.console.print(
+                        plain(f"not measured: {event.block}: its process ended with {event.cause}")
+                    )
 
     def _add(self, key: str, description: str, total: int, completed: int) -> None:
         self._remove(key)

@@ -68,7 +68,7 @@ def _conclude(outcome: Outcome, folder: Path) -> None:
     from prunus.errors import TrialsFailedError
     from prunus.report import build_report
 
-    if outcome.trials:
+    if outcome.trials and not outcome.at_once:
         typer.echo(build_report(folder))
     if outcome.signal == signal.SIGUSR2:
         from prunus.sweep.requeue import requeue

@@ -5,7 +5,14 @@ from __future__ import annotations
 import time
 
 from prunus.store import EpochRow, TrialRow
-from prunus.sweep.events import EpochDone, Event, MeasuringStarted, StudyStarted, TrialEnded, TrialLost, TrialStarted
+from prunus.sweep.events import EpochDone, Shown, StudyStarted, TrialEnded, TrialLost, TrialStarted
+
+LOST = {
+    "TimeLimit": "it took longer than execution.time_limit_seconds",
+    "LeaseExpired": "nothing was heard of it for longer than execution.lease_seconds",
+    "OutOfMemory": "the machine had no memory left",
+    "StoreError": "its result is damaged or came too late",
+}
 
 
 class Tally:
@@ -18,7 +25,7 @@ class Tally:
         self.began = time.monotonic()
         self.latest: dict[str, EpochRow] = {}
 
-    def take(self, event: Event | StudyStarted | MeasuringStarted) -> None:
+    def take(self, event: Shown) -> None:
         """Count one event."""
         match event:
             case StudyStarted():
@@ -37,8 +44,11 @@ class Tally:
             case TrialEnded(status="failed"):
                 self.trials_ended += 1
                 self.epochs_left -= self.epochs - self._epoch(event.trial)
-            case TrialLost():
+            case TrialLost(again=True):
                 self.epochs_left += self._epoch(event.trial)
+            case TrialLost():
+                self.trials_ended += 1
+                self.epochs_left -= self.epochs - self._epoch(event.trial)
 
     def progress(self) -> str:
         """`[12/63]`."""
@@ -63,7 +73,8 @@ class Tally:
         """The end of a trial in words."""
         name = label(self.trials[event.trial])
         if isinstance(event, TrialLost):
-            return f"{name}: its process ended with {event.cause}"
+            why = LOST.get(event.cause, f"its process ended with {event.cause}")
+            return f"{name}: {why}; {'it is tried again' if event.again else 'given up'}"
         if event.status == "failed":
             return f"{name}: failed. {event.message}"
         if event.status == "interrupted":

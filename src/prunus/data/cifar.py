@@ -17,6 +17,7 @@ from prunus.reading import read_whole
 
 SERVER = "https://www.cs.toronto.edu/~kriz/"
 SHAPE = (3, 32, 32)
+LARGEST_TEXT_BYTES = 1 << 20
 
 
 class CifarImages(FromFiles, DataSource):
@@ -24,6 +25,7 @@ class CifarImages(FromFiles, DataSource):
 
     FILES: ClassVar[Files]  # training files, then one test file, then one file with the names of the classes
     LABEL_BYTES: ClassVar[int]
+    CLASSES: ClassVar[int]
     MEAN_STD: ClassVar[tuple[tuple[float, ...], tuple[float, ...]]]  # of all training pixels, per channel
 
     def load(self) -> Dataset:
@@ -33,7 +35,7 @@ class CifarImages(FromFiles, DataSource):
         *images, names = self.FILES.find(self.folder, self.download)
         *train, test = (_read(path, self.LABEL_BYTES) for path in images)
         joined = Split(torch.cat([part.inputs for part in train]), torch.cat([part.targets for part in train]))
-        classes = tuple(names.read_text(encoding="utf-8", errors="replace").split())
+        classes = _names(names, self.CLASSES)
         return Dataset(self.FILES.dataset, joined, test, classes, *self.MEAN_STD)
 
 
@@ -52,6 +54,7 @@ class Cifar10(CifarImages):
         elsewhere=f"unpack {SERVER}cifar-10-binary.tar.gz",
     )
     LABEL_BYTES: ClassVar = 1
+    CLASSES: ClassVar = 10
     MEAN_STD: ClassVar = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 
 
@@ -70,7 +73,16 @@ class Cifar100(CifarImages):
         elsewhere=f"unpack {SERVER}cifar-100-binary.tar.gz",
     )
     LABEL_BYTES: ClassVar = 2
+    CLASSES: ClassVar = 100
     MEAN_STD: ClassVar = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
+
+
+def _names(path: Path, count: int) -> tuple[str, ...]:
+    names = read_whole(path, LARGEST_TEXT_BYTES).decode(errors="replace").split()
+    if len(names) != count:
+        why = f"it holds {len(names)} names of classes, not {count}"
+        raise InputError(f"The file {path} is damaged", why, "delete it and fetch it again")
+    return tuple(names)
 
 
 def _read(path: Path, label_bytes: int) -> Split:

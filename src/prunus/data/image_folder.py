@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ from pydantic import Field
 from prunus.data.dataset import Dataset, Split
 from prunus.data.source import DataSource
 from prunus.errors import InputError, MissingError
+from prunus.memory import half_of_memory
 from prunus.reading import refuse_device
 
 if TYPE_CHECKING:
@@ -57,11 +59,14 @@ class ImageFolder(DataSource):
     def _read(self, part: str, classes: tuple[str, ...]) -> Split:
         import torch
 
+        room_bytes = half_of_memory()
         images: list[Tensor] = []
         targets: list[int] = []
         for index, name in enumerate(classes):
             files = self._files(Path(self.folder).expanduser() / part / name)
-            images += [self._image(file) for file in files]
+            for file in files:
+                images.append(self._image(file, room_bytes))
+                room_bytes -= images[-1].numel()
             targets += [index] * len(files)
             for file, image in zip(files, images[-len(files) :], strict=True):
                 if image.shape != images[0].shape:
@@ -75,15 +80,28 @@ class ImageFolder(DataSource):
             raise InputError(f"The folder {folder} has no image in it", f"looked for {', '.join(ENDINGS)}", "add some")
         return files
 
-    def _image(self, file: Path) -> Tensor:
+    def _image(self, file: Path, room_bytes: int) -> Tensor:
+        """The pixels. A file of a few kilobytes can declare any number of them, so that is asked first."""
         from PIL import Image
         from torchvision.transforms.functional import pil_to_tensor
 
         try:
             refuse_device(file)
-            with Image.open(file, formats=FORMATS) as opened:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                opened = Image.open(file, formats=FORMATS)
+            with opened:
+                width, height = opened.size
+                if width * height * (1 if self.grey else 3) > room_bytes:
+                    raise ValueError(f"with its {width:,} x {height:,} pixels the images take over half of the memory")
                 image = opened.convert("L" if self.grey else "RGB")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+            Image.DecompressionBombError,
+            Image.DecompressionBombWarning,
+        ) as error:
             raise InputError(f"The image {file} cannot be read", str(error), "replace or remove it") from None
         if self.size is not None:
             image = image.resize((self.size[1], self.size[0]), Image.Resampling.BILINEAR)

@@ -1,4 +1,5 @@
-"""Links in a study's folder that lead out of it: what is written through one would land elsewhere."""
+"""What no study's folder holds: links that lead out of it, for what is written through one would land elsewhere; pipes
+and devices, on which whoever opens one may wait for ever."""
 
 from __future__ import annotations
 
@@ -10,9 +11,11 @@ from prunus.errors import StoreError
 
 
 def refuse_links(folder: Path) -> None:
-    """Raise `StoreError` that names the first such link, anywhere in the folder; the folder itself may be one."""
-    for link in _links(folder):
-        refuse_link(link, folder)
+    """Raise `StoreError` that names the first of them, anywhere in the folder; the folder itself may be a link."""
+    for path in _no_files(folder):
+        refuse_link(path, folder)
+        if not path.is_symlink():
+            raise StoreError(f"{path} is a pipe or a device", "a study's folder holds files alone", "remove it")
 
 
 def refuse_link(path: Path, folder: Path) -> None:
@@ -25,13 +28,13 @@ def refuse_link(path: Path, folder: Path) -> None:
         )
 
 
-def _links(folder: Path) -> Iterator[Path]:
-    """All links below a folder; none is followed."""
+def _no_files(folder: Path) -> Iterator[Path]:
+    """All below a folder that is neither a file nor a folder; no link is followed."""
     places = [str(folder)]
     while places:
         with os.scandir(places.pop()) as entries:
             for entry in entries:
-                if entry.is_symlink():
-                    yield Path(entry.path)
-                elif entry.is_dir(follow_symlinks=False):
+                if entry.is_dir(follow_symlinks=False):
                     places.append(entry.path)
+                elif not entry.is_file(follow_symlinks=False):
+                    yield Path(entry.path)

@@ -49,7 +49,7 @@ def _attempt(
         return ("expired",)
     except DiskFullError as error:
         return "no space", type(error).__name__, str(error)
-    except Exception as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # the latter two by a user's code
         if is_out_of_memory(error):
             return "failed", OUT_OF_MEMORY, _out_of_memory(resources)
         if not isinstance(error, PrunusError):

@@ -21,6 +21,8 @@ from prunus.sweep.events import (
     MeasuringStarted,
     Ready,
     Refused,
+    Shown,
+    Stopping,
     StudyStarted,
     TrialEnded,
     TrialLost,
@@ -43,18 +45,19 @@ CAUSES = {
 }
 LOST = "The trial's process ended with {}. A lack of memory is the most frequent reason. See log.txt"
 
-Observer = Callable[[Event | StudyStarted | MeasuringStarted], None]
+Observer = Callable[[Shown], None]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. `signal`: the number of the signal that stopped it, if one did."""
+    """How a run ended. signal: the number of the signal that stopped it, if one did; at_once: a second one came."""
 
     trials: int
     finished: int
     failed: int
     problems: int
     signal: int | None
+    at_once: bool = False
 
 
 class Coordinator:
@@ -116,10 +119,9 @@ class Coordinator:
         while (self.running or (waiting and not self.stop.number)) and not self.stop.at_once:
             if self.stop.number and not told:
                 self.executor.interrupt()
+                self.observe(Stopping(self.stop.number))
                 told = True
-            events = self._listen()
-            for event in events:
-                self._handle(event, waiting)
+            events = [self._handle(event, waiting) for event in self._listen()]
             self._fill(waiting)  # before the rows are written, so that no worker waits for the disk
             self._acknowledge(events)
         self._acknowledge((), at_once=True)
@@ -166,31 +168,38 @@ class Coordinator:
             self.leases.pause(heard.token)
         return True
 
-    def _handle(self, event: Event, waiting: deque[str]) -> None:
+    def _handle(self, event: Event, waiting: deque[str]) -> Event:
+        """Do what an event asks for; returns what is to be told of it."""
         match event:
             case TrialStarted():
                 self.ledger.started(event)
             case EpochDone():
                 self.ledger.epoch(event.row, saved=event.saved)
             case TrialEnded():
-                self._end(event, waiting)
+                return self._end(event, waiting)
             case TrialLost():
                 self._give_back(event.trial)
-                if self.ledger.trials[event.trial].attempts < self.attempts:
-                    self.ledger.end(event.trial, status="waiting")
-                    waiting.append(event.trial)
-                else:
-                    why = CAUSES.get(event.cause, LOST.format(event.cause))
-                    self.ledger.end(event.trial, status="failed", error_kind=event.cause, error=why)
+                return self._lose(event, waiting)
+        return event
 
-    def _end(self, event: TrialEnded, waiting: deque[str]) -> None:
+    def _lose(self, event: TrialLost, waiting: deque[str]) -> Event:
+        again = self.ledger.trials[event.trial].attempts < self.attempts
+        if again:
+            self.ledger.end(event.trial, status="waiting")
+            waiting.append(event.trial)
+        else:
+            why = CAUSES.get(event.cause, LOST.format(event.cause))
+            self.ledger.end(event.trial, status="failed", error_kind=event.cause, error=why)
+        return replace(event, again=again)
+
+    def _end(self, event: TrialEnded, waiting: deque[str]) -> Event:
         lease = self._give_back(event.trial)
         match event.status:
             case "finished":
                 try:
                     self.ledger.finish(event.trial, lease.token, event.seconds)
                 except StoreError as error:  # another worker, late, wrote over it, or the disk lost it
-                    self._handle(TrialLost(event.trial, type(error).__name__), waiting)
+                    return self._lose(TrialLost(event.trial, type(error).__name__), waiting)
             case "interrupted":
                 self.ledger.end(event.trial, event.seconds, status="waiting")
             case "expired":
@@ -201,6 +210,7 @@ class Coordinator:
             case "failed":
                 changes = {"status": "failed", "error_kind": event.kind, "error": event.message}
                 self.ledger.end(event.trial, event.seconds, **changes)
+        return event
 
     def _give_back(self, digest: str) -> Lease:
         lease = self.running.pop(digest)
@@ -235,4 +245,4 @@ class Coordinator:
         how = "interrupted" if self.stop.number else "failed trials" if failed else "finished"
         self.ledger.write([replace(session, ended_at=now(), outcome=how)])
         problems = len(self.store.rows(ProblemRow))
-        return Outcome(len(self.ledger.trials), finished, failed, problems, self.stop.number)
+        return Outcome(len(self.ledger.trials), finished, failed, problems, self.stop.number, self.stop.at_once)

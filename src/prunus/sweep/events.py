@@ -79,10 +79,11 @@ class TrialEnded:
 
 @dataclass(frozen=True)
 class TrialLost:
-    """The process of a trial died without a word."""
+    """The process of a trial died without a word, or had to. again: the trial is tried once more."""
 
     trial: str
-    cause: str  # `SIGKILL`, `SIGSEGV`, `exit code 3`
+    cause: str  # `SIGKILL`, `SIGSEGV`, `exit code 3`, `TimeLimit`
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,13 @@ class MeasuringStarted:
     blocks: int
 
 
+@dataclass(frozen=True)
+class Stopping:
+    """A signal came: every trial that runs ends after its epoch. Never sent between processes."""
+
+    signal: int
+
+
 Event = (
     Ready
     | Refused
@@ -159,6 +167,9 @@ Event = (
     | BlockEnded
     | BlockLost
 )
+
+Shown = Event | StudyStarted | MeasuringStarted | Stopping
+"""What an observer of a study is told."""
 
 
 class Heard(NamedTuple):

@@ -13,6 +13,7 @@ import select
 import selectors
 import signal
 import socket
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,7 +106,11 @@ class Host:
             os.close(0)
             os.close(self.events)
             end_with(host)
-            work(self.folder, self.loaded, theirs)
+            try:
+                work(self.folder, self.loaded, theirs)
+            except BaseException:  # it must not get to the host's own end, which kills all workers
+                traceback.print_exc()
+                os._exit(1)
             os._exit(0)
         theirs.close()
         worker = Worker(pid, ours)

@@ -11,7 +11,7 @@ JOB = "SLURM_JOB_ID"
 def requeue() -> str:
     """Have the job that this process runs in queued again, and say so; in words, too, why not."""
     job = os.environ.get(JOB)
-    if job is None:
+    if not job:
         return f"not queued again: this is no Slurm job ({JOB} is not set)"
     try:
         answer = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)  # noqa: S603, S607
