@@ -83,10 +83,10 @@ def is_disk_full(error: BaseException) -> bool:
 def _capital(text: str) -> str:
     """With a capital, but for a name of the user's (`mine.toml`) at its beginning, which stays.
 
-    >>> _capital("mine.toml is empty"), _capital("it is empty")
-    ('mine.toml is empty', 'It is empty')
+    >>> _capital("mine.toml is empty"), _capital("sbatch: no such job"), _capital("it is empty")
+    ('mine.toml is empty', 'sbatch: no such job', 'It is empty')
     """
-    return text[:1].upper() + text[1:] if text.partition(" ")[0].rstrip(",;:.!?").isalpha() else text
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].rstrip(",;.!?").isalpha() else text
 
 
 def _stop(text: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from clusters import executor_options, kind_of
+from prunus.errors import InputError
 from prunus.spec import load_study
 from prunus.store import read_study, write_atomically
 from prunus.sweep.events import EpochDone, Ready, TrialEnded, TrialLost, TrialStarted
@@ -94,6 +95,12 @@ def _until(executor, condition, seconds=240):
             if condition(event):
                 return event
     raise AssertionError("it was not heard in time")
+
+
+def test_only_a_cluster_with_an_address_takes_one(tmp_path):
+    for name in ("local", "slurm"):
+        with pytest.raises(InputError, match=f"The executor '{name}' takes no address"):
+            EXECUTORS.get(name)(tmp_path, Terms(address="here:1"))
 
 
 def test_the_same_table_bit_for_bit(options, expected, tmp_path):

@@ -65,7 +65,8 @@ class Lines:
             case Searching():
                 self._say(event.text)
             case StudyStarted():
-                self._say(f"{len(event.trials)} trials, {event.ended} of them done, {event.workers} at once")
+                at_once = min(event.workers, max(1, len(event.trials) - event.ended))
+                self._say(f"{len(event.trials)} trials, {event.ended} of them done, {at_once} at once")
             case TrialEnded() | TrialLost():
                 self._say(f"{self.tally.progress()} {self.tally.ended(event)} ({self.tally.time_left()})")
             case Stopping():

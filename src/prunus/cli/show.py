@@ -61,7 +61,8 @@ def _print(findings: Findings) -> None:
         Text(_plain(f"Relative to unpruned, but for accuracy. Latency: from best to worst of: {settings}."), "dim")
     )
     for one in findings.failures.failed:
-        console.print(Text(_plain(f"failed: {one.trial}, after {one.epochs} epochs: {one.kind}: {one.error}")))
+        after = f"after {one.epochs} epoch{'' if one.epochs == 1 else 's'}"
+        console.print(Text(_plain(f"failed: {one.trial}, {after}: {one.kind}: {one.error}")))
     typer.echo(_plain(progress(findings)), err=True)
     for lost in findings.failures.lost:
         typer.echo(_plain(lost.sentence), err=True)

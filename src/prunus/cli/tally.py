@@ -11,6 +11,8 @@ LOST = {
     "TimeLimit": "it took longer than execution.time_limit_seconds",
     "LeaseExpired": "nothing was heard of it for longer than execution.lease_seconds",
     "OutOfMemory": "the machine had no memory left",
+    "NodeDied": "its machine is gone",
+    "WorkerCrashed": "its process crashed",
     "StoreError": "its result is damaged or came too late",
 }
 

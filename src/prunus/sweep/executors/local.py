@@ -12,7 +12,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from prunus.errors import MissingError
+from prunus.errors import InputError, MissingError
 from prunus.sweep.blocks import Block
 from prunus.sweep.events import Heard, TrialEnded, TrialLost, Wire
 from prunus.sweep.executors.executor import Capabilities, Executor, Terms
@@ -38,6 +38,8 @@ class Local(Executor):
 
     def __init__(self, folder: Path, terms: Terms) -> None:
         super().__init__(folder, terms)
+        if terms.address:
+            raise InputError("The executor 'local' takes no address", "it runs trials here", "leave out --address")
         self._free_gpus = list(machine_gpus())
         room = terms.resources.fit(len(os.sched_getaffinity(0)), len(self._free_gpus))
         self._workers = min(terms.workers or room, room) if terms.resources.gpus else terms.workers or room
