@@ -181,7 +181,10 @@ def test_two_inputs_one_of_them_tokens(tmp_path):
     assert_same(path, model, (torch.tensor([[1, 2, 3, 4, 5]]), torch.randn(1, 4)))
 
 
-def test_named_inputs_keep_their_names_and_objects_are_no_outputs(tmp_path):
+def test_named_inputs_keep_their_names_and_caches_are_no_outputs(tmp_path):
+    class Cache(SimpleNamespace):
+        pass
+
     class Answering(nn.Module):
         def __init__(self):
             super().__init__()
@@ -189,7 +192,7 @@ def test_named_inputs_keep_their_names_and_objects_are_no_outputs(tmp_path):
 
         def forward(self, weights=None, tokens=None):
             hidden = (self.words(tokens) * weights[..., None]).sum(1)
-            return {"cache": SimpleNamespace(hidden=hidden), "logits": self.head(hidden)}
+            return {"cache": Cache(hidden=hidden), "logits": self.head(hidden)}
 
     model, inputs = Answering(), {"tokens": torch.tensor([[1, 2, 3], [4, 5, 8]]), "weights": torch.rand(2, 3)}
     path = write_onnx(model, inputs, tmp_path / "n.onnx").path

@@ -184,20 +184,41 @@ class Answer:
     cache: object
 
 
+class KeysCache:
+    def __init__(self, keys: Tensor) -> None:
+        self.keys = keys
+
+
 class Answering(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.enter, self.features, self.head = nn.Linear(4, 8), nn.Linear(8, 6), nn.Linear(8, 3)
+        self.scores = nn.Linear(8, 5)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Answer]:
+    def forward(self, x: Tensor) -> tuple[Tensor, SimpleNamespace, Answer]:
         hidden = self.enter(x).relu()
-        return self.head(hidden), Answer(self.features(hidden), SimpleNamespace(keys=hidden))
+        more = SimpleNamespace(scores=self.scores(hidden), model=self)
+        return self.head(hidden), more, Answer(self.features(hidden), KeysCache(hidden))
 
 
-def test_objects_that_a_model_returns_stay_out_of_the_way_and_tensors_in_data_classes_are_outputs() -> None:
+def test_tensors_in_objects_that_a_model_returns_are_outputs_but_for_caches() -> None:
     model, x = Answering().eval(), torch.randn(2, 4)
     small = prune_channels(model, x, 0.5).model
-    result, answer = small(x)
+    result, more, answer = small(x)
     assert result.shape == (2, 3)
+    assert more.scores.shape == (2, 5)
     assert answer.features.shape == (2, 6)
     assert answer.cache.keys.shape == (2, 4)
+
+
+def test_a_model_that_returns_no_tensor_is_refused() -> None:
+    class Silent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.enter = nn.Linear(4, 8)
+
+        def forward(self, x: Tensor) -> KeysCache:
+            return KeysCache(self.enter(x))
+
+    with pytest.raises(InputError, match="Silent returns a KeysCache in which there is no tensor"):
+        prune_channels(Silent(), torch.randn(2, 4), 0.5)

@@ -17,7 +17,7 @@ from prunus.export.comparison import LIMIT, onnx_deviation
 from prunus.export.example import Examples, as_tuple, input_names
 from prunus.export.onnx_template import OnnxTemplate
 from prunus.export.written import WrittenFile, write_network_file
-from prunus.graph.trace import plain
+from prunus.graph.results import plain
 
 
 class OnnxTemplates:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import operator
 import os
 import traceback
@@ -24,6 +23,7 @@ from prunus.errors import InputError
 from prunus.graph.copying import fresh_copy
 from prunus.graph.node import Graph, Node, Ref, Tensors, TensorType
 from prunus.graph.parts import taken_apart
+from prunus.graph.results import plain_result
 from prunus.graph.rules import RULES
 from prunus.quiet import quiet
 
@@ -32,7 +32,6 @@ TRAIN = "train."  # before the names of nodes that were traced in training mode
 LIBRARIES = tuple(f"{folder}{os.sep}" for folder in (Path(torch.__file__).parent, Path(__file__).parents[1]))
 """Folders of torch itself and of prunus."""
 
-PLAIN = (torch.Tensor, torch.SymInt, torch.SymFloat, torch.SymBool, int, float, complex, str, type(None))
 INLINED = {"wrap_with_set_grad_enabled": 1, "wrap_with_autocast": 4}  # operation -> place of the body in its arguments
 
 
@@ -49,7 +48,7 @@ def trace(
     """Execute the model symbolically and record what it does; the model is left as it was.
 
     example_inputs: a tensor, a tuple of positional arguments, or a dictionary of named ones.
-    What the model returns beside tensors, such as a cache of keys and values, is not followed.
+    All tensors that the model returns are outputs, those in objects, too, but for a cache of keys and values.
     train: in training mode. live: modules that are in training mode even if the rest is not. beside: as a second graph,
     which may compute something else.
     Raises `InputError` if the model does not run on them, can't be traced, or computes something else with live ones.
@@ -58,7 +57,7 @@ def trace(
     twin = fresh_copy(model).train(train)
     for name in live:
         twin.get_submodule(name).training = True
-    twin.register_forward_hook(lambda _module, _inputs, result: plain(result))
+    twin.register_forward_hook(plain_result)
     try:
         with quiet(), _without_stack_traces():
             program = torch.export.export(twin, args, kwargs, strict=False)
@@ -72,15 +71,6 @@ def trace(
             _first_line(error) + _place(error),
             "a forward that decides by the values of tensors can't be pruned by channels; rewrite that part",
         ) from error
-
-
-def plain(result: Any) -> Any:
-    """Results as torch.export takes them: data classes as dictionaries, and no objects of other kinds."""
-    if dataclasses.is_dataclass(result) and not isinstance(result, type) and pytree.tree_is_leaf(result):
-        result = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
-    if not pytree.tree_is_leaf(result):
-        return pytree.tree_map(plain, result, is_leaf=lambda part: part is not result)
-    return result if isinstance(result, PLAIN) else None
 
 
 def _computes_the_same(

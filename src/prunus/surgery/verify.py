@@ -12,7 +12,8 @@ from torch.utils import _pytree as pytree
 
 from prunus.errors import InputError, PrunusError
 from prunus.graph.copying import exact_copy
-from prunus.graph.trace import Call, as_call, plain
+from prunus.graph.results import plain
+from prunus.graph.trace import Call, as_call
 from prunus.surgery.tensors import NamedTensors, in_place_of
 
 LIMIT = 1e-5
