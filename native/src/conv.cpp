@@ -67,9 +67,6 @@ void Conv::lay_out_weights(const ConvShape& shape, const float* weights) {
     const int K = choice_.group, in_channels = in_.channels / shape.groups, out_channels = out_.channels / shape.groups;
     const int taps = shape.kernel_height * shape.kernel_width;
     const std::ptrdiff_t filter = static_cast<std::ptrdiff_t>(in_channels) * taps;
-    // Groups of a part are computed in the order of their number of entries: the branch at the end of a loop over
-    // entries is then foreseen by the processor. Each block of input channels has its own order.
-    std::vector<std::vector<std::int32_t>> counts(static_cast<std::size_t>(blocks_));
     const auto is_zero = [&](int group, std::ptrdiff_t column) {
         const int rows = std::min(K, out_.channels - group * K);
         for (int k = 0; k < rows; ++k)
@@ -82,24 +79,20 @@ void Conv::lay_out_weights(const ConvShape& shape, const float* weights) {
             std::int32_t count = 0;
             const int begin = piece_begin(in_channels, blocks_, block), end = piece_begin(in_channels, blocks_, block + 1);
             for (std::ptrdiff_t column = begin * taps; column < end * taps; ++column) count += !is_zero(group, column);
-            counts[block].push_back(count);
             work[group] += count;
         }
     share(work);
     least_offset_ = -(shape.pad_y * in_.row + shape.pad_x * in_.lanes) * 4;
     for (int block = 0; block < blocks_; ++block) {
         const int begin = piece_begin(in_channels, blocks_, block), end = piece_begin(in_channels, blocks_, block + 1);
-        std::vector<int> order(static_cast<std::size_t>(groups_));
-        for (int group = 0; group < groups_; ++group) order[group] = group;
-        for (std::size_t part = 0; part + 1 < parts_.size(); ++part) {
-            std::stable_sort(order.begin() + parts_[part], order.begin() + parts_[part + 1],
-                             [&](int a, int b) { return counts[block][a] < counts[block][b]; });
-            for (int i = parts_[part]; i < parts_[part + 1]; ++i) order_.push_back((order[i] - parts_[part]) * K);
-        }
-        for (const int group : order) {
+        for (int group = 0; group < groups_; ++group) {
+            // Every second group goes through the input channels backwards: what the one before read last is in the first
+            // cache still.
+            const bool backwards = group % 2;
             starts_.push_back(static_cast<std::int32_t>(offsets_.size()));
             const int rows = std::min(K, out_.channels - group * K), base = group * K / out_channels * in_channels;
-            for (std::ptrdiff_t column = begin * taps; column < end * taps; ++column) {
+            for (std::ptrdiff_t step = begin * taps; step < end * taps; ++step) {
+                const std::ptrdiff_t column = backwards ? (begin + end) * taps - 1 - step : step;
                 if (is_zero(group, column)) {
                     if (skipped_.empty()) skipped_.resize(static_cast<std::size_t>(out_.channels * filter));
                     for (int k = 0; k < rows; ++k) skipped_[static_cast<std::size_t>((group * K + k) * filter + column)] = true;
@@ -221,7 +214,6 @@ void Conv::run_part(float* memory, int first_tile, int last_tile, int part) cons
     tile.has_residual = has_residual_;
     for (int block = 0; block < blocks_; ++block) {
         tile.starts = starts_.data() + static_cast<std::ptrdiff_t>(block) * (groups_ + 1) + first_group;
-        tile.order = order_.data() + static_cast<std::ptrdiff_t>(block) * groups_ + first_group;
         tile.first = block == 0, tile.last = block == blocks_ - 1;
         for (int t = first_tile; t < last_tile; ++t) {
             const auto [row, row_end, column, column_end] = cells_of(t);
@@ -253,7 +245,7 @@ void Conv::activate(const Tile& tile, int row, int count) const {
 }
 
 std::ptrdiff_t Conv::size_bytes() const {
-    return static_cast<std::ptrdiff_t>(4 * (starts_.size() + order_.size() + offsets_.size() + values_.size() + bias_.size() + mask_.size()) + skipped_.size() / 8);
+    return static_cast<std::ptrdiff_t>(4 * (starts_.size() + offsets_.size() + values_.size() + bias_.size() + mask_.size()) + skipped_.size() / 8);
 }
 
 }  // namespace prunus

@@ -66,7 +66,6 @@ class Conv : public Step {
     int runs_;                // of neighbouring tiles: with the parts, what threads take on
     std::vector<int> parts_;  // the first group of each, and the end
     std::vector<std::int32_t> starts_;  // [blocks][groups + 1]
-    std::vector<std::int32_t> order_;   // [blocks][groups]: first channel, counted from that of the part
     std::vector<std::uint32_t> offsets_;
     std::ptrdiff_t least_offset_;       // bytes, not above 0: what the offsets are counted from
     std::vector<float> values_, bias_;

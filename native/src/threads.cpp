@@ -1,7 +1,25 @@
 #include "threads.h"
 
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
+#include <cstdint>
+#include <utility>
+
 namespace prunus {
 namespace {
+
+std::atomic<int> forks{0};
+
+// How often this process was forked from one that had threads of ours.
+int count_forks() {
+#if defined(__unix__) || defined(__APPLE__)
+    static const int counts = pthread_atfork(nullptr, nullptr, [] { ++forks; });
+    (void)counts;
+#endif
+    return forks;
+}
 
 // Workers look for work for about 50 microseconds before they sleep: longer than the way from one operation to the next.
 constexpr int spins = 2000;
@@ -16,11 +34,17 @@ void pause_a_little() {
 
 }  // namespace
 
-Threads::Threads(int count) {
-    for (int i = 1; i < count; ++i) workers_.emplace_back([this] { serve(); });
+Threads::Threads(int count) : shares_(static_cast<std::size_t>(count)), forks_(count_forks()) {
+    for (int i = 1; i < count; ++i) workers_.emplace_back([this, i] { serve(i); });
 }
 
+bool Threads::lost() const { return forks_ != forks.load(std::memory_order_relaxed); }
+
 Threads::~Threads() {
+    if (lost()) {  // there is nobody to join
+        new std::vector<std::thread>(std::move(workers_));
+        return;
+    }
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         stopping_ = true;
@@ -31,24 +55,31 @@ Threads::~Threads() {
 }
 
 void Threads::run_all(int items, Call call, const void* with) {
-    if (workers_.empty() || items <= 1) {
+    if (workers_.empty() || items <= 1 || lost()) {
         for (int i = 0; i < items; ++i) call(with, i);
         return;
     }
-    items_ = items, call_ = call, with_ = with;
-    next_.store(0, std::memory_order_relaxed);
+    call_ = call, with_ = with;
+    for (int i = 0; i < count(); ++i) {
+        shares_[i].next.store(static_cast<int>(static_cast<std::int64_t>(items) * i / count()), std::memory_order_relaxed);
+        shares_[i].end = static_cast<int>(static_cast<std::int64_t>(items) * (i + 1) / count());
+    }
     busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         round_.fetch_add(1, std::memory_order_release);
     }
     wake_.notify_all();
-    take_items();
+    take_items(0);
     while (busy_.load(std::memory_order_acquire) != 0) pause_a_little();
 }
 
-void Threads::take_items() {
-    for (int i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < items_;) call_(with_, i);
+// One's own share first, then what the others have left.
+void Threads::take_items(int self) {
+    for (int i = 0; i < count(); ++i) {
+        Share& share = shares_[(self + i) % count()];
+        for (int item; (item = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) call_(with_, item);
+    }
 }
 
 bool Threads::wait_for_work(unsigned seen) {
@@ -61,9 +92,9 @@ bool Threads::wait_for_work(unsigned seen) {
     return !stopping_;
 }
 
-void Threads::serve() {
+void Threads::serve(int self) {
     for (unsigned seen = 0; wait_for_work(seen); ++seen) {
-        take_items();
+        take_items(self);
         busy_.fetch_sub(1, std::memory_order_release);
     }
 }

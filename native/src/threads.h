@@ -1,4 +1,5 @@
-// A pool of threads that stays alive between operations. The caller is one of them.
+// A pool of threads that stays alive between operations. The caller is one of them. A process that was forked has no
+// workers: there the caller does it all.
 #pragma once
 
 #include <atomic>
@@ -16,9 +17,10 @@ class Threads {
     Threads(const Threads&) = delete;
     Threads& operator=(const Threads&) = delete;
 
-    int count() const { return static_cast<int>(workers_.size()) + 1; }
+    int count() const { return static_cast<int>(shares_.size()); }
 
-    // Calls work(i) for each i below `items`, on all threads, in no order; returns when all are done.
+    // Calls work(i) for each i below `items`, on all threads, in no order; returns when all are done. Each thread begins
+    // with a share of its own, the same one each time: what it wrote in one operation it reads in the next.
     template <class Work>
     void run(int items, const Work& work) {
         run_all(items, [](const void* with, int item) { (*static_cast<const Work*>(with))(item); }, &work);
@@ -27,17 +29,24 @@ class Threads {
    private:
     using Call = void (*)(const void*, int);
     void run_all(int items, Call call, const void* with);
-    void take_items();
-    void serve();
+    void take_items(int self);
+    void serve(int self);
     bool wait_for_work(unsigned seen);
+    bool lost() const;
 
+    struct alignas(64) Share {
+        std::atomic<int> next{0};
+        int end = 0;
+    };
+
+    std::vector<Share> shares_;
     std::vector<std::thread> workers_;
     std::mutex mutex_;
     std::condition_variable wake_;
     std::atomic<unsigned> round_{0};  // counts calls of run; workers wait for it to change
-    std::atomic<int> next_{0}, busy_{0};
+    std::atomic<int> busy_{0};
     bool stopping_ = false;
-    int items_ = 0;
+    const int forks_;  // of this process, when the workers were started
     Call call_ = nullptr;
     const void* with_ = nullptr;
 };

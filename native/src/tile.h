@@ -20,7 +20,6 @@ struct Tile {
     const std::int32_t* starts;     // where each group's entries begin; groups + 1 of them
     const std::uint32_t* offsets;   // one per entry
     const float* values;            // K per entry
-    const std::int32_t* order;      // which channel of the range each group begins with
     const float* bias;              // one per channel of the range
     const std::int32_t* mask;       // all ones where a lane of a row is stored, zeros where 0 is; none: all are
     float* doubt;                   // gets a NaN where a finished value is not finite

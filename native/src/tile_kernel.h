@@ -94,11 +94,11 @@ void tile_kernel(const Tile& tile) {
     const float* values = tile.values + static_cast<std::ptrdiff_t>(tile.starts[0]) * K;
     Vector doubt{};
     for (int group = 0; group < tile.groups; ++group) {
-        const int channel = tile.order[group];
+        const int channel = group * K;
         char* const out = tile.out[0] + channel * tile.out_plane;
         const int rows = K == 1 ? 1 : tile.channels - channel < K ? tile.channels - channel : K;
         if (group + ahead < tile.groups) {
-            const char* next = tile.out[0] + tile.order[group + ahead] * tile.out_plane;
+            const char* next = tile.out[0] + static_cast<std::ptrdiff_t>(group + ahead) * K * tile.out_plane;
 #pragma GCC unroll 32
             for (int k = 0; k < K; ++k)
 #pragma GCC unroll 32

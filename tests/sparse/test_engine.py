@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import sys
 
@@ -140,3 +142,18 @@ def test_importing_prunus_and_its_sparse_room_imports_neither_torch_nor_onnx():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or native.missing() is not None, reason="needs fork and the native module")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_an_engine_runs_in_a_forked_process():
+    engine = Engine(small_plan(), 3)
+    expected = engine.run(images())
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # workers do not survive a fork; waiting for them would never end
+        same = np.array_equal(engine.run(images()), expected)
+        del engine
+        os._exit(0 if same else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert np.array_equal(engine.run(images()), expected)

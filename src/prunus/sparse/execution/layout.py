@@ -10,7 +10,9 @@ columns: (..., features) with features outermost: a linear layer is then a 1x1 c
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 
 from prunus.sparse.program import Shape
 
@@ -74,8 +76,33 @@ def apart(size: int, width: int) -> int:
     return size + LINE if size >= LARGE and size % (2 * LINE) == 0 else size
 
 
+@cache
+def cells_apart(size: int, row: int) -> int:
+    """The same for images whose cells are whole cache lines, of `row` floats a row.
+
+    So many lines more, below 8, that what a tile reads lies in the sets of the first cache most evenly. With 3 lines
+    more, 64 to 64 channels of 32x32 pixels at 80 % ran at 84 instead of 79 useful GFLOP/s on one thread.
+
+    >>> cells_apart(33 * 33 * 16, 33 * 16), cells_apart(17 * 17 * 16, 17 * 16)
+    (17472, 4672)
+    """
+    size = round_up(size, LINE)
+    if size < LARGE * LINE // 4:
+        return size
+
+    def crowding(more: int) -> int:
+        plane = size // LINE + more
+        places = (c * plane + y * row // LINE + x for c in range(16) for y in range(4) for x in range(6))
+        return sum(count**2 for count in Counter(place % SETS for place in places).values())
+
+    return size + LINE * min(range(8), key=crowding)
+
+
 LINE = 16
 """Floats of a cache line."""
+
+SETS = 64
+"""Of the first cache: lines so far apart share one."""
 
 LARGE = 256
 """Channels of fewer floats than this are read whole, and lie close together."""
@@ -86,7 +113,8 @@ def image(shape: Shape, margin: tuple[int, int], lanes: int, width: int) -> Layo
     batch, channels, height, columns = shape
     images = -(-batch // lanes)
     row = (columns + margin[1]) * lanes
-    plane = apart((height + margin[0]) * row, width)
+    floats = (height + margin[0]) * row
+    plane = cells_apart(floats, row) if lanes == LINE else apart(floats, width)
     lead = round_up(margin[0] * row + margin[1] * lanes, width)
     # Kernels read whole vectors, up to one past the last row and its margin.
     size = lead + images * channels * plane + round_up(margin[0] * row + margin[1] * lanes, width) + 16 * width

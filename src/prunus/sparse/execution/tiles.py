@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from prunus.errors import InputError
-from prunus.sparse.execution.layout import Layout
+from prunus.sparse.execution.layout import LINE, Layout
 
 FEW_REGISTERS = 16
 MOST_CELLS = 24
@@ -45,7 +45,7 @@ def candidates(
     images, _, height, columns = out.image[:4]
     if out.lanes == 1:
         height, columns = 1, -(-height * out.image[6] // width)
-    blocks = blocks_for(weight, groups)
+    blocks = blocks_for(weight, groups, out.lanes)
     tiles = sparse_tiles(images * height, columns, registers)
     names = [f"sparse {rows}x{cells} {block}" for rows, cells in tiles for block in blocks]
     dense = [
@@ -64,25 +64,34 @@ def fits(rows: int, cells: int, most_rows: int, most_cells: int) -> bool:
     return rows <= most_rows and cells <= most_cells and (rows * cells > 1 or most_rows * most_cells == 1)
 
 
-def blocks_for(weight: tuple[int, ...], groups: int) -> tuple[int, ...]:
-    """Sizes of a block of input channels."""
+def blocks_for(weight: tuple[int, ...], groups: int, lanes: int) -> tuple[int, ...]:
+    """Sizes of a block of input channels.
+
+    Of cells of a whole cache line, 16 channels of what a tile of 2x4 reads through a 3x3 kernel fill the first cache.
+    """
     if groups > 1 or weight[1] <= 32:
         return (weight[1],)
-    sizes = (32, 64) if weight[2] * weight[3] > 1 else (64, 256)
+    if weight[2] * weight[3] == 1:
+        sizes: tuple[int, ...] = (64, 256)
+    else:
+        sizes = (16, 24, 32, 64) if lanes == LINE else (32, 64)
     return tuple(size for size in sizes if size < 2 * weight[1])
 
 
 def sparse_tiles(rows: int, columns: int, registers: int) -> list[tuple[int, int]]:
-    """Tiles of 7 vectors and more that leave little over, the largest first; all of it where it is smaller.
+    """Tiles of 7 vectors and more that leave little over; all of it where it is smaller.
+
+    Of 8 vectors 2x4 read the fewest lines through a 3x3 kernel, and come first; then the largest ones.
 
     >>> sparse_tiles(8, 8, 16), sparse_tiles(8, 8, 32)
-    ([(3, 4), (4, 3), (1, 8), (2, 4)], [(3, 8), (2, 8), (4, 4), (3, 4), (4, 3), (1, 8), (2, 4)])
+    ([(2, 4), (1, 8), (3, 4), (4, 3)], [(2, 4), (1, 8), (3, 8), (2, 8), (4, 4), (3, 4), (4, 3)])
     """
-    found = [(1, 8)] if columns >= 8 else []
+    likely = [(high, wide) for high, wide in ((2, 4), (1, 8)) if high <= rows and wide <= columns]
+    found = list(likely)
     for most in dict.fromkeys((FEW_REGISTERS - 2, min(registers - 2, MOST_CELLS))):
         for high in range(1, min(rows, 4) + 1):
             wide = min(columns, most // high)
             found.append((high, -(-columns // -(-columns // wide))))
     best = max(high * wide for high, wide in found)
     good = [tile for tile in dict.fromkeys(found) if tile[0] * tile[1] >= min(best, 8)]
-    return sorted(good, key=lambda tile: -tile[0] * tile[1])
+    return sorted(good, key=lambda tile: (tile not in likely, -tile[0] * tile[1]))
