@@ -33,7 +33,7 @@ int main(int argc, char** argv) {
     struct R { double ms; ConvChoice c; }; std::vector<R> all;
     for (int K : group_sizes) for (int r = 1; r <= 4; ++r) for (int c = 1; c <= 14; ++c) for (int blk : {16, 32, 64, 128, 256, 4096}) {
         if (!isa.tile(K, r, c, lanes == 1 ? 1 : s) || (K == 1 && r * c < 4 && o > 2) || (blk > 2 * ci && blk != 4096)) continue;
-        if (K > 1 && (sparsity > 0.3 || verbose)) continue;
+        if (K != 1 && (sparsity > 0.3 || verbose)) continue;
         if (K == 1 && sparsity < 0.2 && !verbose) continue;
         if (lanes > 1 && c > o) continue;
         ConvShape shape{k, k, s, s, pad, pad, 1, 1, 1};

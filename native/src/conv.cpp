@@ -21,7 +21,9 @@ constexpr std::ptrdiff_t partial_bytes = 100 * 1024;
 Conv::Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& out, const View* residual,
            const float* weights, const float* bias, const Activation& activation, const ConvChoice& choice, int threads)
     : isa_(isa), in_(in), out_(out), choice_(choice), activation_(activation), shape_(shape), has_residual_(residual != nullptr), threads_(threads) {
-    const bool flat = in.lanes == 1;
+    const bool flat = in.lanes == 1 && choice.group != across;  // vectors are pixels of a row, rows follow each other
+    at_once_ = choice.group == across ? isa.width : choice.group;
+    cell_ = choice.group == across ? 1 : isa.width;
     check(shape, flat);
     constexpr float infinity = std::numeric_limits<float>::infinity();
     low_ = activation.function == Function::relu ? 0.0f : activation.function == Function::clip ? activation.a : -infinity;
@@ -38,20 +40,22 @@ Conv::Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& o
     in_row_ = shape.stride_y * in.row;
     out_row_ = out.row;
     blocks_ = shape.groups == 1 ? divide_up(in.channels, choice.block) : 1;
-    groups_ = divide_up(out.channels, choice.group);
+    groups_ = divide_up(out.channels, at_once_);
     lay_out_weights(shape, weights);
     bias_.assign(bias, bias + out.channels);
     if (flat) mask_margins(columns_ * isa.width);
 }
 
 void Conv::check(const ConvShape& shape, bool flat) const {
-    const bool lanes = in_.lanes == out_.lanes && (flat || in_.lanes == isa_.width) && in_.images == out_.images;
+    const bool lanes = in_.lanes == out_.lanes && (in_.lanes == 1 || in_.lanes == isa_.width) && in_.images == out_.images;
     if (!lanes) throw std::invalid_argument("input and output of a convolution must be laid out alike");
+    if (choice_.group == across && in_.lanes != 1)
+        throw std::invalid_argument("a kernel across channels is for images whose lanes are pixels");
     if (flat && (shape.stride_y != 1 || shape.stride_x != 1 || in_.row != out_.row))
         throw std::invalid_argument("rows of pixels are convolved with stride 1 and rows of one length only");
     if (in_.channels % shape.groups || out_.channels % shape.groups)
         throw std::invalid_argument("channels must be a multiple of the groups");
-    if (shape.groups > 1 && out_.channels / shape.groups % choice_.group)
+    if (shape.groups > 1 && out_.channels / shape.groups % at_once_)
         throw std::invalid_argument("channels computed at once must belong to one group");
     if (!isa_.tile(choice_.group, choice_.rows, choice_.columns, flat ? 1 : shape.stride_x))
         throw std::invalid_argument("there is no kernel of " + std::to_string(choice_.group) + " channels, tile " +
@@ -64,7 +68,7 @@ void Conv::check(const ConvShape& shape, bool flat) const {
 
 // Entries of one block are together, in it those of one group of output channels, in it by input channel and tap.
 void Conv::lay_out_weights(const ConvShape& shape, const float* weights) {
-    const int K = choice_.group, in_channels = in_.channels / shape.groups, out_channels = out_.channels / shape.groups;
+    const int K = at_once_, in_channels = in_.channels / shape.groups, out_channels = out_.channels / shape.groups;
     const int taps = shape.kernel_height * shape.kernel_width;
     const std::ptrdiff_t filter = static_cast<std::ptrdiff_t>(in_channels) * taps;
     const auto is_zero = [&](int group, std::ptrdiff_t column) {
@@ -115,7 +119,7 @@ void Conv::lay_out_weights(const ConvShape& shape, const float* weights) {
 // Cuts the tiles into runs and the groups into parts of nearly the same number of entries.
 void Conv::share(const std::vector<std::int64_t>& work) {
     const int tiles = divide_up(rows_, choice_.rows) * divide_up(columns_, choice_.columns);
-    const std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(choice_.rows) * choice_.columns * isa_.width * 4 * out_.channels;
+    const std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(choice_.rows) * choice_.columns * cell_ * 4 * out_.channels;
     const int most = static_cast<int>(std::max<std::ptrdiff_t>(1, partial_bytes / bytes));
     runs_ = std::min(tiles, std::max(divide_up(tiles, most), threads_));
     const int wanted = 4 * threads_;
@@ -194,11 +198,11 @@ Conv::Cells Conv::cells_of(int tile) const {
 
 const float* Conv::input_of(const float* memory, int row, int column) const {
     const int image = row / image_rows_, y = row % image_rows_;
-    return memory + in_.offset + image * in_.image + y * in_row_ + static_cast<std::ptrdiff_t>(column) * isa_.width * stride_;
+    return memory + in_.offset + image * in_.image + y * in_row_ + static_cast<std::ptrdiff_t>(column) * cell_ * stride_;
 }
 
 void Conv::run_part(float* memory, int first_tile, int last_tile, int part) const {
-    const int K = choice_.group;
+    const int K = at_once_;
     const int first_group = parts_[part], last_group = parts_[part + 1], first_channel = first_group * K;
     Tile tile{};
     float unread = 0;
@@ -219,16 +223,16 @@ void Conv::run_part(float* memory, int first_tile, int last_tile, int part) cons
             const auto [row, row_end, column, column_end] = cells_of(t);
             for (int r = row; r < row_end; ++r) {
                 const int image = r / image_rows_, y = r % image_rows_;
-                const std::ptrdiff_t cell = static_cast<std::ptrdiff_t>(column) * isa_.width;
+                const std::ptrdiff_t cell = static_cast<std::ptrdiff_t>(column) * cell_;
                 const float* in = input_of(memory, r, column);
                 float* out = memory + out_.offset + image * out_.image + y * out_row_ + cell + first_channel * out_.plane;
                 tile.in[r - row] = reinterpret_cast<const char*>(in) + least_offset_;
                 tile.out[r - row] = reinterpret_cast<char*>(out);
             }
             tile.mask = mask_.empty() ? nullptr : mask_.data() + static_cast<std::ptrdiff_t>(column) * isa_.width;
-            isa_.tile(K, row_end - row, column_end - column, stride_)(tile);
+            isa_.tile(choice_.group, row_end - row, column_end - column, stride_)(tile);
             if (tile.last && activation_.function != Function::none)
-                for (int r = row; r < row_end; ++r) activate(tile, r - row, (column_end - column) * isa_.width);
+                for (int r = row; r < row_end; ++r) activate(tile, r - row, (column_end - column) * cell_);
         }
     }
 }

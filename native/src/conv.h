@@ -17,9 +17,9 @@ struct ConvShape {
 
 // How a convolution is computed; what is fastest is found by measuring.
 struct ConvChoice {
-    int group;    // output channels at once; 1 is the sparse form
+    int group;    // output channels at once; 1 is the sparse form, `across` is for single images
     int rows;     // of the tile
-    int columns;  // of the tile, in vectors
+    int columns;  // of the tile, in vectors; in pixels across channels
     int block;    // input channels whose part of the tile shall stay in the first cache
 };
 
@@ -53,6 +53,8 @@ class Conv : public Step {
     const Isa& isa_;
     View in_, out_;
     ConvChoice choice_;
+    int at_once_;  // output channels
+    int cell_;     // floats
     Activation activation_;
     float low_, high_;  // what the tile kernel itself can do of the activation
     ConvShape shape_;

@@ -12,9 +12,11 @@ namespace prunus {
 struct PoolShape;
 struct PoolPlane;
 
-// Output channels that a tile kernel computes at once: 1 is the sparse form, the others are for dense layers.
-constexpr int group_sizes[] = {1, 4, 6};
-constexpr int group_kinds = 3;
+// Output channels that a tile kernel computes at once: 1 is the sparse form, the others are for dense layers. With `across`
+// it is a vector of them, one a lane, and a cell of the tile is a pixel.
+constexpr int across = 0;
+constexpr int group_sizes[] = {1, 4, 6, across};
+constexpr int group_kinds = 4;
 
 // The functions of one instruction set.
 struct Isa {

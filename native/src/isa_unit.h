@@ -2,19 +2,26 @@
 #pragma once
 
 #include "isa.h"
+#include "channel_kernel.h"
 #include "pool_kernel.h"
 #include "row_kernels.h"
 #include "tile_kernel.h"
 
 namespace prunus::PRUNUS_ISA {
 
-// The sums must fit into the registers, with two weights of the sparse form, or with all inputs and a weight.
-constexpr bool fits(int group, int cells) { return group * cells + (group == 1 ? 2 : cells + 1) <= registers; }
+// The sums must fit into the registers, with two weights of the sparse form, a weight and an input across channels, or
+// with all inputs and a weight.
+constexpr bool fits(int group, int cells) {
+    return group == across ? cells + 2 <= registers : group * cells + (group == 1 ? 2 : cells + 1) <= registers;
+}
 
 template <int Kind, int R, int C>
 constexpr void add_tile(Isa& isa) {
     constexpr int group = group_sizes[Kind];
-    if constexpr (fits(group, R * C)) {
+    if constexpr (fits(group, R * C) && group == across) {
+        isa.tiles[Kind][R - 1][C - 1][0] = channel_kernel<R, C, 1>;
+        isa.tiles[Kind][R - 1][C - 1][1] = channel_kernel<R, C, 2>;
+    } else if constexpr (fits(group, R * C)) {
         isa.tiles[Kind][R - 1][C - 1][0] = tile_kernel<group, R, C, 1>;
         isa.tiles[Kind][R - 1][C - 1][1] = tile_kernel<group, R, C, 2>;
     }

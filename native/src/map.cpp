@@ -15,7 +15,7 @@ Operator operator_named(const std::string& name) {
 }
 
 // Fewer elements than this are not worth waking another thread.
-constexpr std::ptrdiff_t least_work = 16384;
+constexpr std::ptrdiff_t least_work = 4096;
 
 }  // namespace
 

@@ -15,10 +15,10 @@ inline T operate(T left, T right) {
     return left;
 }
 
-// Every second float: the phases of a convolution of stride 2.
+// Every second float: the phases of a convolution of stride 2. Nothing past the last one is read.
 template <int... I>
 inline Vector load_even(const float* at, std::integer_sequence<int, I...>) {
-    return __builtin_shufflevector(load(at), load(at + width), 2 * I...);
+    return __builtin_shufflevector(load(at), load(at + width - 1), (I < width / 2 ? 2 * I : 2 * I + 1)...);
 }
 
 template <int Op>
@@ -37,7 +37,7 @@ void combine_row(std::ptrdiff_t count, float* out, std::ptrdiff_t out_step, cons
             for (; i + width <= count; i += width) store(out + i, operate<Op>(one_left, one_right));
     }
     if (Op == 0 && out_step == 1 && left_step == 2)
-        for (; i + width < count; i += width) store(out + i, load_even(left + 2 * i, std::make_integer_sequence<int, width>()));
+        for (; i + width <= count; i += width) store(out + i, load_even(left + 2 * i, std::make_integer_sequence<int, width>()));
     for (; i < count; ++i) out[i * out_step] = operate<Op>(left[i * left_step], right[i * right_step]);
 }
 

@@ -41,8 +41,9 @@ Threads::Threads(int count) : shares_(static_cast<std::size_t>(count)), forks_(c
 bool Threads::lost() const { return forks_ != forks.load(std::memory_order_relaxed); }
 
 Threads::~Threads() {
-    if (lost()) {  // there is nobody to join
+    if (lost()) {  // there is nobody to join, and nobody who would stop waiting
         new std::vector<std::thread>(std::move(workers_));
+        wake_.release();
         return;
     }
     {
@@ -50,7 +51,7 @@ Threads::~Threads() {
         stopping_ = true;
         ++round_;
     }
-    wake_.notify_all();
+    wake_->notify_all();
     for (std::thread& worker : workers_) worker.join();
 }
 
@@ -69,7 +70,7 @@ void Threads::run_all(int items, Call call, const void* with) {
         const std::lock_guard<std::mutex> lock(mutex_);
         round_.fetch_add(1, std::memory_order_release);
     }
-    wake_.notify_all();
+    wake_->notify_all();
     take_items(0);
     while (busy_.load(std::memory_order_acquire) != 0) pause_a_little();
 }
@@ -88,7 +89,7 @@ bool Threads::wait_for_work(unsigned seen) {
         pause_a_little();
     }
     std::unique_lock<std::mutex> lock(mutex_);
-    wake_.wait(lock, [&] { return round_.load(std::memory_order_acquire) != seen; });
+    wake_->wait(lock, [&] { return round_.load(std::memory_order_acquire) != seen; });
     return !stopping_;
 }
 

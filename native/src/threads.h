@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -42,7 +43,7 @@ class Threads {
     std::vector<Share> shares_;
     std::vector<std::thread> workers_;
     std::mutex mutex_;
-    std::condition_variable wake_;
+    std::unique_ptr<std::condition_variable> wake_ = std::make_unique<std::condition_variable>();
     std::atomic<unsigned> round_{0};  // counts calls of run; workers wait for it to change
     std::atomic<int> busy_{0};
     bool stopping_ = false;

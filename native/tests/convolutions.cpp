@@ -37,9 +37,10 @@ Case random_case(const Isa& isa, Random& random) {
     const int batch = random.one_of({1, 3, 16, 17}), lanes = batch == 1 ? 1 : isa.width, groups = random.one_of({1, 1, 2});
     const int odd = 2 * random.between(0, 2) + 1, other = 2 * random.between(0, 1) + 1, dilation = random.between(1, 2);
     ConvShape shape{odd, other, 1, 1, dilation * (odd - 1) / 2, dilation * (other - 1) / 2, dilation, dilation, groups};
-    if (lanes > 1) shape.stride_y = random.between(1, 3), shape.stride_x = random.between(1, 2), shape.pad_y += random.between(0, 2);
+    const bool strided = random.chance(0.3);  // of rows of pixels: across channels only
+    if (lanes > 1 || strided) shape.stride_y = random.between(1, 3), shape.stride_x = random.between(1, 2), shape.pad_y += random.between(0, 2);
     const int height = random.between(1, 9), width = random.between(1, 9);
-    const int ins = groups * random.one_of({1, 2, 5, 33}), outs = groups * random.one_of({1, 4, 6, 12, 13});
+    const int ins = groups * random.one_of({1, 2, 5, 33}), outs = groups * random.one_of({1, 4, 6, 12, 13, 16});
     const auto size = [](int in, int pad, int reach, int stride) { return (in + 2 * pad - reach - 1) / stride + 1; };
     const int out_height = size(height, shape.pad_y, dilation * (odd - 1), shape.stride_y);
     const int out_width = size(width, shape.pad_x, dilation * (other - 1), shape.stride_x);
@@ -70,16 +71,18 @@ std::vector<float> run(const Isa& isa, const Case& test, const View& out, const 
 
 void test_convolutions(const Isa& isa, Report& report) {
     Random random(1);
-    const int tiles[][3] = {{1, 1, 1}, {1, 1, 3}, {1, 2, 2}, {1, 1, 8}, {1, 3, 4}, {4, 1, 1}, {4, 1, 3}, {6, 2, 1}, {1, 1, 16}, {1, 4, 6}, {4, 1, 6}, {6, 2, 2}};
+    const int tiles[][3] = {{1, 1, 1}, {1, 1, 3}, {1, 2, 2}, {1, 1, 8}, {1, 3, 4}, {4, 1, 1}, {4, 1, 3}, {6, 2, 1}, {1, 1, 16}, {1, 4, 6}, {4, 1, 6}, {6, 2, 2},
+                            {across, 1, 1}, {across, 1, 3}, {across, 2, 4}, {across, 4, 6}};
     for (int i = 0; i < 80; ++i) {
         const Case test = random_case(isa, random);
         const bool has_residual = random.chance(0.5);
         const std::vector<double> expected = reference(test, has_residual);
         const View* residual = has_residual ? &test.residual.view : nullptr;
         for (const auto& [group, rows, columns] : tiles) {
-            const int stride = test.in.view.lanes == 1 ? 1 : test.shape.stride_x;
-            const bool whole = test.shape.groups == 1 || test.out.view.channels / test.shape.groups % group == 0;
-            if (!isa.tile(group, rows, columns, stride) || !whole) continue;
+            const bool single = test.in.view.lanes == 1, plain = test.shape.stride_y == 1 && test.in.view.row == test.out.view.row;
+            const bool whole = test.shape.groups == 1 || test.out.view.channels / test.shape.groups % (group == across ? isa.width : group) == 0;
+            if (!isa.tile(group, rows, columns, test.shape.stride_x) || !whole) continue;
+            if (group == across ? !single : single && !(plain && test.shape.stride_x == 1)) continue;
             const ConvChoice choice{group, rows, columns, random.one_of({1, 5, 64})};
             const std::string what = std::string(isa.name) + ": convolution " + std::to_string(i) + ", " + std::to_string(group) + " channels, " +
                                      std::to_string(rows) + "x" + std::to_string(columns);

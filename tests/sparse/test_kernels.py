@@ -69,7 +69,7 @@ def convolutions(draw):
     )
     size = draw(st.tuples(st.integers(1, 13), st.integers(1, 13)))
     image = (draw(BATCHES), groups * draw(st.sampled_from([1, 2, 5, 33])), *size)
-    weight = (groups * draw(st.sampled_from([1, 3, 4, 12])), image[1] // groups, *kernel)
+    weight = (groups * draw(st.sampled_from([1, 3, 4, 12, 20])), image[1] // groups, *kernel)
     kind = draw(st.sampled_from(["sparse", "dense", "zero", "empty rows"]))
     return op, image, weight, kind, draw(st.integers(0, 2**16))
 
@@ -149,3 +149,14 @@ def test_an_instruction_set_that_is_unknown_is_one_clear_error(monkeypatch):
     monkeypatch.setenv("PRUNUS_ISA", "avx3")
     with pytest.raises(InputError, match=r"PRUNUS_ISA is 'avx3'\. There is no instruction set of that name"):
         isa()
+
+
+@pytest.mark.skipif(not ISAS, reason="needs the native module")
+def test_a_kernel_of_another_version_that_does_not_suit_is_measured_anew():
+    rng = np.random.default_rng(0)
+    weight, image = weights(rng, (4, 3, 3, 3), "dense"), rng.standard_normal((1, 3, 9, 9), np.float32)
+    op = p.Convolution(output="out", input="image", weight="weight", padding=(1, 1, 1, 1), strides=(2, 2))
+    program = convolution(op, image, weight)
+    executor = NativeExecutor(program, 1, {"out": "dense6 1x2 3"})
+    assert executor.choices()["out"].startswith("dense-across")
+    assert deviation(executor.run([image])[0], Reference(program).run([image])[0]) < 1e-5

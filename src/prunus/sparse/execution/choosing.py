@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,9 +40,10 @@ class Chooser:
         """The step on its fastest kernel."""
         if not plan.candidates:
             return Chosen(plan.make(self._engine, ""), "")
-        if plan.operation in self._given:
-            kernel = self._given[plan.operation]
-            return Chosen(plan.make(self._engine, kernel), kernel)
+        kernel = self._given.get(plan.operation)
+        if kernel is not None:
+            with suppress(ValueError):  # a file of another version may name one that does not suit the layer here
+                return Chosen(plan.make(self._engine, kernel), kernel)
         if plan.alike not in self._known:
             self._known[plan.alike] = self._measure(plan)
         kernel, times = self._known[plan.alike]

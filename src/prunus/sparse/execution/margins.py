@@ -16,7 +16,9 @@ def margins_of(program: Program, shapes: dict[str, Shape], lanes: int) -> dict[t
         if op.strides[1] <= 2 if lanes > 1 else op.strides == (1, 1) and size == out:
             _widen(margins, size, max(top, bottom), max(left, right))
         elif lanes == 1:
-            # Its input is copied first, into rows as long as those of the output.
+            if op.strides[1] <= 2:  # it may run as it is
+                _widen(margins, size, max(top, bottom), max(left, right))
+            # Else its input is copied first, into rows as long as those of the output.
             reach = (shapes[op.weight][3] - 1) * op.dilation[1] // op.strides[1]
             _widen(margins, out, 0, reach)
     return margins

@@ -1,6 +1,7 @@
 """The kernels a convolution could run on, by name.
 
-`sparse 2x7 32` is a tile of 2 x 7 vectors, 32 input channels a block.
+`sparse 2x7 32` is a tile of 2 x 7 vectors, 32 input channels a block; `dense6 ...` one of six output channels at once;
+`dense-across 2x7 32` one of 2 x 7 pixels and as many output channels as a vector has floats.
 """
 
 from __future__ import annotations
@@ -21,20 +22,23 @@ WIDE_DENSE = ((6, 1, 4), (6, 4, 1), (6, 1, 3), *DENSE)
 MOST_DENSE = 0.97
 """With a larger share of non-zero weights the sparse kernels are not measured."""
 
-_NAME = re.compile(r"(sparse|dense(\d+)) (\d+)x(\d+) (\d+)")
+ACROSS = 0
+"""What stands for a vector of output channels where their number is asked for."""
+
+_NAME = re.compile(r"(sparse|dense-across|dense(\d+)) (\d+)x(\d+) (\d+)")
 
 
 def read_choice(name: str) -> tuple[int, int, int, int]:
     """Output channels at once, rows, columns, block.
 
-    >>> read_choice("sparse 2x7 32"), read_choice("dense6 1x2 64")
-    ((1, 2, 7, 32), (6, 1, 2, 64))
+    >>> read_choice("sparse 2x7 32"), read_choice("dense6 1x2 64"), read_choice("dense-across 4x4 512")
+    ((1, 2, 7, 32), (6, 1, 2, 64), (0, 4, 4, 512))
     """
     match = _NAME.fullmatch(name)
     if not match:
         raise InputError(f"There is no kernel {name!r}", "a choice names one that `choices` gave", "compile it again")
-    _, group, rows, columns, block = match.groups()
-    return int(group or 1), int(rows), int(columns), int(block)
+    kind, group, rows, columns, block = match.groups()
+    return ACROSS if kind == "dense-across" else int(group or 1), int(rows), int(columns), int(block)
 
 
 def candidates(
@@ -43,6 +47,7 @@ def candidates(
     """Kernels worth measuring, the likeliest first, for vectors of `width` floats in so many registers."""
     assert out.image is not None
     images, _, height, columns = out.image[:4]
+    across = across_tiles(images * height, columns, registers) if suits_across(out, weight, groups, width) else ()
     if out.lanes == 1:
         height, columns = 1, -(-height * out.image[6] // width)
     blocks = blocks_for(weight, groups, out.lanes)
@@ -54,9 +59,29 @@ def candidates(
         if fits(rows, cells, images * height, columns) and (groups == 1 or weight[0] // groups % group == 0)
         for block in blocks
     ]
+    dense = [f"dense-across {rows}x{cells} {weight[1]}" for rows, cells in across] + dense
     if groups > 1 and weight[1] == 1:
         return tuple(names)
     return tuple(dense if dense and density >= MOST_DENSE else [*names, *dense])
+
+
+def suits_across(out: Layout, weight: tuple[int, ...], groups: int, width: int) -> bool:
+    """Whether a vector of output channels belongs to single images, and to one group."""
+    return out.lanes == 1 and out.key[0] == "image" and (groups == 1 or weight[0] // groups % width == 0)
+
+
+def across_tiles(rows: int, columns: int, registers: int) -> list[tuple[int, int]]:
+    """Tiles of pixels that leave little over, the largest first.
+
+    >>> across_tiles(56, 56, 32), across_tiles(4, 4, 32), across_tiles(7, 7, 16)
+    ([(1, 23), (2, 12), (3, 8)], [(4, 4)], [(2, 7)])
+    """
+    most, found = min(registers - 2, MOST_CELLS), []
+    for high in range(1, min(rows, 4) + 1):
+        wide = min(columns, most // high)
+        found.append((high, -(-columns // -(-columns // wide))))
+    best = max(high * wide for high, wide in found)
+    return [tile for tile in found if tile[0] * tile[1] * 8 >= best * 7]
 
 
 def fits(rows: int, cells: int, most_rows: int, most_cells: int) -> bool:

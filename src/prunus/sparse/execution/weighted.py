@@ -17,6 +17,10 @@ from prunus.sparse.program import Activation, Array, Convolution, Linear
 if TYPE_CHECKING:
     from prunus.sparse import _native
 
+LEAST_DENSE = 0.6
+"""Strided convolutions of single images with this share of non-zero weights run as they are: zeros left out would not
+pay for the copies that the sparse form needs."""
+
 FEW_ROWS = 4
 """Linear layers over fewer rows than this are bound by their weights' bytes, and run row by row."""
 
@@ -32,7 +36,7 @@ class Taps:
 
 
 def convolution(builder: Builder, op: Convolution) -> None:
-    """Directly where the kernel can; else over the phases of its strides, put side by side as channels."""
+    """Directly where a kernel can; else over the phases of its strides, put side by side as channels."""
     weight = builder.constant(op.weight, _NOTHING)
     bias = builder.constant(op.bias, np.zeros(weight.shape[0], np.float32))
     given = builder.tensor(op.input)
@@ -43,13 +47,22 @@ def convolution(builder: Builder, op: Convolution) -> None:
     taps = Taps(op.strides, (op.padding[0], op.padding[1]), op.dilation, op.groups)
     source = builder.image_layout(builder.shapes[op.input])
     macs = math.prod(builder.shapes[op.output][2:]) * builder.shapes[op.output][0]
+    only_across = False
     if is_direct(op, source, out.layout):
         given = builder.moved(given, source)
+    elif is_across(op, weight, builder):
+        given, only_across = builder.moved(given, source), True
     else:
         phases = Phases(op, weight.shape, out.layout.shape)
         given, weight = phases.input(builder, given, out.layout), phases.weight(weight)
         taps = Taps((1, 1), (0, 0), (1, 1), op.groups)
-    add_convolution(builder, given, out, residual, weight, bias, taps, op.activation, macs)
+    add_convolution(builder, given, out, residual, weight, bias, taps, op.activation, macs, only_across=only_across)
+
+
+def is_across(op: Convolution, weight: Array, builder: Builder) -> bool:
+    """Whether a strided convolution of single images has so few zeros that it runs as it is, across channels."""
+    whole = op.groups == 1 or weight.shape[0] // op.groups % builder.width == 0
+    return builder.lanes == 1 and whole and op.strides[1] <= 2 and np.count_nonzero(weight) >= LEAST_DENSE * weight.size
 
 
 def is_direct(op: Convolution, source: Layout, out: Layout) -> bool:
@@ -181,6 +194,8 @@ def add_convolution(
     taps: Taps,
     activation: Activation | None,
     places: int,
+    *,
+    only_across: bool = False,
 ) -> None:
     """The step itself. places: output pixels of the whole batch."""
     weight = np.ascontiguousarray(weight)
@@ -205,11 +220,14 @@ def add_convolution(
         )
 
     density = nonzero / max(weight.size, 1)
+    kernels = candidates(out.layout, weight.shape, taps.groups, density, builder.width, builder.registers)
+    if only_across:
+        kernels = tuple(kernel for kernel in kernels if kernel.startswith("dense-across"))
     builder.add(
         [given, *([residual] if residual else [])],
         [out],
         make,
-        candidates=candidates(out.layout, weight.shape, taps.groups, density, builder.width, builder.registers),
+        candidates=kernels,
         alike=(given.layout, out.layout, weight.shape, taps, residual is None, round(density, 2)),
         macs=places * weight.size,
         nonzero_macs=places * nonzero,

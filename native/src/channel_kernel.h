@@ -1,0 +1,91 @@
+// The kernel of dense convolutions over single images: a vector holds neighbouring output channels and a cell is a pixel,
+// so that no lane is wasted on small images and strides need no copies. Each weight is loaded once for all pixels of the tile.
+#pragma once
+
+#include "tile_kernel.h"
+
+namespace prunus::PRUNUS_ISA {
+
+// Calls with (float of the buffer, float of the plane) for each pixel of a tile and each of so many channels.
+template <int R, int C, class Call>
+inline void each_pixel(const Tile& tile, int channel, int channels, float (&buffer)[R * C][width], const Call& call) {
+    for (int k = 0; k < channels; ++k)
+        for (int r = 0; r < R; ++r) {
+            float* row = reinterpret_cast<float*>(tile.out[r] + (channel + k) * tile.out_plane);
+            for (int c = 0; c < C; ++c) call(buffer[r * C + c][k], row + c);
+        }
+}
+
+template <int R, int C>
+inline void begin_channels(const Tile& tile, int channel, int channels, Vector (&sums)[R * C]) {
+    float buffer[R * C][width] = {};
+    const std::ptrdiff_t residual = tile.residual / static_cast<std::ptrdiff_t>(sizeof(float));
+    const float* bias = tile.bias + channel;
+    if (!tile.first)
+        each_pixel<R, C>(tile, channel, channels, buffer, [](float& sum, const float* out) { sum = *out; });
+    else if (tile.has_residual)
+        each_pixel<R, C>(tile, channel, channels, buffer, [&](float& sum, const float* out) { sum = out[residual]; });
+    Vector biases{};
+    if (tile.first)
+        for (int k = 0; k < channels; ++k) biases[k] = bias[k];
+#pragma GCC unroll 32
+    for (int p = 0; p < R * C; ++p) sums[p] = load(buffer[p]) + biases;
+}
+
+template <int R, int C>
+inline void finish_channels(const Tile& tile, int channel, int channels, Vector (&sums)[R * C], Vector& doubt) {
+    float buffer[R * C][width];
+    if (tile.last) {
+        const Vector low = broadcast(tile.low), high = broadcast(tile.high);
+#pragma GCC unroll 32
+        for (int p = 0; p < R * C; ++p) sums[p] = at_most(at_least(sums[p], low), high);
+        doubt += sum_of_all<0, R * C>(sums) * 0.0f;
+    }
+#pragma GCC unroll 32
+    for (int p = 0; p < R * C; ++p) store(buffer[p], sums[p]);
+    each_pixel<R, C>(tile, channel, channels, buffer, [](float sum, float* out) { *out = sum; });
+}
+
+template <int R, int C, int Stride>
+inline __attribute__((always_inline)) void take_weights(Vector (&sums)[R * C], const char* const (&in)[R], std::uint32_t offset,
+                                                        const float* weights) {
+    const Vector weight = load(weights);
+#pragma GCC unroll 32
+    for (int p = 0; p < R * C; ++p) {
+        float pixel;
+        std::memcpy(&pixel, in[p / C] + offset + p % C * Stride * static_cast<int>(sizeof pixel), sizeof pixel);
+        sums[p] += weight * broadcast(pixel);
+    }
+}
+
+template <int R, int C, int Stride>
+void channel_kernel(const Tile& tile) {
+    constexpr int sets = sets_of_sums(R * C);
+    const char* in[R];
+    for (int r = 0; r < R; ++r) in[r] = tile.in[r];
+    const std::uint32_t* offsets = tile.offsets + tile.starts[0];
+    const float* values = tile.values + static_cast<std::ptrdiff_t>(tile.starts[0]) * width;
+    Vector doubt{};
+    for (int group = 0; group < tile.groups; ++group) {
+        const int channel = group * width, channels = tile.channels - channel < width ? tile.channels - channel : width;
+        Vector sums[sets][R * C];
+        begin_channels<R, C>(tile, channel, channels, sums[0]);
+#pragma GCC unroll 32
+        for (int u = 1; u < sets; ++u)
+#pragma GCC unroll 32
+            for (int p = 0; p < R * C; ++p) sums[u][p] = Vector{};
+        int left = tile.starts[group + 1] - tile.starts[group];
+        for (; left >= sets; left -= sets, offsets += sets, values += sets * width)
+#pragma GCC unroll 32
+            for (int u = 0; u < sets; ++u) take_weights<R, C, Stride>(sums[u], in, offsets[u], values + u * width);
+        for (; left > 0; --left, ++offsets, values += width) take_weights<R, C, Stride>(sums[0], in, *offsets, values);
+#pragma GCC unroll 32
+        for (int u = 1; u < sets; ++u)
+#pragma GCC unroll 32
+            for (int p = 0; p < R * C; ++p) sums[0][p] += sums[u][p];
+        finish_channels<R, C>(tile, channel, channels, sums[0], doubt);
+    }
+    mark_doubt(tile, doubt);
+}
+
+}  // namespace prunus::PRUNUS_ISA
