@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from statistics import median
 from time import perf_counter
@@ -19,6 +20,10 @@ class OnnxSession:
     """A part as a session of its own. alone: whether nothing else computes, so that its threads may wait actively."""
 
     def __init__(self, part: OnnxPart, threads: int, *, alone: bool) -> None:
+        self._part, self._threads, self._alone = part, threads, alone
+        self._session, self._process = self._start(), os.getpid()
+
+    def _start(self) -> Any:
         try:
             from onnxruntime import InferenceSession, SessionOptions  # type: ignore[attr-defined]
         except ImportError as error:
@@ -26,18 +31,22 @@ class OnnxSession:
                 "The network cannot run", "parts of it need onnxruntime, which is missing", "pip install onnxruntime"
             ) from error
         options = SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
         options.log_severity_level = 4
-        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if alone and threads > 1 else "0")
+        options.add_session_config_entry(
+            "session.intra_op.allow_spinning", "1" if self._alone and self._threads > 1 else "0"
+        )
         try:
             with loading():
-                self._session = InferenceSession(part.complete_model(), options, providers=["CPUExecutionProvider"])
+                return InferenceSession(self._part.complete_model(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library's errors have no common class of their own
             raise PrunusError("ONNX Runtime cannot load a part of the network", str(error)) from error
-        self._part = part
 
     def run(self, inputs: Sequence[Any]) -> list[npt.NDArray[Any]]:
         """All outputs of the part."""
+        if self._process != os.getpid():  # forked: its threads stayed behind, and it would wait for them
+            self._left_behind = self._session
+            self._session, self._process = self._start(), os.getpid()
         try:
             outputs: Any = self._session.run(self._part.outputs, dict(zip(self._part.inputs, inputs, strict=True)))
         except Exception as error:  # the library's errors have no common class of their own
