@@ -1,51 +1,81 @@
-// Times one convolution for every choice: conv_bench BATCH IN OUT SIZE KERNEL STRIDE SPARSITY THREADS
+// Times one convolution on several kernels in turn, and prints the least time of each, the fastest first:
+//     conv_bench BATCH IN OUT SIZE KERNEL STRIDE SPARSITY THREADS [GROUP,ROWS,COLUMNS,BLOCK ...]
+// GROUP: 1 for the sparse form, 4 and 6 for dense ones, 0 for channels as lanes. Without choices: those that are likely.
+// Build: g++ -O2 -std=c++17 native/bench/conv_bench.cpp build/*/libengine.a -lpthread
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <random>
 
 #include "../src/conv.h"
 using namespace prunus;
+
 static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+struct Candidate {
+    ConvChoice choice;
+    std::unique_ptr<Conv> conv;
+    double best = 1e9;
+};
+
+static View view(int images, int lanes, int channels, int size, int pad, std::ptrdiff_t after) {
+    View view{};
+    view.doubt = -1, view.images = images, view.channels = channels, view.height = view.width = size, view.lanes = lanes;
+    view.row = static_cast<std::ptrdiff_t>(size + pad) * lanes;
+    view.plane = (view.row * (size + pad) + 15) / 16 * 16;
+    if (view.plane >= 256 && view.plane % 32 == 0) view.plane += 16;
+    if (const char* lines = std::getenv("LINES_APART")) view.plane += 16 * std::atoi(lines);
+    view.image = view.plane * channels;
+    view.offset = after + ((view.row + lanes) * pad + 15) / 16 * 16;
+    return view;
+}
+
 int main(int argc, char** argv) {
-    if (argc < 9) return 1;
-    int batch = atoi(argv[1]), ci = atoi(argv[2]), co = atoi(argv[3]), size = atoi(argv[4]), k = atoi(argv[5]), s = atoi(argv[6]);
-    double sparsity = atof(argv[7]); int threads = atoi(argv[8]); int verbose = argc > 9;
+    if (argc < 9) return std::puts("conv_bench BATCH IN OUT SIZE KERNEL STRIDE SPARSITY THREADS [GROUP,ROWS,COLUMNS,BLOCK ...]"), 1;
+    const int batch = std::atoi(argv[1]), ins = std::atoi(argv[2]), outs = std::atoi(argv[3]), size = std::atoi(argv[4]);
+    const int kernel = std::atoi(argv[5]), stride = std::atoi(argv[6]), threads = std::atoi(argv[8]), pad = kernel / 2;
+    const double sparsity = std::atof(argv[7]);
     const Isa& isa = choose_isa("");
-    int pad = k / 2, o = (size + 2 * pad - k) / s + 1;
-    int lanes = batch >= isa.width ? isa.width : 1, images = batch / lanes;
-    auto view = [&](int c, int n, std::ptrdiff_t at) {
-        View v{}; v.doubt = -1; v.images = images; v.channels = c; v.height = v.width = n; v.lanes = lanes; v.row = (std::ptrdiff_t)(n + pad) * lanes;
-        v.plane = (v.row * (n + pad) + isa.width - 1) / isa.width * isa.width; v.image = v.plane * c; v.offset = at + ((v.row + lanes) * pad + 15) / 16 * 16; return v;
-    };
-    View in = view(ci, size, 0); View out = view(co, o, (in.image * images + in.offset + 4096)/16*16);
-    std::size_t total = out.offset + out.image * images + 4096;
-    float* mem = (float*)aligned_alloc(4096, (total * 4 + 4095) / 4096 * 4096);
-    std::fill(mem, mem + total, 0.0f);
-    std::mt19937 rng(1); std::normal_distribution<float> d; std::uniform_real_distribution<float> u(0, 1);
-    for (std::ptrdiff_t i = 0; i < in.image * images; ++i) mem[in.offset + i] = d(rng);
-    std::vector<float> w((size_t)co * ci * k * k), b(co);
-    for (float& x : w) x = u(rng) < sparsity ? 0 : d(rng);
-    float* bases[] = {mem};
-    Threads pool(threads);
-    double flop = 2.0 * batch * co * o * o * ci * k * k;
-    struct R { double ms; ConvChoice c; }; std::vector<R> all;
-    for (int K : group_sizes) for (int r = 1; r <= 4; ++r) for (int c = 1; c <= 14; ++c) for (int blk : {16, 32, 64, 128, 256, 4096}) {
-        if (!isa.tile(K, r, c, lanes == 1 ? 1 : s) || (K == 1 && r * c < 4 && o > 2) || (blk > 2 * ci && blk != 4096)) continue;
-        if (K != 1 && (sparsity > 0.3 || verbose)) continue;
-        if (K == 1 && sparsity < 0.2 && !verbose) continue;
-        if (lanes > 1 && c > o) continue;
-        ConvShape shape{k, k, s, s, pad, pad, 1, 1, 1};
-        ConvChoice ch{K, r, c, blk};
-        Conv conv(isa, shape, in, out, nullptr, w.data(), b.data(), Activation{}, ch, threads);
-        double best = 1e9; conv.run(bases, pool);
-        double until = now() + 0.02; int n = 0;
-        while (n < 3 || (now() < until)) { double t = now(); conv.run(bases, pool); best = std::min(best, now() - t); ++n; }
-        all.push_back({best * 1e3, ch});
+    const int out_size = (size + 2 * pad - kernel) / stride + 1, lanes = batch >= isa.width ? isa.width : 1, images = batch / lanes;
+    const View in = view(images, lanes, ins, size, pad, 0), out = view(images, lanes, outs, out_size, pad, in.offset + in.image * images + 4096);
+    std::vector<float> memory(static_cast<std::size_t>(out.offset + out.image * images + 4096));
+    std::mt19937 random(1);
+    std::normal_distribution<float> normal;
+    std::uniform_real_distribution<double> uniform(0, 1);
+    for (std::ptrdiff_t i = 0; i < in.image * images; ++i) memory[in.offset + i] = normal(random);
+    std::vector<float> weights(static_cast<std::size_t>(outs) * ins * kernel * kernel), bias(outs);
+    for (float& weight : weights) weight = uniform(random) < sparsity ? 0 : normal(random);
+
+    std::vector<ConvChoice> choices;
+    for (int i = 9; i < argc; ++i) {
+        ConvChoice one{};
+        if (std::sscanf(argv[i], "%d,%d,%d,%d", &one.group, &one.rows, &one.columns, &one.block) == 4) choices.push_back(one);
     }
-    std::sort(all.begin(), all.end(), [](const R& a, const R& b) { return a.ms < b.ms; });
-    printf("b%d %d->%d %dx%d k%d s%d sp%.2f t%d %s:", batch, ci, co, size, size, k, s, sparsity, threads, isa.name);
-    for (size_t i = 0; i < all.size() && i < 4; ++i) printf("  [%.3f ms %.0f useful GF, K%d %dx%d b%d]", all[i].ms, flop * (1 - sparsity) / all[i].ms / 1e6, all[i].c.group, all[i].c.rows, all[i].c.columns, all[i].c.block);
-    printf("\n");
+    if (choices.empty())
+        for (const int group : group_sizes)
+            for (const auto& [rows, columns] : {std::pair{2, 4}, {1, 8}, {1, 7}, {4, 4}, {3, 8}, {1, 4}, {1, 3}, {1, 2}})
+                for (const int block : {16, 32, 64, 4096}) choices.push_back({group, rows, columns, block});
+    const ConvShape shape{kernel, kernel, stride, stride, pad, pad, 1, 1, 1};
+    std::vector<Candidate> all;
+    for (const ConvChoice& choice : choices) {
+        const bool possible = isa.tile(choice.group, choice.rows, choice.columns, stride) && (choice.group != across || lanes == 1);
+        if (!possible || (lanes == 1 && stride > 1 && choice.group != across)) continue;
+        all.push_back({choice, std::make_unique<Conv>(isa, shape, in, out, nullptr, weights.data(), bias.data(), Activation{}, choice, threads)});
+    }
+    float* const bases[] = {memory.data()};
+    Threads pool(threads);
+    for (const double end = now() + 0.1 * static_cast<double>(all.size()); now() < end;)
+        for (Candidate& one : all) {
+            one.conv->run(bases, pool);
+            const double start = now();
+            one.conv->run(bases, pool);
+            one.best = std::min(one.best, now() - start);
+        }
+    std::sort(all.begin(), all.end(), [](const Candidate& a, const Candidate& b) { return a.best < b.best; });
+    const double useful = 2.0 * batch * outs * out_size * out_size * ins * kernel * kernel * (1 - sparsity);
+    for (const Candidate& one : all)
+        std::printf("%d,%d,%d,%d: %.3f ms, %.1f useful GFLOP/s\n", one.choice.group, one.choice.rows, one.choice.columns, one.choice.block,
+                    one.best * 1e3, useful / one.best / 1e9);
 }
