@@ -22,6 +22,7 @@ class OnnxSession:
     def __init__(self, part: OnnxPart, threads: int, *, alone: bool) -> None:
         self._part, self._threads, self._alone = part, threads, alone
         self._session, self._process = self._start(), os.getpid()
+        self._left_behind: Any = None
 
     def _start(self) -> Any:
         try:

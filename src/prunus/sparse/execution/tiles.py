@@ -76,7 +76,8 @@ def across_tiles(rows: int, columns: int, registers: int) -> list[tuple[int, int
     >>> across_tiles(56, 56, 32), across_tiles(4, 4, 32), across_tiles(7, 7, 16)
     ([(1, 23), (2, 12), (3, 8)], [(4, 4)], [(2, 7)])
     """
-    most, found = min(registers - 2, MOST_CELLS), []
+    most = min(registers - 2, MOST_CELLS)
+    found: list[tuple[int, int]] = []
     for high in range(1, min(rows, 4) + 1):
         wide = min(columns, most // high)
         found.append((high, -(-columns // -(-columns // wide))))
