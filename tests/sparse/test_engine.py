@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -142,6 +143,17 @@ def test_importing_prunus_and_its_sparse_room_imports_neither_torch_nor_onnx():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(native.missing() is not None, reason="needs the native module")
+def test_threads_that_run_one_engine_take_turns():
+    one = Engine(small_plan(), 2)
+    other = Engine(small_plan(), 2, one.choices)  # other kernels sum in another order
+    expected = [one.run(images(seed=seed)) for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(20):
+            found = pool.map(lambda seed: (one if seed % 3 else other).run(images(seed=seed)), range(8))
+            assert all(np.array_equal(mine, alone) for mine, alone in zip(found, expected, strict=True))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork") or native.missing() is not None, reason="needs fork and the native module")

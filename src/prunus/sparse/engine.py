@@ -27,7 +27,8 @@ Prepare: TypeAlias = Callable[[Program, int, Mapping[str, str] | None], Executor
 class Engine:
     """Runs a plan with so many threads; its kernels are measured when it is made, unless their choice is given.
 
-    Not to be run by two threads at once.
+    Several threads may run one engine: they take turns. A process that was forked from one with an engine may
+    run it too.
     """
 
     def __init__(self, plan: Plan, threads: int, choices: Choices | None = None, prepare: Prepare | None = None):
