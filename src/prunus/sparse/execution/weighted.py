@@ -62,7 +62,8 @@ def convolution(builder: Builder, op: Convolution) -> None:
 def is_across(op: Convolution, weight: Array, builder: Builder) -> bool:
     """Whether a strided convolution of single images has so few zeros that it runs as it is, across channels."""
     whole = op.groups == 1 or weight.shape[0] // op.groups % builder.width == 0
-    return builder.lanes == 1 and whole and op.strides[1] <= 2 and np.count_nonzero(weight) >= LEAST_DENSE * weight.size
+    dense = int(np.count_nonzero(weight)) >= LEAST_DENSE * weight.size
+    return builder.lanes == 1 and whole and op.strides[1] <= 2 and dense
 
 
 def is_direct(op: Convolution, source: Layout, out: Layout) -> bool:
