@@ -47,7 +47,7 @@ def network(request):
 
 
 def masks_of(network, rate, pattern="element", allocation="uniform", **criterion):
-    """The masks by the name of the layer, and the modules of a copy for torch to prune."""
+    """The masks by the name of the layer, and of each the module and parameter of a copy for torch to prune."""
     model, inputs = network
     recipe = Recipe(
         name="same",
@@ -59,21 +59,21 @@ def masks_of(network, rate, pattern="element", allocation="uniform", **criterion
     )
     pruner = Pruner(copy.deepcopy(model), recipe, inputs, rate=rate, epochs=1, steps_per_epoch=1, seed=5)
     twin = copy.deepcopy(model)
-    layers = {layer.name: twin.get_submodule(layer.name) for layer in pruner.layers}
+    layers = {layer.name: (twin.get_submodule(layer.module), layer.weight.split(".")[-1]) for layer in pruner.layers}
     return {layer.name: pruner.masks()[layer.weight] for layer in pruner.layers}, layers
 
 
 def assert_same(masks, layers):
     assert masks
-    for name, layer in layers.items():
-        assert torch.equal(masks[name], layer.weight_mask.bool()), name
+    for name, (layer, weight) in layers.items():
+        assert torch.equal(masks[name], getattr(layer, f"{weight}_mask").bool()), name
 
 
 def assert_same_but_for_ties(masks, layers):
     """As many are left, and where masks differ all weights are of one size: which of equals go, torch leaves open."""
     ours = torch.cat([masks[name].flatten() for name in layers])
-    theirs = torch.cat([layer.weight_mask.flatten().bool() for layer in layers.values()])
-    sizes = torch.cat([layer.weight_orig.detach().abs().flatten() for layer in layers.values()])
+    theirs = torch.cat([getattr(layer, f"{weight}_mask").flatten().bool() for layer, weight in layers.values()])
+    sizes = torch.cat([getattr(layer, f"{weight}_orig").detach().abs().flatten() for layer, weight in layers.values()])
     assert int(ours.sum()) == int(theirs.sum())
     assert len(sizes[ours != theirs].unique()) <= 1
 
@@ -82,7 +82,7 @@ def assert_same_but_for_ties(masks, layers):
 def test_l1(network, rate):
     masks, layers = masks_of(network, rate)
     for layer in layers.values():
-        torch_prune.l1_unstructured(layer, "weight", rate)
+        torch_prune.l1_unstructured(*layer, rate)
     for name, layer in layers.items():
         assert_same_but_for_ties(masks, {name: layer})
 
@@ -91,7 +91,7 @@ def test_l1(network, rate):
 def test_ln_structured(network, norm):
     masks, layers = masks_of(network, 0.5, "row", norm=norm)
     for layer in layers.values():
-        torch_prune.ln_structured(layer, "weight", 0.5, norm, 0)
+        torch_prune.ln_structured(*layer, 0.5, norm, 0)
     assert_same(masks, layers)
 
 
@@ -99,14 +99,12 @@ def test_random_given_the_generator(network):
     masks, layers = masks_of(network, 0.5, name="random")
     for name, layer in layers.items():
         torch.manual_seed(derive(5, "criterion", name, 0))
-        torch_prune.random_unstructured(layer, "weight", 0.5)
+        torch_prune.random_unstructured(*layer, 0.5)
     assert_same(masks, layers)
 
 
 def test_global_l1(network):
     # at a rate at which torch leaves something of each layer, as prunus always does
     masks, layers = masks_of(network, 0.3, allocation={"name": "global", "floor": 0})
-    torch_prune.global_unstructured(
-        [(layer, "weight") for layer in layers.values()], pruning_method=torch_prune.L1Unstructured, amount=0.3
-    )
+    torch_prune.global_unstructured(list(layers.values()), pruning_method=torch_prune.L1Unstructured, amount=0.3)
     assert_same_but_for_ties(masks, layers)

@@ -157,6 +157,14 @@ def test_outputs_change_less_than_by_magnitude(network):
     assert (by_surgeon - expected).square().mean() < 0.5 * (by_magnitude - expected).square().mean()
 
 
+def test_the_projections_of_attention_stay_as_they_are():
+    encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    found = prunus.reconstruct(encoder, [torch.randn(16, 5, 8)], 0.5, protect=[])
+    assert [row.layer for row in found.layers] == ["linear1", "linear2"]
+    assert (found.model.self_attn.in_proj_weight != 0).all()
+    assert int((found.model.linear1.weight == 0).sum()) == 64
+
+
 def test_change_is_the_mean_squared_difference_of_outputs():
     inputs = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
     hessian = (inputs.T @ inputs / 2)[None]

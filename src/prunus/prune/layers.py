@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -14,35 +14,56 @@ from torch.nn.modules.conv import _ConvNd
 from prunus.errors import InputError, nearest
 from prunus.prune.evidence.samples import call
 
+IN_PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+"""Weights that `nn.MultiheadAttention` may hold itself."""
+
 
 @dataclass(frozen=True)
 class PrunableLayer:
-    """A convolution or linear layer: its module's name, its weight's name, and whether the network ends in it.
+    """A convolution, a linear layer or a projection of `nn.MultiheadAttention`, by name.
 
-    computed: whether its weight is no parameter, but computed from others, as under weight normalisation.
+    name: its module's, or of a projection that is a parameter only, the parameter's. weight: its weight's name. output:
+    whether the network ends in it. computed: whether its weight is no parameter, but computed from others, as under
+    weight normalisation. attention: whether it is such a projection, which the attention carries out by itself.
     """
 
     name: str
     weight: str
     output: bool
     computed: bool = False
+    attention: bool = False
+
+    @property
+    def module(self) -> str:
+        """Of the module that holds the weight."""
+        return self.weight.rpartition(".")[0]
 
 
 def prunable_layers(model: nn.Module, example_inputs: Any) -> tuple[PrunableLayer, ...]:
-    """All convolution and linear layers in the order in which they run; a weight that two layers share counts once.
+    """All layers with weights to prune in the order in which they run; a weight that two layers share counts once.
 
     The model runs once, in evaluation mode, to find the order; layers that do not run are left out. The last one to
     run is the output layer. example_inputs: a tensor, a tuple of positional or a dictionary of named arguments.
 
     Raises `InputError` if the model does not run on them.
     """
-    candidates: dict[nn.Module, str] = {
-        module: name
-        for name, module in model.named_modules()
-        if isinstance(module, (_ConvNd, nn.Linear)) and isinstance(getattr(module, "weight", None), Tensor)
-    }
+    candidates = {module: _layers_of(name, module) for name, module in model.named_modules()}
+    order = [layer for module in _run(model, example_inputs, candidates) for layer in candidates[module]]
+    first_use: dict[Tensor | str, PrunableLayer] = {}
+    for layer, shared in order:
+        first_use.setdefault(shared, layer)
+    last = order[-1][1] if order else None
+    return tuple(replace(layer, output=shared is last) for shared, layer in first_use.items())
+
+
+def _run(model: nn.Module, example_inputs: Any, candidates: Mapping[nn.Module, Sequence[Any]]) -> list[nn.Module]:
+    """The modules that have candidates, in the order in which they ran."""
     order: list[nn.Module] = []
-    handles = [module.register_forward_hook(lambda m, _inputs, _output: order.append(m)) for module in candidates]
+    handles = [
+        module.register_forward_hook(lambda m, _inputs, _output: order.append(m))
+        for module, layers in candidates.items()
+        if layers
+    ]
     modes = {module: module.training for module in model.modules()}
     try:
         with torch.no_grad():
@@ -60,24 +81,30 @@ def prunable_layers(model: nn.Module, example_inputs: Any) -> tuple[PrunableLaye
             handle.remove()
         for module, training in modes.items():
             module.training = training
-    first_use: dict[Tensor | nn.Module, nn.Module] = {}
-    for module in order:
-        first_use.setdefault(_shared_by(module), module)
-    last = _shared_by(order[-1]) if order else None
-    return tuple(
-        PrunableLayer(
-            candidates[module],
-            f"{candidates[module]}.weight".lstrip("."),
-            output=shared is last,
-            computed=shared is module,
-        )
-        for shared, module in first_use.items()
-    )
+    return order
 
 
-def _shared_by(layer: nn.Module) -> Tensor | nn.Module:
-    """What makes two layers one: their parameter; a weight that is computed belongs to its layer alone."""
-    return layer.weight if isinstance(layer.weight, nn.Parameter) else layer
+def _layers_of(name: str, module: nn.Module) -> list[tuple[PrunableLayer, Tensor | str]]:
+    """The layers that a module carries out, each with what makes two layers one.
+
+    That is their parameter; a weight that is computed belongs to its layer alone.
+    """
+    if isinstance(module, nn.MultiheadAttention):
+        held = {f"{name}.{key}".lstrip("."): getattr(module, key, None) for key in IN_PROJECTIONS}
+        weights = {key: (key, weight) for key, weight in held.items()}
+        out = f"{name}.out_proj".lstrip(".")
+        weights[out] = (f"{out}.weight", module.out_proj.weight)
+    elif isinstance(module, (_ConvNd, nn.Linear)):
+        weights = {name: (f"{name}.weight".lstrip("."), getattr(module, "weight", None))}
+    else:
+        return []
+    attention, found = isinstance(module, nn.MultiheadAttention), []
+    for layer, (weight, tensor) in weights.items():
+        if isinstance(tensor, Tensor):
+            computed = not isinstance(tensor, nn.Parameter)
+            one = PrunableLayer(layer, weight, output=False, computed=computed, attention=attention)
+            found.append((one, weight if computed else tensor))
+    return found
 
 
 def refuse_computed(layers: Iterable[PrunableLayer]) -> None:
@@ -107,7 +134,7 @@ def protected_layers(layers: Sequence[PrunableLayer], protect: Iterable[str]) ->
         )
     protected: set[str] = set()
     for entry in protect:
-        hit = {layer.name for layer in layers if fnmatchcase(layer.name, entry) or (entry == "output" and layer.output)}
+        hit = {layer.name for layer in layers if _fits(layer, entry)}
         if not hit:
             raise InputError(
                 f"The protected layer {entry!r} is not in the network",
@@ -118,3 +145,11 @@ def protected_layers(layers: Sequence[PrunableLayer], protect: Iterable[str]) ->
     if len(protected) == len(layers):
         raise InputError("Every layer is protected", "there is nothing left to prune", "protect fewer layers")
     return frozenset(protected)
+
+
+def _fits(layer: PrunableLayer, entry: str) -> bool:
+    """Whether an entry names the layer; the name of an attention stands for its projections."""
+    if entry == "output" and layer.output:
+        return True
+    of_attention = layer.attention and fnmatchcase(layer.name.rpartition(".")[0], entry)
+    return of_attention or fnmatchcase(layer.name, entry)

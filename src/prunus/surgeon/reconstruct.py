@@ -167,7 +167,7 @@ def _unit_sets(
     made = make(PATTERNS, pattern)
     if rate is not None:
         made.check_rate(rate)
-    layers = prunable_layers(model, example)
+    layers = [layer for layer in prunable_layers(model, example) if not layer.attention]
     return made.unit_sets(model, example, layers, protected_layers(layers, protect))
 
 

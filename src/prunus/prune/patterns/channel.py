@@ -40,14 +40,13 @@ class Channel(Pattern):
         self,
         model: nn.Module,
         example_inputs: Tensor,
-        layers: Sequence[PrunableLayer],  # noqa: ARG002
+        layers: Sequence[PrunableLayer],
         protected: frozenset[str],
     ) -> tuple[UnitSet, ...]:
         from prunus.graph import channel_groups  # torch.export takes long to import
 
-        groups = [
-            group for group in channel_groups(model, example_inputs, protect=sorted(protected)) if not group.protected
-        ]
+        modules = sorted({layer.module for layer in layers if layer.name in protected})
+        groups = [group for group in channel_groups(model, example_inputs, protect=modules) if not group.protected]
         if not groups:
             raise InputError(
                 "No channel of this network can be pruned",
