@@ -70,7 +70,7 @@ def sensitivity(
     from prunus.cli.plain import plain
 
     Console().print(_table(model, found, suggestion))
-    typer.echo(f"\n# {rate:g} of all units, where no layer alone costs more than {100 * suggestion.drop:.2f} points")
+    typer.echo()
     for line in recipe_toml(found, suggestion).splitlines():
         typer.echo(str(plain(line)))
     typer.echo(str(plain(f"written: {out}")), err=True)

@@ -79,6 +79,8 @@ def recipe_toml(found: Sensitivity, suggestion: Suggestion, name: str = "by-sens
     """The suggestion as a table for a study's file, in which `rates` is to hold the suggestion's rate."""
     rates = {layer: round(rate, 4) for layer, rate in suggestion.rates.items()}
     lines = [
+        f"# For a study with rates = [{suggestion.rate:g}], of all units; no layer alone costs more than "
+        f"{100 * suggestion.drop:.2f} points.",
         f"[recipe.{name}]",
         f"pattern = {_part(found.pattern)}",
         f"criterion = {_part(found.criterion)}",
