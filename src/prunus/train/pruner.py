@@ -118,8 +118,11 @@ class Pruner:
         return self.anatomy.layers
 
     @torch.no_grad()
-    def step(self) -> None:
-        """After an optimiser step: set permanently masked weights back to zero, count, prune at the end of an epoch."""
+    def step(self) -> bool:
+        """After an optimiser step: set permanently masked weights back to zero, count, prune at the end of an epoch.
+
+        Returns what `after_epoch` does: whether the weights went back, so that the optimiser should forget, too.
+        """
         for name, moved in self.moved.items():
             weight = self.model.get_parameter(name)
             if weight.grad is not None:
@@ -128,7 +131,8 @@ class Pruner:
         if self.steps_per_epoch is not None:
             self.steps += 1
             if self.steps % self.steps_per_epoch == 0:
-                self.after_epoch(self.steps // self.steps_per_epoch)
+                return self.after_epoch(self.steps // self.steps_per_epoch)
+        return False
 
     def after_epoch(self, epoch: int) -> bool:
         """Prune if the schedule says so. Epochs count from 1; 0 is before the training.
