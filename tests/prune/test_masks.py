@@ -21,6 +21,34 @@ def test_exactly_so_many_go_and_none_that_is_higher_than_one_that_stays(values, 
         assert scores[gone].max() <= scores[~gone].min()
 
 
+MANY = 200_000
+DRAWN = torch.rand(MANY, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("share", [0.0001, 0.1, 0.5, 0.8, 0.95, 0.9999])
+@pytest.mark.parametrize(
+    "scores",
+    [
+        DRAWN,
+        DRAWN.double() - 0.5,
+        DRAWN.masked_fill(DRAWN < 0.5, -torch.inf),  # what is gone already
+        DRAWN * (DRAWN > 0.9),
+        (DRAWN * 3).floor(),
+        torch.ones(MANY),
+        DRAWN.sort().values,
+        torch.arange(MANY) % 48.0,  # of which a sample at equal distances sees little
+        torch.where(torch.arange(MANY) % 48 == 0, 1.0, DRAWN),
+        DRAWN.masked_fill(DRAWN > 0.7, torch.inf),
+    ],
+    ids=["drawn", "double", "gone", "zeros", "few values", "equal", "sorted", "sawtooth", "misleading", "infinite"],
+)
+def test_of_many_the_lowest_go_and_the_first_of_equals(scores, share):
+    count = round(share * MANY)
+    expected = torch.zeros(MANY, dtype=torch.bool)
+    expected[scores.argsort(stable=True)[:count]] = True
+    assert torch.equal(lowest(scores, count), expected)
+
+
 def test_among_equal_scores_the_first_go_first():
     assert lowest(torch.zeros(4), 2).tolist() == [True, True, False, False]
     assert lowest(torch.tensor([1.0, 0.0, 1.0, 1.0]), 2).tolist() == [True, True, False, False]

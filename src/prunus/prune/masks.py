@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+MANY, SAMPLE = 2**16, 2**12
+Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.floating[Any]]]"
 Masks = dict[str, Tensor]
 """Parameter name -> boolean mask of the parameter's shape, True for what stays."""
 
@@ -24,18 +27,38 @@ def lowest(scores: Tensor, count: int) -> Tensor:
         return torch.zeros_like(scores, dtype=torch.bool)
     if count >= scores.numel():
         return torch.ones_like(scores, dtype=torch.bool)
-    threshold = _kth(scores, count)
-    chosen = scores < threshold
-    ties = (scores == threshold).nonzero().flatten()
-    chosen[ties[: count - int(chosen.sum())]] = True
-    return chosen
-
-
-def _kth(scores: Tensor, count: int) -> Tensor:
-    """The `count`-th lowest; on CPUs by NumPy, several times as fast as `kthvalue`."""
     if scores.device.type != "cpu" or scores.dtype not in (torch.float32, torch.float64):
-        return scores.kthvalue(count).values
-    return torch.as_tensor(np.partition(scores.detach().numpy(), count - 1)[count - 1])
+        threshold = scores.kthvalue(count).values
+        chosen = scores < threshold
+        ties = (scores == threshold).nonzero().flatten()
+        chosen[ties[: count - int(chosen.sum())]] = True
+        return chosen
+    values = scores.detach().numpy()  # on CPUs several times as fast
+    bound = _kth(values, count)
+    below = values < bound
+    below[np.flatnonzero(values == bound)[: count - np.count_nonzero(below)]] = True
+    return torch.from_numpy(below)
+
+
+def _kth(values: Floats, count: int) -> float:
+    """The `count`-th lowest, (n,): between two bounds from a sample, so that few are left to be partitioned.
+
+    Where many are equal, as in a network that was pruned before, a partition of all takes 20 times as long.
+    """
+    if values.size >= MANY:
+        sample = np.sort(values[:: values.size // SAMPLE])
+        place, slack = count / values.size * sample.size, 4 * sample.size**0.5
+        low, high = sample[max(0, int(place - slack))], sample[min(sample.size - 1, int(place + slack))]
+        rank = count - 1 - np.count_nonzero(values < low)
+        at_low = np.count_nonzero(values == low)
+        if 0 <= rank < at_low:
+            return float(low)
+        between = values[(values > low) & (values < high)]
+        if 0 <= rank - at_low < between.size:
+            return float(np.partition(between, rank - at_low)[rank - at_low])
+        if 0 <= rank - at_low - between.size < np.count_nonzero(values == high):
+            return float(high)
+    return float(np.partition(values, count - 1)[count - 1])
 
 
 def lowest_of_each(scores: Tensor, count: int) -> Tensor:

@@ -24,7 +24,7 @@ class Global(Allocation):
         total = min(round(rate * sum(sizes)), sum(sizes) - sum(keep))
         ranked = [each.float() for each in scores]
         while True:
-            gone = [int(part.sum()) for part in torch.split(lowest(torch.cat(ranked), total), sizes)]
+            gone = [int(part.count_nonzero()) for part in torch.split(lowest(torch.cat(ranked), total), sizes)]
             short = [index for index, count in enumerate(gone) if count > sizes[index] - keep[index]]
             if not short:
                 return gone
