@@ -34,7 +34,8 @@ def study(tmp_path_factory):
 def expected(study, tmp_path_factory):
     """Its rows when nothing happens."""
     folder = tmp_path_factory.mktemp("expected") / "out"
-    run_study(study, folder)
+    rarely = study.execution.model_copy(update={"checkpoint_seconds": 60.0})
+    run_study(study.model_copy(update={"execution": rarely}), folder)
     return rows_without_times(folder)
 
 
