@@ -89,7 +89,7 @@ def test_a_limit_takes_equally_many_of_every_class_and_always_the_same() -> None
     assert torch.bincount(few.targets).tolist() == [3, 3, 3]
     assert torch.equal(few.inputs, limited(data, 9, "mine").inputs)
     assert limited(data, None, "mine") is data
-    with pytest.raises(InputError, match=r"Mine cannot give 61 samples\. It has 60"):
+    with pytest.raises(InputError, match=r"mine cannot give 61 samples\. It has 60"):
         limited(data, 61, "mine")
 
 

@@ -56,6 +56,7 @@ def confined(act: Callable[[], object], folder: Path) -> Verdict:
 
 
 def _child(act: Callable[[], object], folder: Path, writing: int) -> int:
+    os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)  # of Lightning, which has torch look for a driver's library
     signal.setitimer(signal.ITIMER_PROF, SECONDS)  # of the processor: whoever else uses the machine does not matter
     signal.alarm(LONGEST_SECONDS)
     null = os.open(os.devnull, os.O_WRONLY)

@@ -74,7 +74,7 @@ def across_tiles(rows: int, columns: int, registers: int) -> list[tuple[int, int
     """Tiles of pixels that leave little over, the largest first.
 
     >>> across_tiles(56, 56, 32), across_tiles(4, 4, 32), across_tiles(7, 7, 16)
-    ([(1, 23), (2, 12), (3, 8)], [(4, 4)], [(2, 7)])
+    ([(2, 12), (3, 8), (4, 6)], [(4, 4)], [(2, 7)])
     """
     most = min(registers - 2, MOST_CELLS)
     found: list[tuple[int, int]] = []
