@@ -64,6 +64,7 @@ COLUMNS = (
     "ratio", "over torch", "GFLOP/s",
 )  # fmt: skip
 STEPS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+REST_SECONDS = 0.03
 """Sparsities at which it is looked for where zeros begin to pay."""
 
 
@@ -159,10 +160,14 @@ def prune(model: nn.Module, sparsity: float) -> nn.Module:
 
 
 def interleaved(runs: list[Callable[[], Any]], rounds: int) -> list[list[float]]:
-    """Seconds of each, round by round; each is warmed up by two runs that do not count."""
+    """Seconds of each, round by round; each is warmed up by two runs that do not count.
+
+    Before that the cores get some rest: threads of the runtime before go on spinning for up to 15 ms.
+    """
     times: list[list[float]] = [[] for _ in runs]
     for _ in range(rounds):
         for run, samples in zip(runs, times, strict=True):
+            time.sleep(REST_SECONDS)
             run()
             run()
             start = time.perf_counter()
