@@ -55,6 +55,16 @@ def _matrix_vector(left_place: int) -> Rule:
     return rule
 
 
+def _whole_attention(args: tuple[Any, ...], _: Any) -> Products:
+    """Queries, keys and values (..., length, head size), before a kernel is chosen; heads may share keys and values."""
+    query, key, value = args[:3]
+    batch, (queries, size), keys = math.prod(query.shape[:-2]), query.shape[-2:], key.shape[-2]
+    return (
+        Product("attention", matmul_macs(queries, size, keys, batch), size),
+        Product("attention", matmul_macs(queries, keys, value.shape[-1], batch), keys),
+    )
+
+
 def _attention(heads: int, length: int) -> Rule:
     """Query times key and weights times value, for queries (batch, ..., head size) with the axes named.
 
@@ -98,6 +108,7 @@ COUNTED: dict[str, Rule] = {
     "aten.addmv": _matrix_vector(1),
     "aten.dot": _matrix_vector(0),
     "aten.vdot": _matrix_vector(0),
+    "aten.scaled_dot_product_attention": _whole_attention,
     "aten._scaled_dot_product_flash_attention_for_cpu": _attention(heads=1, length=2),
     "aten._scaled_dot_product_flash_attention": _attention(heads=1, length=2),
     "aten._scaled_dot_product_efficient_attention": _attention(heads=1, length=2),

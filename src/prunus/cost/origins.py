@@ -34,12 +34,12 @@ class Origins:
             names.setdefault(id(tensor), []).append(name)
         for _, tensor in constants:
             self._by_tensor[tensor] = Origin(tuple(names[id(tensor)]), isinstance(tensor, nn.Parameter))
-        self._memory = {_memory(tensor) for _, tensor in constants}
+        self._memory = {memory_of(tensor) for _, tensor in constants}
         self.mark_activations(inputs)
 
     def owns(self, tensor: Tensor) -> bool:
         """Whether a tensor lies in the memory of one of the model's own."""
-        return _memory(tensor) in self._memory
+        return memory_of(tensor) in self._memory
 
     def of(self, tensor: Tensor) -> Origin | None:
         """The origin of a tensor, or None."""
@@ -64,8 +64,10 @@ class Origins:
                 self._by_tensor[result] = best
 
 
-def _memory(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
+def memory_of(tensor: Tensor) -> int:
+    """Which memory it lies in; those without values have one, too."""
+    place: int = tensor.untyped_storage()._cdata
+    return place
 
 
 def _constants(model: nn.Module) -> Iterable[tuple[str, Tensor]]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from prunus.cost.origins import Origins
-from prunus.cost.recorder import Recorder
+from prunus.cost.origins import Origins, memory_of
+from prunus.cost.recorder import Call, Recorder
 from prunus.cost.undisturbed import clone_tensors, undisturbed
 from prunus.errors import InputError
+from prunus.graph.copying import exact_copy
+from prunus.graph.shapes import NotImaginableError, Shapes, following, shapes_of
 
 SMALL_PARAMETERS = 100_000
 """To run so small a model on one input takes a tenth of the time that imagining it does."""
@@ -41,12 +44,19 @@ def record(model: nn.Module, example_inputs: Inputs) -> Recorder:
             "load the weights, or build the model on the CPU",
         )
     try:
-        return _somehow(model, one)
+        return _real(model, one) if _may_point_at_samples(example_inputs, one) else _somehow(model, one)
     except InputError as error:
         try:
             return _somehow(model, example_inputs)
         except InputError:
             raise error from None
+
+
+def _may_point_at_samples(inputs: Inputs, one: Inputs) -> bool:
+    """Whether a batch was cut beside whole numbers that were not: whether these still fit, only a real run shows."""
+    pairs = [(a, b) for a, b in zip(tree_leaves(inputs), tree_leaves(one), strict=True) if isinstance(a, Tensor)]
+    cut = any(a.shape != b.shape for a, b in pairs)
+    return cut and any(a.shape == b.shape and a.dim() > 0 and not a.is_floating_point() for a, b in pairs)
 
 
 def _somehow(model: nn.Module, inputs: Inputs) -> Recorder:
@@ -56,19 +66,37 @@ def _somehow(model: nn.Module, inputs: Inputs) -> Recorder:
 
 
 def _imagined(model: nn.Module, inputs: Inputs) -> Recorder | None:
-    """Run with fake activations; None where that fails, for whatever reason: the real run decides."""
+    """Run without values; None where that fails, for whatever reason: the real run decides."""
     try:
-        with undisturbed(model):
-            return _run(model, inputs, imagined=True)
-    except Exception:  # a branch on values, numpy, an operation without a shape rule, ...
+        shapes = shapes_of(model, inputs, exact_copy)
+        with undisturbed(shapes.model), torch.inference_mode():  # which leaves composite operations whole
+            recorder = _run(shapes.model, shapes.inputs, imagined=True)
+        recorder.calls[:] = _with_values(recorder.calls, shapes)
+        return recorder
+    except Exception:  # a branch on values, numpy, an operation without a shape rule, a weight that is computed, ...
         return None
+
+
+def _with_values(calls: list[Call], shapes: Shapes) -> Iterator[Call]:
+    """The calls with the model's own weights, seen as the run saw them."""
+    values = {memory_of(shapes.twins[id(tensor)]): tensor for tensor in shapes.held.values()}
+    for call in calls:
+        if call.weight is None:
+            yield call
+            continue
+        bare = call.weight.tensor
+        own = values.get(memory_of(bare))
+        if own is None or own.stride() != shapes.twins[id(own)].stride() or own.dtype != bare.dtype:
+            raise NotImaginableError("a weight that is computed")
+        seen = own.detach().as_strided(bare.shape, bare.stride(), own.storage_offset() + bare.storage_offset())
+        yield replace(call, weight=replace(call.weight, tensor=seen))
 
 
 def _real(model: nn.Module, inputs: Inputs) -> Recorder:
     try:
         with undisturbed(model):
             clone_tensors(model)
-            return _run(model, inputs, imagined=False)
+            return _run(model, tree_map_only(Tensor, Tensor.clone, inputs), imagined=False)
     except Exception as error:
         shapes = ", ".join(str(tuple(leaf.shape)) for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
         raise InputError(
@@ -79,21 +107,21 @@ def _real(model: nn.Module, inputs: Inputs) -> Recorder:
 
 
 def _run(model: nn.Module, inputs: Inputs, *, imagined: bool) -> Recorder:
-    if imagined:
-        mode = FakeTensorMode(allow_non_fake_inputs=True)
-        inputs = tree_map_only(Tensor, mode.from_tensor, inputs)
-    else:
-        inputs = tree_map_only(Tensor, Tensor.clone, inputs)
     tensors = [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor)]
-    recorder = Recorder(Origins(model, tensors), imagined=imagined)
-    with recorder.following(model):
-        if isinstance(inputs, Tensor):
-            model(inputs)
-        elif isinstance(inputs, Mapping):
-            model(**inputs)
-        else:
-            model(*inputs)
+    with following(model) as running:
+        recorder = Recorder(Origins(model, tensors), running, imagined=imagined)
+        with recorder:
+            _call(model, inputs)
     return recorder
+
+
+def _call(model: nn.Module, inputs: Inputs) -> None:
+    if isinstance(inputs, Tensor):
+        model(inputs)
+    elif isinstance(inputs, Mapping):
+        model(**inputs)
+    else:
+        model(*inputs)
 
 
 def first_of_batch(example_inputs: Inputs) -> Inputs:

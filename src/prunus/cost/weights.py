@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -43,10 +44,13 @@ class WeightCounter:
 
 
 def _count(factor: Factor, key: tuple[object, ...]) -> WeightCount:
-    used = _unexpanded(factor) != 0
-    rows = used.any(dim=factor.summed)
-    nonzero, filled = int(used.count_nonzero()), int(rows.count_nonzero())
-    return WeightCount(key, used.numel(), nonzero, rows.numel(), rows.numel() - filled)
+    tensor = _unexpanded(factor)
+    nonzero = int(tensor.count_nonzero())
+    units = math.prod(size for dim, size in enumerate(tensor.shape) if dim not in factor.summed)
+    empty = 0
+    if nonzero < tensor.numel():
+        empty = units - int((tensor != 0).any(dim=factor.summed).count_nonzero())
+    return WeightCount(key, tensor.numel(), nonzero, units, empty)
 
 
 def _unexpanded(factor: Factor) -> Tensor:

@@ -13,6 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 from prunus.errors import InputError
 
 PLAIN = (nn.Module.__setstate__, _ConvNd.__setstate__)  # ways to be restored that only mend what older versions left
+EVERY = frozenset(vars(nn.Module()))  # attributes of every module: flags, and containers that are its own, mostly empty
 SHARED = (type(None), bool, int, float, complex, str, bytes, type)  # nothing in them can change
 
 
@@ -53,7 +54,7 @@ def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
         return twin
     memo[id(module)] = twin = kind.__new__(kind)
     for name, value in vars(module).items():
-        twin.__dict__[name] = _part(value, memo)
+        twin.__dict__[name] = type(value)() if name in EVERY and not value else _part(value, memo)
     return twin
 
 

@@ -16,19 +16,11 @@ class Kept:
 
     def __init__(self, labels: Labels, removed: Iterable[int]) -> None:
         self._labels = labels
-        self._removed = frozenset(removed)
-        self._left: dict[int, bool] = {}
+        self._left = labels.without(frozenset(removed))
 
     def mask(self, ids: Ids) -> NDArray[np.bool_]:
         """For each position, whether it is left."""
-        roots = self._labels.roots(ids)
-        unique, inverse = np.unique(roots, return_inverse=True)
-        return np.array([self._is_left(label) for label in unique.tolist()], dtype=np.bool_)[inverse].reshape(ids.shape)
-
-    def _is_left(self, label: int) -> bool:
-        if label not in self._left:
-            self._left[label] = self._removed.isdisjoint(self._labels.atoms(label))
-        return self._left[label]
+        return self._left[self._labels.roots(ids)]
 
     def count(self, axis: Axis) -> int:
         """How many positions of the dimension are left."""

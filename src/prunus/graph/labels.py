@@ -86,6 +86,14 @@ class Labels:
         self._parts[root] = atoms
         return atoms
 
+    def without(self, removed: Atoms) -> NDArray[np.bool_]:
+        """Label -> whether a position with it is left once these atoms are gone; for labels that are roots."""
+        left = np.ones(self._size, dtype=np.bool_)
+        left[np.fromiter(removed, dtype=np.int64)] = False
+        for label in list(self._parts):
+            left[label] = removed.isdisjoint(self.atoms(label))
+        return left
+
     def all_single(self, roots: list[int]) -> bool:
         """Whether each of these is one atom that stands nowhere else among them."""
         return KEPT not in roots and len(set(roots)) == len(roots) and self._parts.keys().isdisjoint(roots)

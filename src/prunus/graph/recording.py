@@ -1,0 +1,180 @@
+"""From a model and example inputs to a graph, by watching it run: quick, for nothing but shapes is computed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from prunus.graph.copying import fresh_copy
+from prunus.graph.node import Graph, Node, Ref, Tensors, TensorType, refs
+from prunus.graph.results import plain_result
+from prunus.graph.rules import RULES
+from prunus.graph.shapes import META, NotImaginableError, Shapes, following, run, shapes_of
+
+
+def record(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], train: bool, prefix: str) -> Graph:
+    """Run a copy without values, and write down every operation before torch takes it apart.
+
+    prefix: of the names of its nodes.
+
+    Raises `NotImaginableError`, or whatever the model raises, where shapes or operations that have rules do not do.
+    """
+    shapes = shapes_of(model, (args, kwargs), fresh_copy)
+    twin = shapes.model.train(train)
+    twin.register_forward_hook(plain_result)
+    leaves, called = pytree.tree_flatten(shapes.inputs)
+    args, kwargs = shapes.inputs
+    with _whole_operations(), following(twin) as running:
+        recorder = Recorder(shapes, running, prefix)
+        inputs = tuple(recorder.take(leaf) for leaf in leaves)
+        with recorder:
+            results, returned = pytree.tree_flatten(twin(*args, **kwargs))
+    return recorder.graph(inputs, tuple(recorder.argument(value) for value in results), called, returned)
+
+
+@contextmanager
+def _whole_operations() -> Iterator[None]:
+    """Inference, in which composite operations are seen as what they are, without torch's fused encoder layers."""
+    with ExitStack() as stack:
+        stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
+        torch.backends.mha.set_fastpath_enabled(False)
+        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(torch.inference_mode())
+        yield
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Writes down operations on tensors that have no values.
+
+    running: names and modules that are running, the innermost last.
+    """
+
+    def __init__(self, shapes: Shapes, running: list[tuple[str, nn.Module]], prefix: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._device = shapes.device
+        self._running = running
+        self._prefix = prefix
+        self._nodes: list[Node] = []
+        self._names: dict[int, str] = {}  # id of a tensor -> the node that made it
+        self._parts: dict[int, tuple[str, int]] = {}  # id of a tensor -> node with several results, and which of them
+        self._alive: list[Any] = []  # an id belongs to one tensor as long as that lives
+        self._taken: set[str] = set()
+        self._count: Counter[str] = Counter()  # of the names that were taken, how often with a number
+        self._tensors = Tensors({}, {}, {}, {})
+        self._types: dict[str, TensorType] = {}
+        self._constants: dict[int, tuple[str, Tensor]] = {}  # id of a plain attribute -> its name and values
+        for name, parameter in shapes.model.named_parameters():
+            self._tensors.parameters[self._named(f"p_{name}", parameter)] = name
+        for name, buffer in shapes.model.named_buffers():
+            self._tensors.buffers[self._named(f"b_{name}", buffer)] = name
+        for name, tensor in shapes.held.items():
+            twin = shapes.twins[id(tensor)]
+            if id(twin) not in self._names:
+                self._constants[id(twin)] = (name, tensor)
+
+    def take(self, value: Any) -> str:
+        """The name of an input."""
+        return self._named("input", value) if isinstance(value, Tensor) else self._free("input")
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if not isinstance(func, OpOverload) or func.namespace != "aten" or torch.is_autocast_enabled("cpu"):
+            raise NotImaginableError(str(func))
+        if func is torch.ops.aten.lift_fresh.default:
+            return self._written_out(args[0])
+        written = self.argument(args), self.argument(kwargs or {})
+        result = run(func, args, kwargs or {})
+        node = self._node(func.overloadpacket.__name__, str(func), *written, result)
+        if node.kind not in RULES and not func._schema.is_mutable:  # torch may take it apart
+            raise NotImaginableError(f"{node} has no rule")
+        if isinstance(result, Tensor):
+            self._know(result, node.name)
+        elif isinstance(result, (tuple, list)):
+            self._parts.update((id(part), (node.name, place)) for place, part in enumerate(result))
+            self._alive.append(result)
+        return result
+
+    def _node(self, kind: str, op: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Node:
+        path, module = self._running[-1]
+        made = f"{type(module).__module__}.{type(module).__qualname__}"
+        node = Node(self._free(kind), op, args, kwargs, path, made, _type(result))
+        self._nodes.append(node)
+        return node
+
+    def _written_out(self, tensor: Tensor) -> Tensor:
+        """A tensor of numbers that stand in a forward."""
+        name = f"lifted_tensor_{len(self._tensors.values)}"
+        bare = tensor.to(META)
+        self._tensors.constants[self._named(f"c_{name}", bare)] = name
+        self._tensors.values[name] = tensor.clone()
+        return bare
+
+    def argument(self, value: Any) -> Any:
+        """What is written down for an argument: tensors by their nodes, the device by where the model is."""
+        if isinstance(value, Tensor):
+            return Ref(self._name_of(value))
+        if isinstance(value, (tuple, list)):
+            items = [self.argument(item) for item in value]
+            return tuple(items) if isinstance(value, tuple) else items
+        if isinstance(value, dict):
+            return {key: self.argument(item) for key, item in value.items()}
+        return self._device if value == META else value
+
+    def _name_of(self, tensor: Tensor) -> str:
+        key = id(tensor)
+        if key in self._constants:
+            name, values = self._constants.pop(key)
+            self._tensors.constants[self._named(f"c_{name}", tensor)] = name
+            self._tensors.values[name] = values
+        elif key in self._parts:
+            parent, place = self._parts.pop(key)
+            self._know(tensor, self._node("getitem", "getitem", (Ref(parent), place), {}, tensor).name)
+        if key not in self._names:
+            raise NotImaginableError("a tensor from elsewhere")
+        return self._names[key]
+
+    def _know(self, tensor: Tensor, name: str) -> None:
+        self._names[id(tensor)] = name
+        self._alive.append(tensor)
+
+    def _named(self, name: str, tensor: Tensor) -> str:
+        """A tensor that no operation made."""
+        free = self._free(name.replace(".", "_"))
+        self._know(tensor, free)
+        self._types[free] = _type(tensor)
+        return free
+
+    def _free(self, name: str) -> str:
+        """A name that no node has, for another one of that name."""
+        free = self._prefix + name
+        while free in self._taken:
+            self._count[name] += 1
+            free = f"{self._prefix}{name}_{self._count[name]}"
+        self._taken.add(free)
+        return free
+
+    def graph(
+        self, inputs: tuple[str, ...], outputs: tuple[Any, ...], called: pytree.TreeSpec, returned: pytree.TreeSpec
+    ) -> Graph:
+        """All that was written down and that the outputs need, or that changes something."""
+        needed, nodes = {ref.name for ref in refs(outputs)}, []
+        for node in reversed(self._nodes):
+            if node.name in needed or node.in_place:
+                needed.update(ref.name for ref in refs((node.args, node.kwargs)))
+                nodes.append(node)
+        return Graph(tuple(reversed(nodes)), inputs, self._tensors, self._types, outputs, called, returned)
+
+
+def _type(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return TensorType(tuple(value.shape), value.dtype)
+    return tuple(_type(item) for item in value) if isinstance(value, (tuple, list)) else None

@@ -1,0 +1,111 @@
+"""A model and its inputs as shapes alone: a copy on the meta device, where running it takes next to no time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.utils import _pytree as pytree
+
+from prunus.graph.copying import Instead
+
+META = torch.device("meta")
+
+
+class NotImaginableError(Exception):
+    """Shapes alone do not tell what the model does."""
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """A copy of a model, and of what it is called with, without values.
+
+    held: the names of the model's own tensors, each with its values; a shared one has its first name.
+    twins: id of such a tensor, or of an input -> the one that stands in its place.
+    device: where all of them are.
+    """
+
+    model: nn.Module
+    inputs: Any
+    held: dict[str, Tensor]
+    twins: Instead
+    device: torch.device
+
+
+def shapes_of(model: nn.Module, inputs: Any, copied: Callable[[nn.Module, Instead], nn.Module]) -> Shapes:
+    """The model and nested inputs without values; `NotImaginableError` if they are not plain tensors on one device."""
+    held: dict[int, tuple[str, Tensor]] = {}
+    for name, tensor in _held(model):
+        held.setdefault(id(tensor), (name, tensor))
+    given = [leaf for leaf in pytree.tree_leaves(inputs) if isinstance(leaf, Tensor)]
+    tensors = [*(tensor for _, tensor in held.values()), *given]
+    devices = {tensor.device for tensor in tensors}
+    if len(devices) != 1:
+        raise NotImaginableError(f"tensors on {len(devices)} devices")
+    twins = {id(tensor): _without_values(tensor) for tensor in tensors}
+    return Shapes(
+        model=copied(model, twins),
+        inputs=pytree.tree_map(lambda leaf: twins[id(leaf)] if isinstance(leaf, Tensor) else leaf, inputs),
+        held=dict(held.values()),
+        twins=twins,
+        device=devices.pop(),
+    )
+
+
+def _held(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of the modules, with its name: parameters, buffers, and plain attributes."""
+    for path, module in model.named_modules():
+        for table in (module._parameters, module._buffers, vars(module)):
+            for name, tensor in table.items():
+                if isinstance(tensor, Tensor):
+                    yield f"{path}.{name}".lstrip("."), tensor
+
+
+def _without_values(tensor: Tensor) -> Tensor:
+    if type(tensor) not in (Tensor, nn.Parameter):
+        raise NotImaginableError(f"a tensor of type {type(tensor).__name__}")
+    bare = tensor.detach().to(META)
+    return nn.Parameter(bare, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else bare
+
+
+ACTIVATIONS = frozenset({"relu", "hardtanh", "relu6", "hardswish", "hardsigmoid", "silu", "gelu", "leaky_relu", "elu"})
+NORMS = frozenset({"batch_norm", "layer_norm", "rms_norm"})
+CONTIGUOUS = dict.fromkeys(("layer_norm", "rms_norm"), torch.contiguous_format)
+"""Operations whose result is like their first argument: torch takes up to a millisecond each to find that out."""
+
+
+def run(operation: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The result of an operation on tensors without values, which has none either, also where one is made anew."""
+    name = operation.overloadpacket.__name__
+    if name in ACTIVATIONS or name in NORMS:
+        return torch.empty_like(args[0], memory_format=CONTIGUOUS.get(name, torch.preserve_format))
+    if name.removesuffix("_") in ACTIVATIONS:
+        return args[0]
+    result = operation(*args, **kwargs)
+    return result.to(META) if isinstance(result, Tensor) and result.device != META else result
+
+
+@contextmanager
+def following(model: nn.Module) -> Iterator[list[tuple[str, nn.Module]]]:
+    """The modules that are running, with their names, the innermost last; the model itself comes first."""
+    names = {module: name for name, module in model.named_modules()}
+    running = [("", model)]
+
+    def enter(module: nn.Module, _: Any) -> None:
+        running.append((names[module], module) if module in names else running[-1])
+
+    def leave(*_: Any) -> None:
+        running.pop()
+
+    hooks = (register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True))
+    try:
+        yield running
+    finally:
+        for hook in hooks:
+            hook.remove()

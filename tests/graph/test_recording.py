@@ -1,0 +1,148 @@
+"""Watching a model run without values tells what torch.export tells; where it does not, torch.export is used."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+from tests.surgery.odd_networks import NETWORKS
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from prunus.errors import InputError
+from prunus.graph import channel_groups, wire
+from prunus.graph.exporting import export
+from prunus.graph.recording import record
+from prunus.graph.shapes import NotImaginableError
+from prunus.graph.trace import as_call, trace
+from prunus.quiet import quiet
+from prunus.surgery.network import GraphNetwork
+from prunus.surgery.reference import tensors_of
+
+ONLY_EXPORTED = {"spectral_norm"}  # has an operation without a rule, which torch takes apart
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_it_sees_the_groups_that_torch_export_sees(name):
+    torch.manual_seed(0)
+    model, inputs = NETWORKS[name]()
+    args, kwargs = as_call(inputs)
+    model.eval()
+    if name in ONLY_EXPORTED:
+        with pytest.raises(NotImaginableError), quiet():
+            record(model, args, kwargs, False, "")
+        return
+    with quiet():
+        recorded = record(model, args, kwargs, False, "")
+        exported = export(model, args, kwargs, False, "", (), False)
+    assert _groups(recorded) == _groups(exported)
+    assert recorded.input_structure == exported.input_structure
+    assert recorded.output_structure == exported.output_structure
+
+
+def _groups(graph):
+    """The groups; reasons without the names of nodes, which are each one's own."""
+    return [
+        replace(group, protected=re.sub(r" \(node [^)]*\)", "", group.protected or ""))
+        for group in channel_groups(wire((graph,)))
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_what_it_wrote_down_computes_what_the_model_computes(name):
+    torch.manual_seed(0)
+    model, inputs = NETWORKS[name]()
+    args, kwargs = as_call(inputs)
+    model.eval()
+    graph = trace(model, inputs)
+    with torch.no_grad():
+        expected = pytree.tree_leaves(model(*args, **kwargs))
+        found = pytree.tree_leaves(GraphNetwork(graph, tensors_of(model, graph)).eval()(*args, **kwargs))
+    for one, other in zip(expected, found, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
+
+
+class Chain(nn.Module):
+    def __init__(self, between):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 6), nn.Linear(6, 2)
+        self.between = between
+        self.table = [torch.arange(6.0)]  # a tensor that no module's table holds
+        self.scale = torch.full((6,), 2.0)
+
+    def forward(self, x):
+        return self.b(self.between(self, self.a(x)))
+
+
+UNTOLD = {
+    "tolist": lambda _, y: y * y.sum(1).tolist()[0],
+    "item": lambda _, y: y * y.sum().item(),
+    "numpy": lambda _, y: y + float(y.detach().numpy().sum()),
+    "branch": lambda _, y: y if y.sum() > 0 else -y,
+    "elsewhere": lambda self, y: y + self.table[0],
+    "autocast": lambda _, y: _halved(y),
+    "no rule": lambda _, y: torch.hstack([y[:, :3], y[:, 3:]]),
+}
+
+
+def _halved(y):
+    with torch.autocast("cpu", torch.bfloat16):
+        return (y @ torch.eye(6)).float()
+
+
+@pytest.mark.parametrize("name", UNTOLD)
+def test_what_shapes_do_not_tell_is_left_to_torch_export(name):
+    model, x = Chain(UNTOLD[name]).eval(), torch.randn(3, 4)
+    with pytest.raises((NotImaginableError, RuntimeError, NotImplementedError, TypeError)):
+        record(model, (x,), {}, False, "")
+    if name not in ("numpy", "branch"):
+        assert trace(model, x).nodes
+    else:
+        with pytest.raises(InputError, match="can't be traced"):
+            trace(model, x)
+
+
+def test_a_tensor_from_elsewhere_is_named_as_the_reason():
+    with pytest.raises(NotImaginableError, match="elsewhere"):
+        record(Chain(UNTOLD["elsewhere"]), (torch.randn(3, 4),), {}, False, "")
+
+
+def test_tensors_of_the_forward_keep_their_values_and_the_device_is_that_of_the_model():
+    def between(self, y):
+        return y * self.scale + torch.tensor([0.5] * 6) + torch.zeros(6, device=y.device)
+
+    model, x = Chain(between).eval(), torch.randn(3, 4)
+    graph = record(model, (x,), {}, False, "")
+    assert {name: value.tolist() for name, value in graph.tensors.values.items()} == {
+        "scale": [2.0] * 6,
+        "lifted_tensor_1": [0.5] * 6,
+    }
+    assert [node.kwargs["device"] for node in graph.nodes if "device" in node.kwargs] == [torch.device("cpu")]
+    assert torch.equal(GraphNetwork(graph, tensors_of(model, graph))(x), model(x))
+
+
+def test_the_model_is_as_it_was():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(2))
+    model(torch.randn(2, 3, 8, 8))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    trace(model, torch.randn(2, 3, 8, 8), train=True)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert model.training
+    assert not model[0].weight.is_meta
+    assert not model._forward_hooks
+
+
+def test_names_of_nodes_are_their_own():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.ParameterDict({"b": torch.ones(2), "b_1": torch.ones(2)})
+            self.a_b = nn.Parameter(torch.ones(2))
+
+        def forward(self, x):
+            return x * self.a["b"] + self.a["b_1"] + self.a_b
+
+    model = Named()
+    graph = record(model, (torch.randn(3, 2),), {}, False, "")
+    assert sorted(graph.tensors.parameters.values()) == ["a.b", "a.b_1", "a_b"]
+    assert len(graph.tensors.parameters) == 3
