@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
+
+from prunus.graph.copying import held_tensors
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Origins:
         self._by_tensor: MutableMapping[Tensor, Origin] = WeakIdKeyDictionary()
         self._activations: MutableMapping[Tensor, bool] = WeakIdKeyDictionary()
         names: dict[int, list[str]] = {}
-        constants = list(_constants(model))
+        constants = list(held_tensors(model))
         for name, tensor in constants:
             names.setdefault(id(tensor), []).append(name)
         for _, tensor in constants:
@@ -68,12 +69,3 @@ def memory_of(tensor: Tensor) -> int:
     """Which memory it lies in; those without values have one, too."""
     place: int = tensor.untyped_storage()._cdata
     return place
-
-
-def _constants(model: nn.Module) -> Iterable[tuple[str, Tensor]]:
-    """Parameters, buffers and plain tensor attributes, each under every name."""
-    for prefix, module in model.named_modules(remove_duplicate=False):
-        for table in (module._parameters, module._buffers, module.__dict__):
-            for name, value in table.items():
-                if isinstance(value, torch.Tensor):
-                    yield f"{prefix}.{name}" if prefix else name, value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,6 +19,15 @@ SHARED = (type(None), bool, int, float, complex, str, bytes, type)  # nothing in
 
 Instead = Mapping[int, Tensor]
 """The id of a tensor of the model -> what takes its place in the copy."""
+
+
+def held_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Parameters, buffers and plain tensor attributes of all modules, each under every name that it has."""
+    for path, module in model.named_modules(remove_duplicate=False):
+        for table in (module._parameters, module._buffers, vars(module)):
+            for name, value in table.items():
+                if isinstance(value, Tensor):
+                    yield f"{path}.{name}" if path else name, value
 
 
 def fresh_copy(model: nn.Module, instead: Instead | None = None) -> nn.Module:

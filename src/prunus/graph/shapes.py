@@ -13,7 +13,7 @@ from torch._ops import OpOverload
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils import _pytree as pytree
 
-from prunus.graph.copying import Instead
+from prunus.graph.copying import Instead, held_tensors
 
 META = torch.device("meta")
 
@@ -41,7 +41,7 @@ class Shapes:
 def shapes_of(model: nn.Module, inputs: Any, copied: Callable[[nn.Module, Instead], nn.Module]) -> Shapes:
     """The model and nested inputs without values; `NotImaginableError` if they are not plain tensors on one device."""
     held: dict[int, tuple[str, Tensor]] = {}
-    for name, tensor in _held(model):
+    for name, tensor in held_tensors(model):
         held.setdefault(id(tensor), (name, tensor))
     given = [leaf for leaf in pytree.tree_leaves(inputs) if isinstance(leaf, Tensor)]
     tensors = [*(tensor for _, tensor in held.values()), *given]
@@ -56,15 +56,6 @@ def shapes_of(model: nn.Module, inputs: Any, copied: Callable[[nn.Module, Instea
         twins=twins,
         device=devices.pop(),
     )
-
-
-def _held(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of the modules, with its name: parameters, buffers, and plain attributes."""
-    for path, module in model.named_modules():
-        for table in (module._parameters, module._buffers, vars(module)):
-            for name, tensor in table.items():
-                if isinstance(tensor, Tensor):
-                    yield f"{path}.{name}".lstrip("."), tensor
 
 
 def _without_values(tensor: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from prunus.errors import InputError, nearest
-from prunus.graph.copying import fresh_copy
+from prunus.graph.copying import fresh_copy, held_tensors
 from prunus.surgery.attributes import update_attributes
 from prunus.surgery.plan import Change, Plan
 
@@ -17,12 +17,7 @@ class NamedTensors:
     """All parameters, buffers and tensor attributes of a model by every name that they have."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._tensors: dict[str, Tensor] = {}
-        for path, module in model.named_modules(remove_duplicate=False):
-            for table in (module._parameters, module._buffers, vars(module)):
-                for key, tensor in table.items():
-                    if isinstance(tensor, Tensor):
-                        self._tensors[f"{path}.{key}".lstrip(".")] = tensor
+        self._tensors = dict(held_tensors(model))
 
     def all(self) -> dict[str, Tensor]:
         """Name -> tensor."""
