@@ -22,6 +22,12 @@ def test_every_name_resolves_and_says_what_it_is(name):
     assert getattr(prunus, name) is value
 
 
+@pytest.mark.parametrize("name", [name for name in prunus.__all__ if inspect.isfunction(getattr(prunus, name))])
+def test_a_path_may_be_written_as_a_string(name):
+    for parameter in inspect.signature(getattr(prunus, name)).parameters.values():
+        assert "Path" not in str(parameter.annotation) or "str" in str(parameter.annotation)
+
+
 def test_what_is_typed_is_what_is_there():
     typed = {
         (statement.module, alias.name)

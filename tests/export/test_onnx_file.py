@@ -210,7 +210,7 @@ def test_several_outputs(tmp_path):
         def forward(self, x):
             return {"logits": self.head(x), "features": x * 2}
 
-    path = write_onnx(Both(), torch.zeros(1, 4), tmp_path / "both").path
+    path = write_onnx(Both(), torch.zeros(1, 4), str(tmp_path / "both")).path
     assert [tuple(array.shape) for array in session(path).run(None, {"input": np.zeros((5, 4), np.float32)})] == [
         (5, 3),
         (5, 4),

@@ -37,9 +37,9 @@ def test_there_and_back(tmp_path):
     model, other = Net(), Net()
     model.norm.num_batches_tracked.fill_(7)
     model.head.weight.data[0, 0] = float("nan")
-    written = write_safetensors(model, tmp_path / "deep" / "net.safetensors")
+    written = write_safetensors(model, str(tmp_path / "deep" / "net.safetensors"))
     assert (written.format, written.deviation, written.size_bytes) == ("safetensors", 0.0, written.path.stat().st_size)
-    read_safetensors(written.path, other)
+    read_safetensors(str(written.path), other)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor.nan_to_num(9.0), other.state_dict()[name].nan_to_num(9.0))
     assert set(load_file(written.path)) == set(model.state_dict()), "names are kept for any other reader"

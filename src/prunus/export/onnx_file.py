@@ -63,7 +63,7 @@ class _ByPosition(nn.Module):
 
 
 def write_onnx(
-    model: nn.Module, example_inputs: Examples, path: Path, templates: OnnxTemplates | None = None
+    model: nn.Module, example_inputs: Examples, path: str | Path, templates: OnnxTemplates | None = None
 ) -> WrittenFile:
     """Write one fp32 ONNX file with an open batch dimension; inputs are `input` or `input_0`, `input_1`, ..., or go by
     the names of a dictionary. All tensors that the model returns are its outputs.
@@ -77,7 +77,7 @@ def write_onnx(
     with _exportable(model) as one:
         one = _ByPosition(one, names) if isinstance(example_inputs, Mapping) else one
         content, deviation = (templates or OnnxTemplates()).content(one, inputs, names)
-    return write_network_file("onnx", path, content, deviation)
+    return write_network_file("onnx", Path(path), content, deviation)
 
 
 def _filled(template: OnnxTemplate, model: nn.Module, inputs: Sequence[Tensor]) -> tuple[bytes, float] | None:

@@ -16,12 +16,13 @@ from prunus.surgery import saving
 from prunus.surgery.structure import named_tensors
 
 
-def write_safetensors(model: nn.Module, path: Path) -> WrittenFile:
+def write_safetensors(model: nn.Module, path: str | Path) -> WrittenFile:
     """Write the model's parameters and buffers under their names, and read them back bit by bit.
 
     A tensor that goes by several names is stored under the first; what was cut from the model stands in the header.
     Raises `PrunusError` where the file does not hold what the model does; it is then removed.
     """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     saving.save(model, path)
     if not _equal_bits(_read(path)[0], named_tensors(model)):
@@ -31,7 +32,7 @@ def write_safetensors(model: nn.Module, path: Path) -> WrittenFile:
     return WrittenFile("safetensors", path, len(content), hashlib.sha256(content).hexdigest(), 0.0)
 
 
-def read_network(path: Path, build: Callable[[], nn.Module] | None) -> nn.Module:
+def read_network(path: str | Path, build: Callable[[], nn.Module] | None) -> nn.Module:
     """The network of a file: built, cut as the file says, and filled.
 
     build: makes the unpruned network; a file that holds the whole graph needs none. Files of other programs go too.
@@ -46,7 +47,7 @@ def read_network(path: Path, build: Callable[[], nn.Module] | None) -> nn.Module
     return model
 
 
-def read_safetensors(path: Path, model: nn.Module) -> None:
+def read_safetensors(path: str | Path, model: nn.Module) -> None:
     """Load a file into a model of exactly its names, shapes and types.
 
     Raises `InputError` that names the file and the first tensor that does not fit; the model is then unchanged.
@@ -66,7 +67,7 @@ def read_safetensors(path: Path, model: nn.Module) -> None:
             known[name].copy_(tensor)
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors and the header's notes."""
     try:
         with safe_open(path, framework="pt") as file:
@@ -78,7 +79,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _check_names(
-    path: Path, needed: Mapping[str, Tensor], known: Mapping[str, Tensor], loaded: Mapping[str, Tensor]
+    path: str | Path, needed: Mapping[str, Tensor], known: Mapping[str, Tensor], loaded: Mapping[str, Tensor]
 ) -> None:
     """Every tensor of the state is there under one of its names, and nothing else is."""
     there = {id(known[name]) for name in loaded if name in known}

@@ -22,12 +22,13 @@ from prunus.store.study_rows import StudyRows, read_study
 FILE_NAME = "report.html"
 
 
-def build_report(folder: Path) -> Path:
+def build_report(folder: str | Path) -> Path:
     """Write `report.html`, `figures/` and `tables/` into a study's folder; returns the page's path.
 
     Works on a running study too. A page that cannot be made of these rows says so in its place and does not keep the
     others from being made. Raises `StoreError` where there is no study, or where nothing can be written.
     """
+    folder = Path(folder)
     rows = read_study(folder)
     refuse_links(folder)
     findings = Findings(rows)
