@@ -8,6 +8,7 @@ import pytest
 from clusters import executor_options, kind_of
 from prunus.errors import InputError
 from prunus.spec import load_study
+from prunus.spec.load import parse_study
 from prunus.store import read_study, write_atomically
 from prunus.sweep.events import EpochDone, Ready, TrialEnded, TrialLost, TrialStarted
 from prunus.sweep.executors import EXECUTORS, Terms
@@ -67,11 +68,9 @@ def started(options, tmp_path_factory):
     executor.start()
     try:
         ready = _until(executor, lambda event: isinstance(event, Ready))
-        conditions = Conditions.here(study, ready.data_digest)
-        write_atomically(folder.conditions, conditions.to_json())
-        from prunus.sweep.resolve import resolve
-
-        yield executor, folder, [trial.digest for trial in resolve(study).trials()]
+        resolved = parse_study(ready.study, "what the executor found")
+        write_atomically(folder.conditions, Conditions.here(resolved, ready.data_digest).to_json())
+        yield executor, folder, [trial.digest for trial in resolved.trials()]
     finally:
         executor.close()
 

@@ -132,7 +132,7 @@ def test_recalibration_measures_the_statistics_of_the_data() -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("resnet18", "A str can't be pruned"),
+        ("resnet18", "An object of type str can't be pruned"),
         (network().to("meta"), r"'0\.weight' is on the meta device"),
     ],
 )
@@ -220,5 +220,5 @@ def test_a_model_that_returns_no_tensor_is_refused() -> None:
         def forward(self, x: Tensor) -> KeysCache:
             return KeysCache(self.enter(x))
 
-    with pytest.raises(InputError, match="Silent returns a KeysCache in which there is no tensor"):
+    with pytest.raises(InputError, match="Silent returns an object of type KeysCache in which there is no tensor"):
         prune_channels(Silent(), torch.randn(2, 4), 0.5)

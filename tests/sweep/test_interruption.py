@@ -1,14 +1,20 @@
 """Interruption loses nothing: signals and kills of real processes, then the same command again."""
 
+import fcntl
 import os
+import pty
 import random
 import signal
+import subprocess
+import sys
+import termios
 import time
 
 import pytest
 
 from prunus.errors import StoreError
 from prunus.store import Store, TrialRow, read_study
+from prunus.sweep.signals import StopSignals
 from small_study import ONE_RECIPE, ONE_SEED, changed, descendants, rows_without_times, sessions, wait_for
 
 SLOW_MODEL = """
@@ -148,6 +154,44 @@ def test_a_measurement_whose_process_dies_is_a_problem_and_tried_again(start, st
     rows = read_study(out)
     assert rows.problems == ()
     assert len(rows.latencies) == 2 * ROUNDS
+
+
+def test_a_terminal_that_is_closed_ends_it_with_checkpoints(study_file, tmp_path):
+    out = tmp_path / "out"
+    ours, theirs = pty.openpty()
+
+    def begin_session():
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "prunus", "run", study_file(*ENDLESS), "--out", out],
+        stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=begin_session,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )  # fmt: skip
+    os.close(theirs)
+    try:
+        wait_for(lambda: training_has_begun(out), seconds=120)
+        os.close(ours)
+        assert process.wait(60) == 128 + signal.SIGHUP
+    finally:
+        process.kill()
+    assert sessions(out)[-1].outcome == "interrupted"
+    assert list(out.glob("trials/*/checkpoint.safetensors"))
+    assert not [row for row in trials(out) if row.status == "failed"]
+
+
+def test_a_terminal_is_heeded_unless_nohup_says_otherwise_and_never_counts_as_a_second_wish():
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        for ignored in (True, False):
+            signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else lambda *_: None)
+            with StopSignals() as stop:
+                for _ in range(2):
+                    signal.raise_signal(signal.SIGHUP)
+            assert (stop.number, stop.at_once) == (None if ignored else signal.SIGHUP, False)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_study_that_runs_can_be_looked_at_but_not_run_and_ends_in_143_with_checkpoints(start, study_file, tmp_path):

@@ -394,7 +394,7 @@ def test_the_state_of_another_pruner_is_refused():
 @pytest.mark.parametrize(
     ("model", "changes", "message"),
     [
-        ("resnet", {}, "A str is no network"),
+        ("resnet", {}, "An object of type str is no network"),
         (nn.ReLU(), {}, "nothing to prune"),
         (nn.Linear(5, 3), {}, "does not run on the example inputs.*a dictionary"),
         (None, {"rate": "a"}, "The rate 'a' cannot be used"),
@@ -404,7 +404,7 @@ def test_the_state_of_another_pruner_is_refused():
         (None, {"epochs": 2.5}, "epochs = 2.5 cannot be used"),
         (None, {"steps_per_epoch": 0}, "steps_per_epoch = 0 cannot be used"),
         (None, {"recipe": "element-lmp"}, "no recipe 'element-lmp'.*Did you mean 'element-lamp'"),
-        (None, {"recipe": {"pattern": "element"}}, "A dict is no recipe"),
+        (None, {"recipe": {"pattern": "element"}}, "An object of type dict is no recipe"),
         (None, {"samples": []}, "There are no samples"),
         (None, {"samples": 5}, "no batches of"),
         (None, {"samples": [X[:2]]}, "A batch of them is a Tensor"),

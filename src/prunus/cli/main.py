@@ -26,7 +26,8 @@ from prunus.errors import DiskFullError, PrunusError, is_disk_full
 
 EXIT_CODES = """
 Exit codes: 0 done. 1 unexpected error. 2 bad input. 3 done, but trials failed. 4 a study's folder cannot be used.
-5 the machine lacks something. 130 stopped by Ctrl-C. 143 stopped by SIGTERM.
+5 the machine lacks something. Stopped: 129 by its terminal, which was closed; 130 by Ctrl-C; 140 by SIGUSR2; 143 by
+SIGTERM.
 """
 
 app = typer.Typer(

@@ -30,5 +30,7 @@ def plain_result(model: nn.Module, _: Any, result: Any) -> Any:
     """A forward hook that has a model return plain results. Raises `TypeError` where there is no tensor in them."""
     found = plain(result)
     if not any(isinstance(leaf, torch.Tensor) for leaf in pytree.tree_leaves(found)):
-        raise TypeError(f"{type(model).__name__} returns a {type(result).__name__} in which there is no tensor")
+        raise TypeError(
+            f"{type(model).__name__} returns an object of type {type(result).__name__} in which there is no tensor"
+        )
     return found

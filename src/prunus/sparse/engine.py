@@ -140,7 +140,7 @@ def _from_torch(value: Any, port: Port) -> npt.NDArray[Any]:
 
     if not isinstance(value, torch.Tensor):
         kind = type(value).__name__
-        raise InputError(f"The input {port.name!r} is a {kind}", "an engine takes numpy arrays and torch tensors")
+        raise InputError(f"The input {port.name!r} is of type {kind}", "an engine takes numpy arrays and torch tensors")
     array: npt.NDArray[Any] = value.detach().cpu().numpy()
     return array
 

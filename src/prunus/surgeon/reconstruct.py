@@ -88,10 +88,12 @@ def reconstruct(
 def _checked(model: Any, inputs: Any) -> list[Any]:
     """The batches. Raises `InputError` for what is no network, or no batches."""
     if not isinstance(model, nn.Module):
-        raise InputError(f"A {type(model).__name__} is no network", "it is no torch.nn.Module", "give a module")
+        raise InputError(
+            f"An object of type {type(model).__name__} is no network", "it is no torch.nn.Module", "give a module"
+        )
     if isinstance(inputs, Tensor) or not isinstance(inputs, Iterable):
         raise InputError(
-            f"The inputs are no batches but a {type(inputs).__name__}",
+            f"The inputs are no batches, but of type {type(inputs).__name__}",
             "they are looked at batch by batch",
             "give a list of batches, [inputs] if it is one, or a loader",
         )
@@ -176,7 +178,7 @@ def _layer(model: nn.Module, one: UnitSet) -> Layer:
     if not isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d)):
         raise InputError(
             f"The layer {one.name!r} cannot be reconstructed",
-            f"it is a {type(layer).__name__}, and linear layers and convolutions of one or two dimensions can",
+            f"it is of type {type(layer).__name__}, and linear layers and convolutions of one or two dimensions can",
             f"protect it (protect = ['output', {one.name!r}])",
         )
     return layer

@@ -62,7 +62,9 @@ def prune_channels(
 
 def _check_values(model: nn.Module) -> None:
     if not isinstance(model, nn.Module):
-        raise InputError(f"A {type(model).__name__} can't be pruned", "it is not a torch.nn.Module", "give a network")
+        raise InputError(
+            f"An object of type {type(model).__name__} can't be pruned", "it is not a torch.nn.Module", "give a network"
+        )
     if meta := [name for name, parameter in model.named_parameters() if parameter.is_meta]:
         raise InputError(
             f"{meta[0]!r} is on the meta device", "it has no values, so its channels can't be compared", "load weights"

@@ -30,7 +30,7 @@ class Loaded:
     study: Study
     trials: Mapping[str, Trial]
     dataset: Dataset
-    anatomies: Mapping[Recipe | None, Anatomy]
+    anatomies: dict[Recipe | None, Anatomy]
 
     @classmethod
     def of(cls, study: Study, targets: LatencyTargets | None = None) -> Loaded:
@@ -55,8 +55,22 @@ class Loaded:
         study = _settled(study, own[0], dataset, anatomies, targets)
         possible = (_possible(control, own[0], dataset, anatomies, targets) for control in study.control_recipes)
         study = study.model_copy(update={"control_recipes": tuple(possible)})
-        trials = study.trials()
-        return cls(study, {trial.digest: trial for trial in trials}, dataset, anatomies)
+        return cls(study, _by_digest(study), dataset, anatomies)
+
+    @classmethod
+    def of_resolved(cls, study: Study) -> Loaded:
+        """A study that was found to work before: its data alone; what recipes see is found by `look_at`."""
+        return cls(study, _by_digest(study), load_data(study.data), {})
+
+    def look_at(self, trial: Trial) -> None:
+        """Find what the trial's recipe sees in the network, where that is not known."""
+        if trial.recipe not in self.anatomies:
+            found = Anatomy.of(build(trial, self.dataset), trial.recipe, example(self.dataset))
+            self.anatomies[trial.recipe] = found
+
+
+def _by_digest(study: Study) -> dict[str, Trial]:
+    return {trial.digest: trial for trial in study.trials()}
 
 
 def example(dataset: Dataset) -> Tensor:
@@ -124,9 +138,18 @@ def _anatomies(trials: Sequence[Trial], dataset: Dataset) -> dict[Recipe | None,
 
 def load(folder: StudyFolder, tell: Callable[[Event], None] = lambda _: None) -> tuple[Loaded | None, Ready | Refused]:
     """Load the study of a folder, and say how it went. tell: is told how a search for latencies gets on."""
-    try:
+
+    def loaded() -> Loaded:
         targets = LatencyTargets(folder.latency_targets, lambda text: tell(Searching(text)))
-        loaded = Loaded.of(parse_study(json.loads(folder.study.read_bytes()), str(folder.path)), targets)
+        return Loaded.of(parse_study(json.loads(folder.study.read_bytes()), str(folder.path)), targets)
+
+    return answering(folder, loaded)
+
+
+def answering(folder: StudyFolder, make: Callable[[], Loaded]) -> tuple[Loaded | None, Ready | Refused]:
+    """What is made, and how it went; whatever goes wrong is an answer, too."""
+    try:
+        loaded = make()
     except PrunusError as error:
         return None, Refused(error.exit_code, error.what, error.why, error.do)
     except Exception as error:

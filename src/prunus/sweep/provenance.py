@@ -37,8 +37,9 @@ def new_session(number: int, study: Study, data_digest: str, command: str) -> Se
 
 @dataclass(frozen=True)
 class Conditions:
-    """What every machine that works on a study must have in common."""
+    """What every machine that works on a study must have in common. study: the resolved one, as JSON."""
 
+    study: dict[str, Any]
     code: str
     data: str
     versions: dict[str, str]
@@ -46,12 +47,13 @@ class Conditions:
     @classmethod
     def of(cls, session: SessionRow) -> Conditions:
         """Those of a session's coordinator."""
-        return cls(session.code_digest, session.data_digest, json.loads(session.versions))
+        study, versions = json.loads(session.study), json.loads(session.versions)
+        return cls(study, session.code_digest, session.data_digest, versions)
 
     @classmethod
     def here(cls, study: Study, data_digest: str) -> Conditions:
-        """Those of this process."""
-        return cls(code_digest(study), data_digest, package_versions())
+        """Those of this process, for a resolved study."""
+        return cls(study.model_dump(mode="json"), code_digest(study), data_digest, package_versions())
 
     def to_json(self) -> bytes:
         """As a file's content."""

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from prunus.errors import PrunusError
+from prunus.spec.load import parse_study
 from prunus.sweep.attempt import carry_out
 from prunus.sweep.beat import beating
 from prunus.sweep.blocks import Block
@@ -16,7 +17,7 @@ from prunus.sweep.events import Alive, BlockLost, Event, Refused, TrialEnded, Tr
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.job import Job
 from prunus.sweep.leases import Lease
-from prunus.sweep.loaded import Loaded, load
+from prunus.sweep.loaded import Loaded, answering, load
 from prunus.sweep.provenance import Conditions
 from prunus.sweep.words import Pen
 from prunus.sweep.worker import StopRequest
@@ -41,7 +42,9 @@ def work(path: str, job_as_json: str, preempted: StopRequest | None = None) -> N
         tell(load(folder, tell)[1])
         return
     try:
-        loaded = _loaded(folder, folder.study.read_bytes(), folder.conditions.read_bytes())
+        loaded = _loaded(folder, folder.conditions.read_bytes())
+        if job.trial:
+            loaded.look_at(loaded.trials[job.trial])
     except PrunusError as error:
         tell(_cannot_begin(job, error))
         return
@@ -50,13 +53,15 @@ def work(path: str, job_as_json: str, preempted: StopRequest | None = None) -> N
 
 
 @lru_cache(maxsize=1)
-def _loaded(folder: StudyFolder, _study: bytes, conditions: bytes) -> Loaded:
+def _loaded(folder: StudyFolder, content: bytes) -> Loaded:
     """The study and its data, loaded once by a process that does several jobs; refused under other conditions."""
-    loaded, answer = load(folder)
+    conditions = Conditions(**json.loads(content))
+    study = parse_study(conditions.study, "The resolved study")
+    loaded, answer = answering(folder, lambda: Loaded.of_resolved(study))
     if isinstance(answer, Refused) or loaded is None:
         assert isinstance(answer, Refused)
         raise answer.as_error()
-    Conditions(**json.loads(conditions)).refuse(Conditions.here(loaded.study, answer.data_digest))
+    conditions.refuse(Conditions.here(study, answer.data_digest))
     return loaded
 
 

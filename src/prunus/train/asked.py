@@ -23,7 +23,7 @@ def recipe_of(recipe: Any) -> Recipe | None:
             )
         return known[recipe]
     raise InputError(
-        f"A {type(recipe).__name__} is no recipe",
+        f"An object of type {type(recipe).__name__} is no recipe",
         "a pruner takes a prunus.Recipe or the name of a built-in one",
         "write prunus.Recipe(name=..., pattern=prunus.Part(name='element'), ...)",
     )
@@ -32,7 +32,9 @@ def recipe_of(recipe: Any) -> Recipe | None:
 def check_asked(model: Any, rate: Any, epochs: Any, steps_per_epoch: Any) -> None:
     """Raises `InputError` for what is no network, no rate or no length of a training."""
     if not isinstance(model, nn.Module):
-        raise InputError(f"A {type(model).__name__} is no network", "it is no torch.nn.Module", "give a module")
+        raise InputError(
+            f"An object of type {type(model).__name__} is no network", "it is no torch.nn.Module", "give a module"
+        )
     if not isinstance(rate, Real) or isinstance(rate, bool) or not 0 <= float(rate) < 1:
         raise InputError(f"The rate {rate!r} cannot be used", "it is the share that goes", "give 0 <= rate < 1")
     if not _is_whole(epochs) or epochs < 0:

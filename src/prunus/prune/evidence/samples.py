@@ -38,7 +38,7 @@ class Samples:
         taken, count = [], 0
         for batch in _iterated(batches):
             if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-                raise _no_pairs(f"a batch of them is a {type(batch).__name__}")
+                raise _no_pairs(f"a batch of them is of type {type(batch).__name__}")
             taken.append((batch[0], batch[1]))
             count += _size(batch[0])
             if count >= most:
@@ -99,14 +99,14 @@ def batch_statistics(model: nn.Module) -> nn.Module:
 
 def _iterated(batches: Iterable[tuple[Any, Any]]) -> Iterator[Any]:
     if isinstance(batches, Tensor) or not isinstance(batches, Iterable):
-        raise _no_pairs(f"they are a {type(batches).__name__}")
+        raise _no_pairs(f"they are of type {type(batches).__name__}")
     return iter(batches)
 
 
 def _size(inputs: Any) -> int:
     leaves = [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor) and leaf.dim()]
     if not leaves:
-        raise _no_pairs(f"the inputs of a batch are a {type(inputs).__name__} without tensors")
+        raise _no_pairs(f"the inputs of a batch are of type {type(inputs).__name__}, without tensors")
     return int(leaves[0].shape[0])
 
 
