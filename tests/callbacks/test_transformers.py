@@ -11,6 +11,7 @@ from transformers import BertConfig, BertForSequenceClassification, Trainer, Tra
 
 from prunus.callbacks.transformers import PruningCallback
 from prunus.errors import InputError
+from security.corpus import ANYWHERE
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -68,6 +69,14 @@ def test_a_checkpoint_of_another_folder_is_named_or_refused(whole, tmp_path):
         fit(tmp_path, folder / "checkpoint-20")
     again, _ = fit(tmp_path, folder / "checkpoint-20", resume_from=folder / "checkpoint-20")
     assert torch.equal(again.net[0].weight == 0, model.net[0].weight == 0)
+
+
+@pytest.mark.parametrize("hostile", ["nothing", "pickle", "torch file", "huge tensor", "header of eight exabytes"])
+def test_what_a_checkpoint_holds_instead_is_refused(whole, tmp_path, hostile):
+    ANYWHERE[hostile](tmp_path / "pruner.safetensors")
+    with pytest.raises(InputError, match=r"pruner.safetensors cannot be used\..*resume_from"):
+        fit(tmp_path, whole[0] / "checkpoint-20", resume_from=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["pruner.safetensors"]
 
 
 def test_a_training_of_one_epoch_is_divided(tmp_path):

@@ -1,5 +1,6 @@
 """Hostile files against every reader: nothing runs, nothing is written, memory stays bounded, one clear error each."""
 
+import sqlite3
 import struct
 import zlib
 from collections.abc import Callable
@@ -14,12 +15,12 @@ from torch import nn
 
 from prunus import reading
 from prunus.data import image_folder, load_data, npz, svhn
-from prunus.errors import InputError, MissingError, PrunusError, StoreError
+from prunus.errors import DamagedStoreError, InputError, MissingError, PrunusError, StoreError
 from prunus.export import read_network
 from prunus.sparse.compiling import plan_of
 from prunus.sparse.packing import read_packed
 from prunus.spec import Part, Training, load_study
-from prunus.store import read_result, read_study
+from prunus.store import Store, read_result, read_study
 from prunus.surgery import load as load_model
 from prunus.sweep.latency_targets import LatencyTargets
 from prunus.sweep.leases import Lease, LeaseExpiredError
@@ -53,6 +54,16 @@ def nowhere(_folder):
     pass
 
 
+def store_without_sessions(folder):
+    """Of which a report takes the study from the file beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with Store(folder, create=True) as store:
+        path = store.path
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE sessions")
+    connection.close()
+
+
 @dataclass(frozen=True)
 class Reader:
     """file: where the hostile one lies. read: is given that. around: writes what else must be there.
@@ -75,6 +86,9 @@ READERS = {
     "ONNX": Reader("model.onnx", lambda path: plan_of(path, batch=1)),
     "study": Reader("study.toml", load_study),
     "store": Reader("study.sqlite", lambda path: read_study(path.parent), (StoreError,)),
+    "study beside a damaged store": Reader(
+        "study.json", lambda path: read_study(path.parent), (DamagedStoreError,), around=store_without_sessions
+    ),
     "result": Reader("result.json", read_result, (StoreError,)),
     "lease": Reader("lease", lambda path: Lease("t", "token", path).check(), (LeaseExpiredError,)),
     "words": Reader("words.jsonl", lambda path: Ear(path).hear(), harmless=frozenset(ANYWHERE)),

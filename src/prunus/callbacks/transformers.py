@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
@@ -71,7 +72,7 @@ class PruningCallback(TrainerCallback):
         folders = [self.resume_from, _checkpoint(args, state), args.resume_from_checkpoint]
         for folder in folders:
             if folder is not None and (file := Path(folder) / FILE).exists():
-                return safetensors.torch.load_file(file)
+                return _read(file)
         raise InputError(
             f"The training goes on after step {state.global_step}, but what was pruned before is not known",
             f"there is no {FILE} in {self.resume_from or _checkpoint(args, state)}",
@@ -94,6 +95,14 @@ class PruningCallback(TrainerCallback):
         if self.pruner is not None:
             tensors = {name: tensor.contiguous() for name, tensor in self.pruner.state_dict().items()}
             safetensors.torch.save_file(tensors, _checkpoint(args, state) / FILE)
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load_file(file)
+    except (SafetensorError, OSError, ValueError) as error:
+        do = "give PruningCallback(..., resume_from=the folder of an earlier checkpoint)"
+        raise InputError(f"{file} cannot be used", str(error), do) from None
 
 
 def _checkpoint(args: TrainingArguments, state: TrainerState) -> Path:
