@@ -1,6 +1,8 @@
 """Machines that are taken away in the middle of a study, on real clusters: the same rows as if nothing had happened."""
 
+import os
 import subprocess
+import sys
 
 import pytest
 
@@ -10,7 +12,7 @@ from prunus.store import read_study
 from prunus.sweep.events import EpochDone, TrialEnded, TrialLost, TrialStarted
 from prunus.sweep.run import Options, run_study
 from slurm_cluster import slurm_cluster, why_not
-from small_study import ONE_RECIPE, ONE_SEED, changed, rows_without_times, wait_for
+from small_study import ONE_RECIPE, ONE_SEED, changed, rows_without_times, sessions, wait_for
 
 pytestmark = [
     pytest.mark.cluster,
@@ -22,11 +24,16 @@ EPOCHS = 600  # so that two trials are at work together, though their workers st
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    """Two trials that take a while and write a checkpoint after every epoch."""
+def file(tmp_path_factory):
+    """Of two trials that take a while and write a checkpoint after every epoch."""
     file = tmp_path_factory.mktemp("study") / "small.toml"
     longer, limited = ("epochs = 5", f"epochs = {EPOCHS}"), ("[execution]", "[execution]\nmemory_gib = 1.0")
     file.write_text(changed(ONE_SEED, ONE_RECIPE, longer, limited))
+    return file
+
+
+@pytest.fixture(scope="module")
+def study(file):
     return load_study(file)
 
 
@@ -107,6 +114,19 @@ def test_a_slurm_job_that_is_preempted_and_queued_again(slurm, study, expected, 
     assert len(starts) == 3  # one of the two trials twice, and from its checkpoint
     assert max(event.epoch for event in starts) > 2
     assert rows_without_times(tmp_path / "out") == expected
+
+
+def test_a_run_inside_a_slurm_job_that_is_sent_away_has_the_job_queued_again(slurm, file, expected, tmp_path):
+    out, script = tmp_path / "out", tmp_path / "job.sh"
+    script.write_text(f"#!/bin/sh\nexec {sys.executable} -m prunus run {file} --out {out}\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    sbatch = ["sbatch", "--parsable", "--cpus-per-task=2", f"--output={tmp_path}/log.txt", script]
+    job = subprocess.run(sbatch, capture_output=True, text=True, check=True, env=environment).stdout.strip()
+    wait_for(lambda: list(out.glob("trials/*/checkpoint.safetensors")), seconds=120)
+    told_by("scancel", "--batch", "--signal=USR2", job)
+    wait_for(lambda: [one.outcome for one in sessions(out)] == ["interrupted", "finished"], seconds=200)
+    assert "Restarts=1" in told_by("scontrol", "show", "job", job)
+    assert rows_without_times(out) == expected
 
 
 RUNNING = ("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%i")
