@@ -99,3 +99,29 @@ def test_what_is_left_is_within_a_percent_of_what_is_asked(network, pattern, all
         twin = pruner.anatomy.surgeon.shrink(model, plan([one.group for one in sets], kept)).model
     before, after = prunus.count_cost(model, inputs), prunus.count_cost(twin, inputs)
     assert getattr(after, left) / getattr(before, total) == pytest.approx(0.25, rel=0.01)
+
+
+@pytest.mark.parametrize("allocation", ["global", "lamp", "uniform"])
+@pytest.mark.parametrize("pattern", ["element", "channel"])
+def test_what_is_gone_stays_gone_while_the_target_is_approached(pattern, allocation):
+    """Scores change between two events so much that another choice would come nearer to the target."""
+    torch.manual_seed(0)
+    build, shape = NETWORKS["vgg"]
+    model, inputs = build().eval(), torch.randn(2, *shape)
+    recipe = Recipe(
+        name="target",
+        pattern=Part(name=pattern),
+        allocation=Part(name=allocation, settings={"macs": 0.4}),
+        schedule=Part(name="cubic", settings={"begin": 0, "end": 1}),
+    )
+    pruner = prunus.Pruner(model, recipe, inputs, epochs=12, steps_per_epoch=None)
+    before = {}
+    for epoch in range(1, 13):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.copy_(torch.randn_like(parameter) * torch.rand(()) * 9)
+        pruner.after_epoch(epoch)
+        for name, gone in before.items():
+            assert bool(pruner.gone[name][gone].all()), (epoch, name)
+        before = {name: gone.clone() for name, gone in pruner.gone.items()}
+    assert before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import permutations
 
 import torch
@@ -53,14 +54,16 @@ def find_counts(
 def _find(
     prices: Prices, allocation: Allocation, unit_sets: Sequence[UnitSet], scores: Sequence[Tensor], left: float
 ) -> list[int]:
+    room = [_Room(one, int(score.isneginf().sum())) for one, score in zip(unit_sets, scores, strict=True)]
+
     def share(counts: Sequence[int]) -> float:
         return _priced(prices, unit_sets, scores, counts)
 
     low, high = 0.0, HIGHEST_RATE
-    fewer, more = (_rounded(unit_sets, allocation.counts(unit_sets, scores, rate)) for rate in (low, high))
+    fewer, more = (_rounded(room, allocation.counts(unit_sets, scores, rate)) for rate in (low, high))
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        counts = _rounded(unit_sets, allocation.counts(unit_sets, scores, middle))
+        counts = _rounded(room, allocation.counts(unit_sets, scores, middle))
         reached = share(counts)
         if abs(reached - left) <= NEAR_ENOUGH * left:
             return counts
@@ -71,17 +74,31 @@ def _find(
         else:
             high, more = middle, counts
     best = _between(fewer, more, left, share)
-    return _one_by_one(_rounded(unit_sets, best), unit_sets, left, share)
+    return _one_by_one(_rounded(room, best), room, left, share)
 
 
-def _rounded(unit_sets: Sequence[UnitSet], counts: Sequence[int]) -> list[int]:
-    return [one.rounded(count) for one, count in zip(unit_sets, counts, strict=True)]
+@dataclass(frozen=True)
+class _Room:
+    """How many units of a set may go. least: those that are gone already, and stay so."""
+
+    one: UnitSet
+    least: int
+
+    @property
+    def most(self) -> int:
+        return self.one.units - 1
+
+    def rounded(self, count: int) -> int:
+        return self.one.rounded(max(count, self.least))
+
+
+def _rounded(room: Sequence[_Room], counts: Sequence[int]) -> list[int]:
+    return [one.rounded(count) for one, count in zip(room, counts, strict=True)]
 
 
 def _priced(prices: Prices, unit_sets: Sequence[UnitSet], scores: Sequence[Tensor], counts: Sequence[int]) -> float:
     """The share of the cost that is left when so many units of each set go."""
-    rounded = _rounded(unit_sets, counts)
-    gone = {one.name: one.lowest(s, n) for one, s, n in zip(unit_sets, scores, rounded, strict=True)}
+    gone = {one.name: one.lowest(s, one.rounded(n)) for one, s, n in zip(unit_sets, scores, counts, strict=True)}
     return prices.left(unit_sets, gone)
 
 
@@ -106,46 +123,46 @@ def _between(fewer: list[int], more: list[int], left: float, share: Share) -> li
     return best
 
 
-def _one_by_one(counts: list[int], unit_sets: Sequence[UnitSet], left: float, share: Share) -> list[int]:
+def _one_by_one(counts: list[int], room: Sequence[_Room], left: float, share: Share) -> list[int]:
     """Where units are few and large: single units more or less, as long as that comes nearer, then pairs of sets."""
     off = abs(share(counts) - left)
     while off > NEAR_ENOUGH * left:
-        tried = [one for place in range(len(counts)) for one in _moved(counts, unit_sets, place)]
+        tried = [one for place in range(len(counts)) for one in _moved(counts, room, place)]
         nearer = min(tried, key=lambda one: abs(share(one) - left), default=counts)
         if abs(share(nearer) - left) >= off:
             break
         counts, off = nearer, abs(share(nearer) - left)
-    if off > NEAR_ENOUGH * left and len(unit_sets) <= MOST_PAIRED:
-        counts = min([counts, *_paired(counts, unit_sets, left, share)], key=lambda one: abs(share(one) - left))
-        fewest = _rounded(unit_sets, [one.units - 1 for one in unit_sets])
+    if off > NEAR_ENOUGH * left and len(room) <= MOST_PAIRED:
+        counts = min([counts, *_paired(counts, room, left, share)], key=lambda one: abs(share(one) - left))
+        fewest = _rounded(room, [one.most for one in room])
         if abs(share(counts) - left) > WITHIN * left and share(fewest) < left:
-            return _around(counts, unit_sets, left, share)
+            return _around(counts, room, left, share)
     return counts
 
 
-def _moved(counts: list[int], unit_sets: Sequence[UnitSet], place: int) -> Iterator[list[int]]:
+def _moved(counts: list[int], room: Sequence[_Room], place: int) -> Iterator[list[int]]:
     """The counts with one step more or less in one set."""
-    one = unit_sets[place]
-    for step in (-one.stride, one.stride):
-        moved = one.rounded(max(0, counts[place] + step))
+    stride = room[place].one.stride
+    for step in (-stride, stride):
+        moved = room[place].rounded(counts[place] + step)
         if moved != counts[place]:
             yield [*counts[:place], moved, *counts[place + 1 :]]
 
 
-def _paired(counts: list[int], unit_sets: Sequence[UnitSet], left: float, share: Share) -> Iterator[list[int]]:
+def _paired(counts: list[int], room: Sequence[_Room], left: float, share: Share) -> Iterator[list[int]]:
     """The counts with one step more or less in one set, and in another as many as then come nearest, by halving."""
     for place, other in permutations(range(len(counts)), 2):
-        for moved in _moved(counts, unit_sets, place):
-            least, most = 0, unit_sets[other].units - 1
+        for moved in _moved(counts, room, place):
+            least, most = room[other].least, room[other].most
             while most - least > 1:
                 middle = (least + most) // 2
                 tried = [*moved[:other], middle, *moved[other + 1 :]]
                 least, most = (middle, most) if share(tried) > left else (least, middle)
             for count in (least, most):
-                yield [*moved[:other], unit_sets[other].rounded(count), *moved[other + 1 :]]
+                yield [*moved[:other], room[other].rounded(count), *moved[other + 1 :]]
 
 
-def _around(counts: list[int], unit_sets: Sequence[UnitSet], left: float, share: Share) -> list[int]:
+def _around(counts: list[int], room: Sequence[_Room], left: float, share: Share) -> list[int]:
     """The nearest of many counts some steps away; what is nearest after one step is not always on the way to it."""
     best, off = counts, abs(share(counts) - left)
     front, seen = [counts], {tuple(counts)}
@@ -153,7 +170,7 @@ def _around(counts: list[int], unit_sets: Sequence[UnitSet], left: float, share:
         found = {}
         for one in front:
             for place in range(len(one)):
-                for moved in _moved(one, unit_sets, place):
+                for moved in _moved(one, room, place):
                     if tuple(moved) not in seen:
                         seen.add(tuple(moved))
                         found[tuple(moved)] = abs(share(moved) - left)
