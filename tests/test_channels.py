@@ -53,7 +53,7 @@ def test_an_unknown_criterion_is_refused() -> None:
 @pytest.mark.parametrize(
     ("criterion", "message"),
     [
-        ("wanda", "'wanda' cannot score without data. It needs input_norms. Give data"),
+        ("wanda", "'wanda' cannot score without data. It needs input norms. Give data"),
         ("gradient", "'gradient' cannot score without data. It needs gradients. Give data"),
         ("movement", "'movement' cannot score channels in one call. It gathers while a network trains"),
         ("bn_scale", "'bn_scale' cannot score '0'. No normalisation with a scale"),

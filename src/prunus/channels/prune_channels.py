@@ -122,7 +122,7 @@ def _refuse_without_data(name: str, criterion: Criterion, samples: Samples | Non
     if needs_samples(criterion) and not samples:
         raise InputError(
             f"The criterion {name!r} cannot score without data",
-            f"it needs {' and '.join(criterion.needs)}",
+            f"it needs {' and '.join(criterion.needs).replace('_', ' ')}",
             "give data, batches of (inputs, targets); on the command line --data",
         )
 
@@ -138,6 +138,7 @@ def _by_rate(allocation: ByName) -> Allocation:
     def rates(scores: Mapping[str, Tensor], rate: float) -> dict[str, float]:
         sets = [UnitSet(name=name, units=len(score), scored={}, masked={}) for name, score in scores.items()]
         allocation.check(sets)
+        allocation.check_rate(rate)
         counts = allocation.counts(sets, list(scores.values()), rate)
         return {one.name: count / one.units for one, count in zip(sets, counts, strict=True)}
 

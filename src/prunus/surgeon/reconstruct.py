@@ -70,8 +70,7 @@ def reconstruct(
     batches, shared = _checked(model, inputs), make(ALLOCATIONS, part_of(allocation))
     rate = _checked_rate(rate, shared)
     twin = fresh_copy(model).eval()
-    sets = _unit_sets(twin, batches[0], part_of(pattern), rate, protect)
-    shared.check(sets)
+    sets = _unit_sets(twin, batches[0], part_of(pattern), rate, shared, protect)
     modules = [_layer(twin, one) for one in sets]
     scores = [arrange(twin.get_parameter(name).detach()).abs()[:, 0] for one in sets for name, arrange in _weight(one)]
     counts = (
@@ -158,7 +157,7 @@ def _reconstruct_layer(one: UnitSet, layer: Layer, hessian: Tensor, count: int, 
 
 
 def _unit_sets(
-    model: nn.Module, example: Any, pattern: Part, rate: float | None, protect: Sequence[str]
+    model: nn.Module, example: Any, pattern: Part, rate: float | None, shared: Allocation, protect: Sequence[str]
 ) -> tuple[UnitSet, ...]:
     if pattern.name not in PATTERNS_OF_ELEMENTS:
         raise InputError(
@@ -167,10 +166,14 @@ def _unit_sets(
             "use 'element' or 'nm'; for channels, prunus.prune_channels",
         )
     made = make(PATTERNS, pattern)
+    made.check_even(even=shared.even)
     if rate is not None:
         made.check_rate(rate)
+        shared.check_rate(rate)
     layers = [layer for layer in prunable_layers(model, example) if not layer.attention]
-    return made.unit_sets(model, example, layers, protected_layers(layers, protect))
+    sets = made.unit_sets(model, example, layers, protected_layers(layers, protect))
+    shared.check(sets)
+    return sets
 
 
 def _layer(model: nn.Module, one: UnitSet) -> Layer:

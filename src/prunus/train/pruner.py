@@ -89,7 +89,7 @@ class Pruner:
         if needs_samples(self.criterion) and samples is None:
             raise InputError(
                 f"The criterion '{recipe.criterion.name}' cannot score without data",
-                f"it needs {' and '.join(self.criterion.needs)}",
+                f"it needs {' and '.join(self.criterion.needs).replace('_', ' ')}",
                 "give samples=loader, batches of (inputs, targets)",
             )
         if samples is None:

@@ -39,6 +39,14 @@ class NM(LayerPattern):
                 f"set the rate to {1 - self.n / self.m:g}, or leave n out so that the rate decides",
             )
 
+    def check_even(self, *, even: bool) -> None:  # noqa: D102
+        if self.n is not None and not even:
+            raise InputError(
+                f"The pattern {self.n}:{self.m} cannot be had where layers differ in their rate",
+                f"{self.n} of {self.m} weights stay in every layer",
+                "use the allocation 'uniform' without a target, or leave n out so that each layer has its own",
+            )
+
     def units_of(self, layer: PrunableLayer, weight: Tensor) -> UnitSet:  # noqa: D102
         inputs = weight.shape[1]
         if inputs % self.m:

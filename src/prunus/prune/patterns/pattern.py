@@ -27,6 +27,9 @@ class Pattern(Frozen, ABC):
     def check_rate(self, rate: float) -> None:  # most patterns can be had at any rate
         """Raises `InputError` for a rate that the pattern excludes."""
 
+    def check_even(self, *, even: bool) -> None:  # most patterns can be had at another rate in every layer
+        """Raises `InputError` where layers are to differ in their rate (not `even`), and the pattern excludes that."""
+
 
 class LayerPattern(Pattern):
     """A pattern whose units lie each within the weight of one layer."""
