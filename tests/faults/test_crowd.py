@@ -7,7 +7,7 @@ from prunus.store import read_study
 from prunus.sweep.events import TrialEnded, TrialStarted
 from prunus.sweep.run import Options, run_study
 
-WORKERS, SEEDS = 16, 100
+WORKERS, SEEDS = 16, 500
 INSTANT = f"""
 seeds = {list(range(SEEDS))}
 data = "digits"

@@ -1,4 +1,4 @@
-"""Temporary files on another device than the study: nothing is ever renamed from one to the other."""
+"""A whole study, traced: nothing is renamed from one device to another, and nobody is listened to."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import pytest
 from prunus.store import read_study
 
 SHM = Path("/dev/shm")
-RENAMES = "trace=rename,renameat,renameat2,link,linkat"
+CALLS = "trace=rename,renameat,renameat2,link,linkat,listen"
 
 
 def test_a_whole_study_with_temporary_files_on_another_device(study_file, tmp_path):
@@ -30,7 +30,7 @@ def test_a_whole_study_with_temporary_files_on_another_device(study_file, tmp_pa
         ('["reference-unstructured", "unstructured", "structured"]', '["structured"]'),
     )
     with TemporaryDirectory(dir=SHM) as temporary:
-        command = ["strace", "-f", "--seccomp-bpf", "-o", tmp_path / "trace", "-e", RENAMES]
+        command = ["strace", "-f", "--seccomp-bpf", "-o", tmp_path / "trace", "-e", CALLS]
         command += [sys.executable, "-m", "prunus", "run", file, "--out", tmp_path / "out"]
         environment = {**os.environ, "TMPDIR": temporary, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         done = subprocess.run([*map(str, command)], capture_output=True, text=True, env=environment)
@@ -38,7 +38,9 @@ def test_a_whole_study_with_temporary_files_on_another_device(study_file, tmp_pa
             pytest.skip("no process may be traced here")
         assert done.returncode == 0, done.stderr
         assert [name for name in os.listdir(temporary) if "prunus" in name] == []
-    renamed = [re.findall(r'"([^"]*)"', line) for line in (tmp_path / "trace").read_text().splitlines() if "(" in line]
+    trace = (tmp_path / "trace").read_text()
+    assert "listen(" not in trace
+    renamed = [re.findall(r'"([^"]*)"', line) for line in trace.splitlines() if "(" in line]
     pairs = [paths for paths in renamed if len(paths) == 2]
     assert any(paths[1].endswith("checkpoint.safetensors") for paths in pairs)
     assert any(paths[1].endswith("model.onnx") for paths in pairs)
