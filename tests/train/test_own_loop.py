@@ -452,6 +452,24 @@ def test_rigl_grows_where_the_gradient_is_largest():
     assert model[0].weight.tolist() == [[4.0, 0.0, 0.0, 0.0]]
 
 
+@pytest.mark.parametrize("schedule", ["set", "rigl"])
+def test_blocks_that_grow_are_of_as_many_weights_as_those_that_go(schedule):
+    """Of 22 x 21 weights in blocks of 4 x 4, those at the edges hold 4, 8 and 2."""
+    model = nn.Sequential(nn.Linear(21, 22, bias=False), nn.Linear(22, 2))
+    parts = recipe(pattern={"name": "block"}, schedule={"name": schedule, "replaced": 0.9, "end": 1})
+    pruner = prunus.Pruner(model, parts, torch.zeros(1, 21), rate=0.5, epochs=9, steps_per_epoch=1)
+    left, seen = int(pruner.masks()["0.weight"].sum()), set()
+    for _ in range(8):
+        model[0].weight.grad = torch.randn(22, 21)
+        pruner.step()
+        with torch.no_grad():
+            model[0].weight += torch.randn(22, 21)
+        mask = pruner.masks()["0.weight"]
+        assert int(mask.sum()) == left
+        seen.add(tuple(mask.flatten().tolist()))
+    assert len(seen) > 2
+
+
 def test_movement_keeps_what_grows():
     model = nn.Sequential(nn.Linear(4, 1, bias=False), nn.Linear(1, 2))
     with torch.no_grad():

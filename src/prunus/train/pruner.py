@@ -256,7 +256,10 @@ class Pruner:
         return find_counts(prices, self.allocation, sets, scores, left, self.anatomy.left_of)
 
     def _moved_about(self, one: UnitSet, scores: Tensor, event: Event) -> Tensor:
-        """What is gone after the lowest of those left went too, and as many came back where they grow best."""
+        """What is gone after the lowest of those left went too, and as many came back where they grow best.
+
+        For each that goes, one of as many weights comes back: blocks at an edge are smaller.
+        """
         before = self.gone[one.name]
         count = int(before.sum())
         moving = min(round(event.replaced * (one.units - count)), one.units - count - 1, count)
@@ -265,8 +268,18 @@ class Pruner:
         growth = torch.rand(one.units, generator=draws).to(scores.device)
         if event.grown == "gradient":
             growth = torch.stack([self._gradients(name, arrange) for name, arrange in one.scored.items()]).sum(0)
-        grown = one.lowest((-growth).masked_fill(~gone, torch.inf), moving)
+        grown, sizes = torch.zeros_like(gone), self._sizes(one)
+        for size in sizes[gone & ~before].unique():  # type: ignore[no-untyped-call]
+            alike = gone & (sizes == size)
+            grown |= one.lowest((-growth).masked_fill(~alike, torch.inf), int((alike & ~before).sum()))
         return gone & ~grown
+
+    def _sizes(self, one: UnitSet) -> Tensor:
+        """(units,): of how many weights each is."""
+        parts = [
+            arrange(torch.ones_like(self.model.get_parameter(name))).sum(1) for name, arrange in one.scored.items()
+        ]
+        return torch.stack(parts).sum(0)
 
     def _gradients(self, name: str, arrange: Any) -> Tensor:
         summed: Tensor = arrange(self.model.get_parameter(name).grad).abs().sum(1)
