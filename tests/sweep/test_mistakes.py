@@ -43,7 +43,6 @@ epochs = 4
         ("recipe.own.criterion.name=bn_scale", "not defined for the pattern 'element'.*another criterion"),
         ('recipe.own.protect=["outptu"]', "^Recipe 'own': .*'outptu' is not in the network.*Did you mean 'output'"),
         ('recipe.own.allocation={name = "global", floor = 2}', "^Recipe 'own': .*'global' cannot.* floor = 2"),
-        ('recipe.own.allocation={name = "global", floor = 0.6}', "'own': the rate 0.5 cannot be reached.*0.4 or less"),
         ('recipe.own={pattern = {name = "nm", n = 1, m = 2}, allocation = "global"}', "1:2 cannot be had where layers"),
         ('recipe.own.allocation={name = "by_layer", rates = {a = 0.5}}', "'own'.*a rate for 'a'.*Known: 1"),
         ('recipe.own.allocation={name = "uniform", macs = 0.5, params = 0.5}', "One target at most: params, macs"),

@@ -138,7 +138,6 @@ def _by_rate(allocation: ByName) -> Allocation:
     def rates(scores: Mapping[str, Tensor], rate: float) -> dict[str, float]:
         sets = [UnitSet(name=name, units=len(score), scored={}, masked={}) for name, score in scores.items()]
         allocation.check(sets)
-        allocation.check_rate(rate)
         counts = allocation.counts(sets, list(scores.values()), rate)
         return {one.name: count / one.units for one, count in zip(sets, counts, strict=True)}
 

@@ -169,7 +169,6 @@ def _unit_sets(
     made.check_even(even=shared.even)
     if rate is not None:
         made.check_rate(rate)
-        shared.check_rate(rate)
     layers = [layer for layer in prunable_layers(model, example) if not layer.attention]
     sets = made.unit_sets(model, example, layers, protected_layers(layers, protect))
     shared.check(sets)

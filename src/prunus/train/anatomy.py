@@ -68,8 +68,6 @@ class Anatomy:
         if allocation.latency_ms is None or allocation.found_rate is not None:
             rate = allocation.settled(rate)
             make(PATTERNS, recipe.pattern).check_rate(rate)
-            if self.prices is None:
-                allocation.check_rate(rate)
         make(PATTERNS, recipe.pattern).check_even(even=allocation.even)
         events = make(SCHEDULES, recipe.schedule).events(rate, epochs)
         moves = any(event.replaced for event in events)

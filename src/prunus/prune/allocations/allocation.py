@@ -71,9 +71,6 @@ class Allocation(Frozen, ABC):
     def check(self, unit_sets: Sequence[UnitSet]) -> None:  # most allocations name no layer
         """Raises `InputError` where the settings do not fit the sets that are to share the rate."""
 
-    def check_rate(self, rate: float) -> None:  # most allocations reach any rate
-        """Raises `InputError` for a rate that the settings exclude."""
-
     @property
     def even(self) -> bool:
         """Whether every set loses the share that is asked for."""

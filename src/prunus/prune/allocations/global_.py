@@ -8,7 +8,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from prunus.errors import InputError
 from prunus.prune.allocations.allocation import Allocation
 from prunus.prune.masks import lowest
 from prunus.prune.units import UnitSet
@@ -18,14 +17,6 @@ class Global(Allocation):
     """The lowest scores go wherever they are; every set keeps at least the share `floor` of its units, and one unit."""
 
     floor: float = Field(default=0.01, ge=0, le=1)
-
-    def check_rate(self, rate: float) -> None:  # noqa: D102
-        if rate > 1 - self.floor + 1e-9:
-            raise InputError(
-                f"The rate {rate:g} cannot be reached",
-                f"the allocation 'global' leaves every layer the share {self.floor:g} of its units",
-                f"set the rate to {1 - self.floor:g} or less, or the allocation's floor to less",
-            )
 
     def counts(self, unit_sets: Sequence[UnitSet], scores: Sequence[Tensor], rate: float) -> list[int]:  # noqa: D102
         sizes = [one.units for one in unit_sets]
