@@ -54,7 +54,7 @@ def test_inputs_stay_and_results_are_new(engine):
         ([images()[:, :, :5]], r"made for \(2, 3, 6, 6\).*give it in that shape"),
         ([images().astype(np.float64)], "is float64.*takes float32.*convert"),
         ([torch.zeros(2, 3, 6, 6, dtype=torch.int64)], "is int64"),
-        ([images().tolist()], "is a list"),
+        ([images().tolist()], "is of type list"),
         ([], "was given 0 inputs.*takes 1: x"),
         ([images(), images()], "was given 2 inputs"),
     ],

@@ -407,8 +407,8 @@ def test_the_state_of_another_pruner_is_refused():
         (None, {"recipe": {"pattern": "element"}}, "An object of type dict is no recipe"),
         (None, {"samples": []}, "There are no samples"),
         (None, {"samples": 5}, "no batches of"),
-        (None, {"samples": [X[:2]]}, "A batch of them is a Tensor"),
-        (None, {"samples": [{"x": X}]}, "A batch of them is a dict"),
+        (None, {"samples": [X[:2]]}, "A batch of them is of type Tensor"),
+        (None, {"samples": [{"x": X}]}, "A batch of them is of type dict"),
         (None, {"samples": [(X, Y.float())]}, "loss of the samples cannot be computed.*loss="),
     ],
 )
