@@ -146,3 +146,26 @@ def test_names_of_nodes_are_their_own():
     graph = record(model, (torch.randn(3, 2),), {}, False, "")
     assert sorted(graph.tensors.parameters.values()) == ["a.b", "a.b_1", "a_b"]
     assert len(graph.tensors.parameters) == 3
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm1d(5), nn.LayerNorm(5)])
+def test_norms_of_the_wrong_size_are_the_users_mistake(norm):
+    with pytest.raises(InputError, match="does not run on the example inputs"):
+        trace(nn.Sequential(nn.Linear(4, 6), norm, nn.Flatten()), torch.randn(3, 4))
+
+
+def test_tracing_draws_no_random_numbers():
+    model, x = Chain(lambda _, y: y + 0 * torch.randn(6)).eval(), torch.randn(3, 4)
+    before = torch.get_rng_state()
+    assert any(node.kind == "randn" for node in record(model, (x,), {}, False, "").nodes)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_write_into_another_argument_is_not_overlooked():
+    def between(_, y):
+        table = torch.zeros(3, 6)
+        torch.add(y, 1.0, out=table[:, :6])
+        return table
+
+    with pytest.raises(NotImaginableError, match="writes into another argument"):
+        record(Chain(between).eval(), (torch.randn(3, 4),), {}, False, "")

@@ -4,8 +4,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunus.graph import channel_groups, wire_model
+from prunus.graph.copying import fresh_copy
 from prunus.surgery import DifferenceError, Shrunk, Surgeon, plan, prune_channels, shrink
-from prunus.surgery.randomise import with_random_constants
+from prunus.surgery.randomise import random_constants
 
 
 def shrunk(model: nn.Module, x: Tensor, heads: str = "whole", seed: int = 0) -> Shrunk:
@@ -74,6 +75,39 @@ def test_the_graph_takes_any_batch_trains_and_evaluates() -> None:
     assert all(p.grad is not None for p in network.parameters())
 
 
+def test_numbers_in_the_graph_that_depend_on_the_batch_fix_it() -> None:
+    class Averaged(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.enter, self.leave = nn.Linear(4, 8), nn.Linear(8, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.enter(x) + x.new_zeros(8)  # a size that no attribute explains
+            return self.leave(y) / torch.tensor([float(x.shape[0])])
+
+    result = shrunk(Averaged(), torch.randn(2, 4))
+    assert result.form == "graph"
+    assert "depend on the batch" in (result.fixed_batch or "")
+
+
+def test_a_proof_does_not_write_into_the_result() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.enter, self.leave = nn.Linear(4, 8, dtype=torch.float64), nn.Linear(8, 2, dtype=torch.float64)
+            self.register_buffer("calls", torch.tensor(0))
+            self.register_buffer("total", torch.tensor(0.0, dtype=torch.float64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls += 1
+            self.total += 1
+            return self.leave(self.enter(x))
+
+    model = Counting()
+    network = shrunk(model, torch.randn(2, 4, dtype=torch.float64)).model
+    assert [int(one.get_buffer(name)) for one in (model, network) for name in ("calls", "total")] == [0, 0, 0, 0]
+
+
 class Normed(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +133,7 @@ def test_layers_that_start_at_zero_do_not_hide_a_fault() -> None:
     model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
     nn.init.zeros_(model[2].weight)
     nn.init.zeros_(model[2].bias)
-    twin = with_random_constants(model)
+    twin = fresh_copy(model, random_constants(model))
     x = torch.randn(5, 3)
     assert not model(x).any()
     assert (twin(x).std(0) > 0.05).all()

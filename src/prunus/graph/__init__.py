@@ -1,7 +1,7 @@
 """How a model is wired: trace, per-operation channel rules (a table), integer index maps, coupled groups."""
 
 from prunus.graph.group import ChannelGroup, Extent, Member
-from prunus.graph.grouping import channel_groups, group_atoms
+from prunus.graph.grouping import channel_groups
 from prunus.graph.node import Graph, Node
 from prunus.graph.trace import trace
 from prunus.graph.wiring import Wiring, wire, wire_model
@@ -14,7 +14,6 @@ __all__ = [
     "Node",
     "Wiring",
     "channel_groups",
-    "group_atoms",
     "trace",
     "wire",
     "wire_model",

@@ -46,6 +46,9 @@ def with_free_batch(small: Graph, large: Graph) -> Graph:
     batch = small.types[first].shape[0]
     if len(small.nodes) != len(large.nodes):
         raise FixedBatchError("another batch takes another path")
+    for name, value in small.tensors.values.items():
+        if not torch.equal(value, large.tensors.values.get(name, value)):
+            raise FixedBatchError(f"the numbers of {name!r} depend on the batch")
     nodes = tuple(_node(a, b, batch) for a, b in zip(small.nodes, large.nodes, strict=True))
     return replace(small, nodes=nodes, batch_input=first)
 

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
+import numpy as np
 from torch import nn
 
 from prunus.errors import InputError, nearest
+from prunus.graph.along import Along, alongs
 from prunus.graph.group import ChannelGroup, Extent, Member
-from prunus.graph.labels import Ids, Labels
+from prunus.graph.labels import Ids
 from prunus.graph.wiring import Wiring, wire_model
 
 Heads = Literal["whole", "dimensions"]
 ROLES = ("producers", "consumers", "buffers", "divisors")
 Place: TypeAlias = tuple[str, int]  # a tensor and its dimension
-Positions: TypeAlias = dict[int, tuple[int, ...]]  # atom -> its positions along a dimension
-K = TypeVar("K")
-
-
-@dataclass(frozen=True)
-class Grouped:
-    """A group together with the atom behind each of its units."""
-
-    group: ChannelGroup
-    atoms: tuple[int, ...]
 
 
 def channel_groups(
@@ -42,91 +34,94 @@ def channel_groups(
     if heads not in get_args(Heads):
         raise InputError(f"'heads' is {heads!r}", "", nearest(str(heads), get_args(Heads)))
     wiring = model if isinstance(model, Wiring) else wire_model(model, example_inputs)
-    return tuple(grouped.group for grouped in group_atoms(wiring, protect, heads))
-
-
-def group_atoms(wiring: Wiring, protect: Sequence[str] = (), heads: Heads = "whole") -> tuple[Grouped, ...]:
-    """The groups with the atoms of their units; the labels themselves are left as they are."""
-    labels = wiring.labels
-    arrays = ((p, axis.labels) for name, axes in wiring.tensors.items() for p, axis in _dims(name, axes))
-    found = {place: _positions(labels, ids) for place, ids in arrays}
-    counted = {number: _positions(labels, ids) for number, ids in wiring.findings.counts.items()}
+    arrays = {p: axis.labels for name, axes in wiring.tensors.items() for p, axis in _dims(name, axes)}
+    found, counted = alongs(wiring.labels, arrays), alongs(wiring.labels, wiring.findings.counts)
     roles = {place: _role(wiring, place) for place in found}
-    named, parts = _named_by_user(wiring, protect), _parts(wiring)
-    families: dict[Any, list[int]] = {}
-    for atom, made in _makers(found, roles).items():
-        reason = labels.pinned(atom) or ("named by the user" if atom in named else None)
-        families.setdefault((reason, labels.axis.get(atom), made, parts.get(atom)), []).append(atom)
-    home = {atom: number for number, atoms in enumerate(families.values()) for atom in atoms}
+    families, reasons = _families(wiring, [found[place] for place in found if roles[place] == "producers"], protect)
+    home = np.full(wiring.labels.size, -1)
+    for number, atoms in enumerate(families):
+        home[atoms] = number
     places, numbers, averaged = _of_families(found, home), _of_families(counted, home), _averaged(wiring, home)
     groups = []
-    for number, ((reason, *_), atoms) in enumerate(families.items()):
-        members = [(roles[p], Member(*p, _along(found[p], atoms))) for p in places.get(number, ())]
-        extents = [_extent(wiring, n, _along(counted[n], atoms)) for n in numbers.get(number, ())]
-        groups.append(Grouped(_group(reason, members, extents, averaged.get(number, ()), len(atoms)), tuple(atoms)))
-    return _unique_names(_without_overlap(wiring, groups, heads))
+    for number, (atoms, reason) in enumerate(zip(families, reasons, strict=True)):
+        members = [(roles[p], Member(p[0], p[1], found[p].at(atoms))) for p in places.get(number, ())]
+        extents = [_extent(wiring, n, counted[n].at(atoms)) for n in numbers.get(number, ())]
+        groups.append(_group(reason, members, extents, averaged.get(number, ()), len(atoms)))
+    return _unique_names(_without_overlap(wiring, groups, families, home, heads))
 
 
-def _makers(found: Mapping[Place, Positions], roles: Mapping[Place, str]) -> dict[int, int]:
-    """Atom -> a number that stands for the dimensions that make it, and how often; in order of execution."""
-    numbers: dict[tuple[int, int, int], int] = {}
-    made: dict[int, int] = {}
-    for which, (place, positions) in enumerate(found.items()):
-        if roles[place] == "producers":
-            for atom, at in positions.items():
-                made[atom] = numbers.setdefault((made.get(atom, 0), which, len(at)), len(numbers) + 1)
-    return made
+def _families(wiring: Wiring, producers: Sequence[Along], protect: Sequence[str]) -> tuple[list[Ids], list[str | None]]:
+    """Atoms that belong together, in order of execution, and why they can't be removed, if they can't.
+
+    They are made by the same dimensions, each as often, and in the same place among heads and parts of splits.
+    """
+    labels = wiring.labels
+    made = np.zeros(labels.size, dtype=np.int64)  # atom -> a number for the dimensions that make it, and how often
+    for along in dict.fromkeys(producers):
+        made[along.unique] = _distinct(made[along.unique], along.counts) + made.max() + 1
+    named, parts = _named_by_user(wiring, protect), _parts(wiring)
+    kinds: dict[Any, int] = {(None, None, None): 0}
+    kind = np.zeros(labels.size, dtype=np.int64)
+    for atom in labels.marked() | named | parts.keys():
+        reason = labels.pinned(atom) or ("named by the user" if atom in named else None)
+        kind[atom] = kinds.setdefault((reason, labels.axis.get(atom), parts.get(atom)), len(kinds))
+    atoms = _in_order(np.concatenate([np.zeros(0, dtype=np.int64), *(along.unique for along in producers)]))
+    family = _distinct(made[atoms], kind[atoms])
+    order = np.argsort(family, kind="stable")
+    places = np.split(order, np.flatnonzero(np.diff(family[order])) + 1) if len(order) else []
+    members = [atoms[some] for some in sorted(places, key=lambda some: int(some[0]))]
+    reasons = list(kinds)
+    return members, [reasons[kind[some[0]]][0] for some in members]
 
 
-def _of_families(found: Mapping[K, Positions], home: Mapping[int, int]) -> dict[int, list[K]]:
+def _distinct(one: Ids, other: Ids) -> Ids:
+    """A number for each pair, from 0."""
+    if len(one) and (one == one[0]).all() and (other == other[0]).all():
+        return np.zeros_like(one)
+    numbers: Ids = np.unique(one * (other.max(initial=0) + 1) + other, return_inverse=True)[1]
+    return numbers
+
+
+def _in_order(ids: Ids) -> Ids:
+    """Each number once, where it stands first."""
+    return ids[np.sort(np.unique(ids, return_index=True)[1])]
+
+
+def _of_families(found: Mapping[Any, Along], home: Ids) -> dict[int, list[Any]]:
     """Family -> where its atoms are."""
-    places: dict[int, list[K]] = {}
-    for place, positions in found.items():
-        for family in dict.fromkeys(home[atom] for atom in positions if atom in home):
+    places: dict[int, list[Any]] = {}
+    homes = {along: _homes(home, along.unique) for along in set(found.values())}
+    for place, along in found.items():
+        for family in homes[along]:
             places.setdefault(family, []).append(place)
     return places
 
 
-def _along(positions: Positions, atoms: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-    return tuple(positions.get(atom, ()) for atom in atoms)
+def _homes(home: Ids, atoms: Ids) -> list[int]:
+    """The families of these atoms, each once."""
+    return [family for family in set(home[atoms].tolist()) if family >= 0]
 
 
 def _dims(tensor: str, axes: Any) -> Iterator[tuple[Place, Any]]:
     return (((tensor, d), axis) for d, axis in enumerate(axes.axes))
 
 
-def _positions(labels: Labels, ids: Ids) -> Positions:
-    """Atom -> its positions."""
-    roots = labels.roots(ids).tolist()
-    if labels.all_single(roots):
-        return {root: (position,) for position, root in enumerate(roots)}
-    found: dict[int, list[int]] = {}
-    atoms: dict[int, Iterable[int]] = {}
-    for position, label in enumerate(roots):
-        if label not in atoms:
-            atoms[label] = sorted(labels.atoms(label))
-        for atom in atoms[label]:
-            found.setdefault(atom, []).append(position)
-    return {atom: tuple(positions) for atom, positions in found.items()}
-
-
 def _parts(wiring: Wiring) -> dict[int, tuple[int, ...]]:
     """Atom -> the parts of split dimensions that it lies in; each part is pruned by itself, so that none is emptied."""
     found: dict[int, tuple[int, ...]] = {}
     for number, ids in enumerate(wiring.findings.parts):
-        for atom in {atom for label in set(wiring.labels.roots(ids).tolist()) for atom in wiring.labels.atoms(label)}:
+        for atom in set(wiring.labels.spread(ids)[1].tolist()):
             found[atom] = (*found.get(atom, ()), number)
     return found
 
 
-def _averaged(wiring: Wiring, home: Mapping[int, int]) -> dict[int, dict[str, None]]:
+def _averaged(wiring: Wiring, home: Ids) -> dict[int, dict[str, None]]:
     """Family -> the layers that average over its atoms."""
     found: dict[int, dict[str, None]] = {}
     for node, arrays in wiring.findings.normalised.items():
-        for label in {label for ids in arrays for label in wiring.labels.roots(ids).tolist()}:
-            for atom in wiring.labels.atoms(label):
-                if atom in home:
-                    found.setdefault(home[atom], {})[wiring.modules[node]] = None
+        for ids in arrays:
+            for family in _homes(home, wiring.labels.spread(ids)[1]):
+                found.setdefault(family, {})[wiring.modules[node]] = None
     return found
 
 
@@ -144,8 +139,7 @@ def _named_by_user(wiring: Wiring, protect: Sequence[str]) -> set[int]:
             if (name.rpartition(".")[0] or name) in fits:
                 for place, axis in _dims(name, axes):
                     if place not in wiring.findings.consumed:
-                        for label in set(wiring.labels.roots(axis.labels).tolist()):
-                            atoms |= wiring.labels.atoms(label)
+                        atoms.update(wiring.labels.spread(axis.labels)[1].tolist())
     return atoms
 
 
@@ -176,34 +170,34 @@ def _extent(wiring: Wiring, number: tuple[str, str], positions: tuple[tuple[int,
     return Extent(wiring.modules[number[0]], number[1], len(wiring.findings.counts[number]), positions)
 
 
-def _unique_names(groups: Sequence[Grouped]) -> tuple[Grouped, ...]:
+def _unique_names(groups: Iterable[ChannelGroup]) -> tuple[ChannelGroup, ...]:
     """Where a layer makes several groups, the later ones get a number."""
     seen: dict[str, int] = {}
     result = []
-    for one in groups:
-        name = one.group.name
-        seen[name] = seen.get(name, 0) + 1
-        label = name if seen[name] == 1 else f"{name}#{seen[name]}"
-        result.append(replace(one, group=replace(one.group, name=label)))
+    for group in groups:
+        seen[group.name] = seen.get(group.name, 0) + 1
+        number = seen[group.name]
+        result.append(group if number == 1 else replace(group, name=f"{group.name}#{number}"))
     return tuple(result)
 
 
-def _without_overlap(wiring: Wiring, groups: list[Grouped], heads: Heads) -> tuple[Grouped, ...]:
+def _without_overlap(
+    wiring: Wiring, groups: Sequence[ChannelGroup], families: Sequence[Ids], home: Ids, heads: Heads
+) -> Iterator[ChannelGroup]:
     """Of groups that divide the same positions, in blocks and across blocks, only one is left: that which is pruned."""
-    home = {atom: i for i, one in enumerate(groups) for atom in one.atoms}
     rivals: dict[int, set[int]] = {i: set() for i in range(len(groups))}
     for atoms in wiring.labels.products():
-        homes = {home[atom] for atom in atoms if atom in home}
+        homes = set(_homes(home, np.fromiter(atoms, dtype=np.int64)))
         for i in homes:
             rivals[i] |= homes - {i}
     outer_first = 1 if heads == "whole" else -1
 
     def preference(i: int) -> tuple[bool, int]:
-        axis = wiring.labels.axis.get(groups[i].atoms[0], ("", 0))[1]
-        return groups[i].group.protected is not None, outer_first * axis
+        axis = wiring.labels.axis.get(int(families[i][0]), ("", 0))[1]
+        return groups[i].protected is not None, outer_first * axis
 
     chosen: set[int] = set()
     for i in sorted(range(len(groups)), key=preference):
         if not rivals[i] & chosen:
             chosen.add(i)
-    return tuple(one for i, one in enumerate(groups) if i in chosen)
+    return (group for i, group in enumerate(groups) if i in chosen)

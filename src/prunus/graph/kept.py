@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,9 +12,9 @@ from prunus.graph.labels import Ids, Labels
 class Kept:
     """Answers questions about what is left after atoms are removed."""
 
-    def __init__(self, labels: Labels, removed: Iterable[int]) -> None:
+    def __init__(self, labels: Labels, removed: Ids) -> None:
         self._labels = labels
-        self._left = labels.without(frozenset(removed))
+        self._left = labels.without(removed)
 
     def mask(self, ids: Ids) -> NDArray[np.bool_]:
         """For each position, whether it is left."""

@@ -39,6 +39,7 @@ class Labels:
         self._parent = np.zeros(1024, dtype=np.int64)
         self._size = 1
         self._parts: dict[int, Atoms] = {}  # label -> the labels it stands for
+        self._composed = np.zeros(1024, dtype=np.bool_)  # label -> whether it stands for others
         self._interned: dict[Atoms, int] = {}
         self._known: dict[int, Atoms] = {}  # label -> its atoms, until labels are joined again
         self._pinned: dict[int, str] = {}  # atom -> reason
@@ -48,7 +49,9 @@ class Labels:
         """New atoms."""
         start, self._size = self._size, self._size + count
         if self._size > len(self._parent):
-            self._parent = np.resize(self._parent, max(self._size, 2 * len(self._parent)))
+            longer = max(self._size, 2 * len(self._parent))
+            self._parent = np.resize(self._parent, longer)
+            self._composed = np.concatenate([self._composed, np.zeros(longer - len(self._composed), dtype=np.bool_)])
         ids = np.arange(start, self._size, dtype=np.int64)
         self._parent[start : self._size] = ids
         return ids
@@ -86,17 +89,30 @@ class Labels:
         self._parts[root] = atoms
         return atoms
 
-    def without(self, removed: Atoms) -> NDArray[np.bool_]:
+    @property
+    def size(self) -> int:
+        """How many labels there are."""
+        return self._size
+
+    def spread(self, ids: Ids) -> tuple[Ids, Ids]:
+        """Every position with each of its atoms: two arrays, in order; positions of `KEPT` are not among them."""
+        roots = self.roots(ids)
+        if not self._composed[roots].any():
+            positions = np.flatnonzero(roots)
+            return positions, roots[positions]
+        atoms = {label: sorted(self.atoms(label)) for label in np.unique(roots).tolist()}
+        pairs = [(position, atom) for position, label in enumerate(roots.tolist()) for atom in atoms[label]]
+        positions, each = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        return positions, each
+
+    def without(self, removed: Ids) -> NDArray[np.bool_]:
         """Label -> whether a position with it is left once these atoms are gone; for labels that are roots."""
         left = np.ones(self._size, dtype=np.bool_)
-        left[np.fromiter(removed, dtype=np.int64)] = False
+        left[removed] = False
+        gone = frozenset(removed.tolist()) if self._parts else frozenset()
         for label in list(self._parts):
-            left[label] = removed.isdisjoint(self.atoms(label))
+            left[label] = gone.isdisjoint(self.atoms(label))
         return left
-
-    def all_single(self, roots: list[int]) -> bool:
-        """Whether each of these is one atom that stands nowhere else among them."""
-        return KEPT not in roots and len(set(roots)) == len(roots) and self._parts.keys().isdisjoint(roots)
 
     def free(self, label: int) -> Atoms:
         """The atoms of a position that may be removed."""
@@ -112,12 +128,17 @@ class Labels:
         if atoms not in self._interned:
             label = int(self.fresh(1)[0])
             self._parts[label] = atoms
+            self._composed[label] = True
             self._interned[atoms] = label
         return self._interned[atoms]
 
     def pinned(self, label: int) -> str | None:
         """Why a position can't be removed, or None."""
         return next((self._pinned[atom] for atom in self.atoms(label) if atom in self._pinned), None)
+
+    def marked(self) -> set[int]:
+        """Atoms that can't be removed, and those that were made by splitting a dimension."""
+        return self._pinned.keys() | self.axis.keys()
 
     def pin(self, labels: Iterable[int], reason: str) -> None:
         """Forbid that any of these positions is removed."""

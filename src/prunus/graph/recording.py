@@ -42,8 +42,12 @@ def record(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], trai
 
 @contextmanager
 def _whole_operations() -> Iterator[None]:
-    """Inference, in which composite operations are seen as what they are, without torch's fused encoder layers."""
+    """Inference, in which composite operations are seen as what they are, without torch's fused encoder layers.
+
+    Random numbers that are drawn on the way are drawn again afterwards.
+    """
     with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
         torch.backends.mha.set_fastpath_enabled(False)
         stack.enter_context(torch.compiler.set_stance("force_eager"))
@@ -87,14 +91,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if not isinstance(func, OpOverload) or func.namespace != "aten" or torch.is_autocast_enabled("cpu"):
+        if not isinstance(func, OpOverload) or func.namespace != "aten" or torch.is_autocast_enabled(self._device.type):
             raise NotImaginableError(str(func))
         if func is torch.ops.aten.lift_fresh.default:
             return self._written_out(args[0])
         written = self.argument(args), self.argument(kwargs or {})
         result = run(func, args, kwargs or {})
         node = self._node(func.overloadpacket.__name__, str(func), *written, result)
-        if node.kind not in RULES and not func._schema.is_mutable:  # torch may take it apart
+        if func._schema.is_mutable != node.in_place:
+            raise NotImaginableError(f"{node} writes into another argument than its first")
+        if node.kind not in RULES and not node.in_place:  # torch may take it apart
             raise NotImaginableError(f"{node} has no rule")
         if isinstance(result, Tensor):
             self._know(result, node.name)

@@ -74,12 +74,20 @@ CONTIGUOUS = dict.fromkeys(("layer_norm", "rms_norm"), torch.contiguous_format)
 def run(operation: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The result of an operation on tensors without values, which has none either, also where one is made anew."""
     name = operation.overloadpacket.__name__
-    if name in ACTIVATIONS or name in NORMS:
+    if name in ACTIVATIONS or (name in NORMS and _fits(name, *args)):
         return torch.empty_like(args[0], memory_format=CONTIGUOUS.get(name, torch.preserve_format))
     if name.removesuffix("_") in ACTIVATIONS:
         return args[0]
     result = operation(*args, **kwargs)
     return result.to(META) if isinstance(result, Tensor) and result.device != META else result
+
+
+def _fits(norm: str, x: Tensor, *args: Any) -> bool:
+    """Whether its tensors and sizes are those of what a norm is taken of; if not, torch says what is wrong."""
+    channels = x.shape[1:2] if norm == "batch_norm" else x.shape[-len(args[0]) :]
+    tensors = args[:4] if norm == "batch_norm" else args[1:3]
+    sizes = [tensor.shape for tensor in tensors if isinstance(tensor, Tensor)]
+    return all(size == channels for size in (sizes if norm == "batch_norm" else (tuple(args[0]), *sizes)))
 
 
 @contextmanager

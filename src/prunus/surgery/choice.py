@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
+from operator import attrgetter
 from typing import TypeAlias
 
 import torch
@@ -13,7 +14,6 @@ from torch import Tensor, nn
 from prunus.errors import InputError
 from prunus.graph import ChannelGroup
 from prunus.prune.rounding import rounded_units, step_of
-from prunus.surgery.tensors import NamedTensors
 
 Score: TypeAlias = Callable[[nn.Module, ChannelGroup], Tensor]
 Scores: TypeAlias = Callable[[nn.Module, Sequence[ChannelGroup]], Mapping[str, Tensor]]
@@ -22,12 +22,13 @@ Allocation: TypeAlias = Callable[[Mapping[str, Tensor], float], Mapping[str, flo
 
 def magnitude(model: nn.Module, group: ChannelGroup) -> Tensor:
     """Size of each unit, shape (units,): its L2 norm over the weights that make it, relative to the group's mean."""
-    tensors = NamedTensors(model)
+    tensors = {member.parameter: attrgetter(member.parameter)(model).detach() for member in group.producers}
     weights = [member for member in group.producers if tensors[member.parameter].dim() > 1]
     total = torch.zeros(group.units, dtype=torch.float64)
     for member in weights or group.producers:
-        weight = tensors[member.parameter].detach().abs().double().cpu()
-        rows = weight.movedim(member.dim, 0).reshape(weight.shape[member.dim], -1).square().sum(1)
+        weight = tensors[member.parameter]
+        squares = (weight.abs() if weight.is_complex() else weight).cpu().to(torch.float64, copy=True).square_()
+        rows = squares.movedim(member.dim, 0).reshape(weight.shape[member.dim], -1).sum(1)
         unit = torch.tensor([u for u, at in enumerate(member.indices) for _ in at])
         positions = torch.tensor([position for at in member.indices for position in at])
         norms = torch.zeros(group.units, dtype=torch.float64).index_add(0, unit, rows[positions]).sqrt()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from prunus.graph import ChannelGroup, Wiring, wire_model
-from prunus.graph.copying import fresh_copy
+from prunus.graph.copying import Instead, fresh_copy
 from prunus.graph.kept import Kept
 from prunus.surgery.plan import Plan, kept_units
 from prunus.surgery.reference import masked_network
 from prunus.surgery.removed import kept_after
-from prunus.surgery.tensors import NamedTensors
+from prunus.surgery.tensors import NamedTensors, anew
 
 
 def unit_masks(
@@ -47,19 +48,24 @@ def masked(model: nn.Module, plan: Plan, example_inputs: Any = None) -> nn.Modul
     return masked_in(model, plan, wiring, kept_after(wiring, plan))
 
 
-def masked_in(model: nn.Module, plan: Plan, wiring: Wiring, kept: Kept) -> nn.Module:
-    """`masked` for a model that is wired already."""
-    twin = zeroed(model, plan)
-    return masked_network(twin, wiring, kept).train(model.training) if plan.normalised else twin
+def masked_in(
+    model: nn.Module, plan: Plan, wiring: Wiring, kept: Kept, values: Instead | None = None, double: bool = False
+) -> nn.Module:
+    """`masked` for a model that is wired already. values, double: as in `zeroed`."""
+    twin = zeroed(model, plan, values, double)
+    return masked_network(twin, wiring, kept, double).train(model.training) if plan.normalised else twin
 
 
-def zeroed(model: nn.Module, plan: Plan) -> nn.Module:
-    """A copy in which every entry that the plan removes is zero."""
-    twin = fresh_copy(model)
-    tensors = NamedTensors(twin)
+def zeroed(model: nn.Module, plan: Plan, values: Instead | None = None, double: bool = False) -> nn.Module:
+    """A copy in which every entry that the plan removes is zero.
+
+    values: id of a tensor -> other values for it. double: in double precision.
+    """
+    twin = fresh_copy(model, anew(model, values or {}, double))
+    tensors, positions = NamedTensors(twin), cache(torch.tensor)
     with torch.no_grad():
         for cut in plan.cuts:
             if cut.zero and cut.tensor in tensors.all():  # what is written into a forward can't be zeroed
                 tensor = tensors[cut.tensor]
-                tensor.index_fill_(cut.dim, torch.tensor(cut.removed, device=tensor.device), 0)
+                tensor.index_fill_(cut.dim, positions(cut.removed).to(tensor.device), 0)
     return twin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field, NonNegativeInt, ValidationError
@@ -127,13 +127,22 @@ def _positions(indices: Sequence[Iterable[int]], units: Iterable[int]) -> set[in
     return {position for unit in units for position in indices[unit]}
 
 
+def _of_group(group: ChannelGroup, units: tuple[int, ...]) -> Iterator[tuple[tuple[str, int, bool], set[int]]]:
+    """Dimensions of tensors, whether they are set to zero, and what goes; equal indices are the same object."""
+    known: dict[int, set[int]] = {}
+    for zero, members in ((True, group.members), (False, group.divisors)):
+        for member in members:
+            at = id(member.indices)
+            if at not in known:
+                known[at] = _positions(member.indices, units)
+            yield (member.parameter, member.dim, zero), known[at]
+
+
 def _cuts(chosen: Sequence[tuple[ChannelGroup, tuple[int, ...]]]) -> tuple[Cut, ...]:
     gone: dict[tuple[str, int, bool], set[int]] = {}
     for group, units in chosen:
-        for zero, members in ((True, group.members), (False, group.divisors)):
-            for member in members:
-                place = (member.parameter, member.dim, zero)
-                gone.setdefault(place, set()).update(_positions(member.indices, units))
+        for place, positions in _of_group(group, units):
+            gone.setdefault(place, set()).update(positions)
     return tuple(Cut(tensor=t, dim=d, removed=tuple(sorted(at)), zero=z) for (t, d, z), at in gone.items() if at)
 
 

@@ -7,15 +7,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from prunus.graph.copying import fresh_copy
-from prunus.surgery.tensors import in_place_of
-
 SMALL = 0.1
 STATISTICS = ("running_mean", "running_var")
 
 
-def with_random_constants(model: nn.Module) -> nn.Module:
-    """The model itself, or a copy with random values in the tensors that are the same for all of their channels.
+def random_constants(model: nn.Module) -> dict[int, Tensor]:
+    """Random values for the tensors that are the same for all of their channels: id of the tensor -> its values.
 
     Of norms that are new any channel may be cut, and nothing shows; a network whose last layer or residual branches
     start at zero computes the same whatever is cut before them. Values are of a size that keeps activations moderate.
@@ -23,8 +20,7 @@ def with_random_constants(model: nn.Module) -> nn.Module:
     generator = torch.Generator().manual_seed(0)
     tensors = [*model.parameters(), *(buffer for name, buffer in model.named_buffers() if name.endswith(STATISTICS))]
     with torch.no_grad():
-        instead = {id(each): in_place_of(each, _random(each, generator)) for each in tensors if _is_constant(each)}
-    return fresh_copy(model, instead) if instead else model
+        return {id(each): _random(each, generator) for each in tensors if _is_constant(each)}
 
 
 def _is_constant(tensor: Tensor) -> bool:

@@ -14,7 +14,7 @@ from prunus.graph.kept import Kept
 from prunus.graph.node import replace_refs
 from prunus.surgery.network import GraphNetwork
 from prunus.surgery.rewrite import rewrite_node
-from prunus.surgery.tensors import NamedTensors
+from prunus.surgery.tensors import NamedTensors, own
 
 
 class MaskedNetwork(GraphNetwork):
@@ -87,13 +87,16 @@ class _Narrowed:
         return value
 
 
-def masked_network(model: nn.Module, wiring: Wiring, kept: Kept) -> MaskedNetwork:
-    """The masked reference of a model that is zeroed already."""
+def masked_network(model: nn.Module, wiring: Wiring, kept: Kept, double: bool = False) -> MaskedNetwork:
+    """The masked reference of a model that is zeroed already, and in double precision or not."""
     graph = wiring.graphs[0]
-    return MaskedNetwork(graph, tensors_of(model, graph), wiring, kept)
+    return MaskedNetwork(graph, tensors_of(model, graph, double), wiring, kept)
 
 
-def tensors_of(model: nn.Module, graph: Graph) -> dict[str, Tensor]:
-    """What the graph reads: the model's own parameters, buffers and tensor attributes, else the graph's constants."""
-    held = NamedTensors(model).all()
-    return {name: held[name] if name in held else graph.tensors.values[name] for name in graph.tensors.names()}
+def tensors_of(model: nn.Module, graph: Graph, double: bool = False) -> dict[str, Tensor]:
+    """What the graph reads: the model's own parameters, buffers and tensor attributes, else the graph's constants.
+
+    double: these constants in double precision.
+    """
+    held, constants = NamedTensors(model).all(), graph.tensors.values
+    return {name: held[name] if name in held else own(constants[name], double) for name in graph.tensors.names()}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
 
 from prunus.errors import InputError
 from prunus.graph import Wiring
 from prunus.graph.axes import Axes, Axis
 from prunus.graph.kept import Kept
-from prunus.graph.labels import Labels
+from prunus.graph.labels import Ids
 from prunus.surgery.plan import Plan
 
 
@@ -18,18 +20,8 @@ def kept_after(wiring: Wiring, plan: Plan) -> Kept:
     A channel is removed if all of its positions are. Raises `InputError` if the plan takes positions that don't make
     up whole channels of this model.
     """
-    labels = wiring.labels
-    total: Counter[int] = Counter()
-    gone: Counter[int] = Counter()
     cuts = plan.by_tensor()
-    for name, axes in wiring.tensors.items():
-        for dim, positions in cuts.get(name, {}).items():
-            roots = labels.roots(_dimension(name, axes, dim).labels)
-            total.update(roots.tolist())
-            gone.update(roots[_valid(name, len(roots), positions)].tolist())
-    total, gone = _by_atom(labels, total), _by_atom(labels, gone)
-    removed = {atom for atom, count in gone.items() if count == total[atom]}
-    kept = Kept(wiring.labels, removed)
+    kept = Kept(wiring.labels, _removed(wiring, cuts))
     if any(not kept.mask(ids).any() for ids in wiring.findings.parts):
         raise InputError(
             "The plan empties a part of the network",
@@ -45,13 +37,18 @@ def kept_after(wiring: Wiring, plan: Plan) -> Kept:
     return kept
 
 
-def _by_atom(labels: Labels, counts: Counter[int]) -> Counter[int]:
-    """Positions per atom, from positions per label."""
-    found: Counter[int] = Counter()
-    for label, count in counts.items():
-        for atom in labels.atoms(label):
-            found[atom] += count
-    return found
+def _removed(wiring: Wiring, cuts: Mapping[str, Mapping[int, tuple[int, ...]]]) -> Ids:
+    """The atoms of which all positions go, in the tensors that are cut."""
+    total, gone = np.zeros((2, wiring.labels.size), dtype=np.int64)
+    for name, axes in wiring.tensors.items():
+        for dim, removed in cuts.get(name, {}).items():
+            ids = _dimension(name, axes, dim).labels
+            goes = np.zeros(len(ids), dtype=np.bool_)
+            goes[_valid(name, len(ids), removed)] = True
+            positions, atoms = wiring.labels.spread(ids)
+            np.add.at(total, atoms, 1)
+            np.add.at(gone, atoms[goes[positions]], 1)
+    return np.flatnonzero((gone > 0) & (gone == total))
 
 
 def _dimension(name: str, axes: Axes, dim: int) -> Axis:

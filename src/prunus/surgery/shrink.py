@@ -12,6 +12,7 @@ from torch import nn
 from prunus.errors import PrunusError
 from prunus.graph import Graph, Wiring, trace, wire, wire_model
 from prunus.graph.batch import FixedBatchError, larger_batch, with_free_batch
+from prunus.graph.copying import Instead, fresh_copy
 from prunus.graph.kept import Kept
 from prunus.graph.trace import as_call
 from prunus.graph.training import only_in_training
@@ -19,13 +20,13 @@ from prunus.surgery.explain import Numbers, adapt_attributes, changed_numbers
 from prunus.surgery.mask import masked_in
 from prunus.surgery.network import GraphNetwork
 from prunus.surgery.plan import Plan
-from prunus.surgery.randomise import with_random_constants
+from prunus.surgery.randomise import random_constants
 from prunus.surgery.reference import tensors_of
 from prunus.surgery.removed import kept_after
 from prunus.surgery.rewrite import rewritten
 from prunus.surgery.structure import Structure, remember, steps_to
-from prunus.surgery.tensors import NamedTensors, cut_tensors, without
-from prunus.surgery.verify import Proof, verify
+from prunus.surgery.tensors import NamedTensors, anew, cut_tensors, cut_values, without
+from prunus.surgery.verify import Proof, copied
 
 FormName: TypeAlias = Literal["class", "graph"]
 
@@ -79,15 +80,14 @@ class Surgeon:
         Raises `InputError` if the plan was made for another model, `DifferenceError` if no form of the cut is proven.
         """
         kept = kept_after(self.wiring, plan)
-        telling = with_random_constants(model)
-        proof = Proof(lambda: masked_in(telling, plan, self.wiring, kept), self._example_inputs)
+        telling = random_constants(model)
+        proof = Proof(lambda double: masked_in(model, plan, self.wiring, kept, telling, double), self._example_inputs)
         for form in self._forms(model, plan, kept):
             try:
-                small = form.make(telling)
-                deviation = proof.deviation(small)
+                small = form.make(model)
+                deviation = proof.deviation(copied(small, cut_values(model, small, plan, telling)))
                 if form.name == "graph" and plan.normalised:  # then the masked network is the traced one as well
-                    self._check_traced(telling)
-                small = small if telling is model else form.make(model)
+                    self._check_traced(model, telling)
             except Exception as error:  # a forward with the wrong sizes fails in its own ways
                 if not form.last:
                     continue
@@ -104,11 +104,13 @@ class Surgeon:
             )
         raise AssertionError("the last form is the graph")
 
-    def _check_traced(self, model: nn.Module) -> None:
-        """Raises `DifferenceError` if what was traced is not what the model computes."""
+    def _check_traced(self, model: nn.Module, values: Instead) -> None:
+        """Raises `DifferenceError` if what was traced is not what the model computes, with some other values."""
         graph = self.wiring.graphs[0]
         if not self._traced_well:
-            verify(model, GraphNetwork(graph, tensors_of(model, graph)), self._example_inputs)
+            traced = GraphNetwork(graph, tensors_of(model, graph))
+            whole = Proof(lambda double: fresh_copy(model, anew(model, values, double)), self._example_inputs)
+            whole.deviation(copied(traced, values))
             self._traced_well = True
 
     def _forms(self, model: nn.Module, plan: Plan, kept: Kept) -> Iterator[_Form]:
@@ -174,7 +176,8 @@ def _network(plan: Plan, graph: Graph, original: nn.Module) -> GraphNetwork:
 
 def _written(model: nn.Module, plan: Plan, graph: Graph) -> set[str]:
     """Constants that the plan cuts and no module holds, for they are written into a forward."""
-    return plan.by_tensor().keys() & graph.tensors.values.keys() - NamedTensors(model).all().keys()
+    written = plan.by_tensor().keys() & graph.tensors.values.keys()
+    return written - NamedTensors(model).all().keys() if written else set()
 
 
 def _at_larger_batch(model: nn.Module, example_inputs: Any, live: tuple[str, ...]) -> Wiring | str:

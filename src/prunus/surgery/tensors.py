@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from prunus.errors import InputError, nearest
-from prunus.graph.copying import fresh_copy, held_tensors
+from prunus.graph.copying import Instead, fresh_copy, held_tensors
 from prunus.surgery.attributes import update_attributes
 from prunus.surgery.plan import Change, Plan
 
@@ -35,16 +37,23 @@ def in_place_of(old: Tensor, value: Tensor) -> Tensor:
     return nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else value
 
 
-def without(tensor: Tensor, positions: dict[int, tuple[int, ...]]) -> Tensor:
+def _left(size: int, removed: tuple[int, ...]) -> Tensor:
+    """Positions that stay."""
+    kept = np.ones(size, dtype=np.bool_)
+    kept[list(removed)] = False
+    return torch.from_numpy(np.flatnonzero(kept))
+
+
+def without(
+    tensor: Tensor, positions: Mapping[int, tuple[int, ...]], left: Callable[[int, tuple[int, ...]], Tensor] = _left
+) -> Tensor:
     """The tensor without these positions of its dimensions."""
     for dim, removed in positions.items():
-        kept = torch.ones(tensor.shape[dim], dtype=torch.bool, device=tensor.device)
-        kept[list(removed)] = False
-        tensor = tensor.index_select(dim, kept.nonzero().flatten())
+        tensor = tensor.index_select(dim, left(tensor.shape[dim], removed).to(tensor.device))
     return tensor.contiguous()
 
 
-def put_back(whole: Tensor, small: Tensor, positions: dict[int, tuple[int, ...]]) -> None:
+def put_back(whole: Tensor, small: Tensor, positions: Mapping[int, tuple[int, ...]]) -> None:
     """Write what is left of a tensor into the whole one, whose other entries stay: `without` undone, in place."""
     indices = [torch.arange(size, device=whole.device) for size in whole.shape]
     for dim, removed in positions.items():
@@ -61,14 +70,14 @@ def cut_tensors(model: nn.Module, plan: Plan, elsewhere: Collection[str] = ()) -
     elsewhere: tensors that the model may not hold itself.
     Raises `InputError` if the plan was made for another model.
     """
-    tensors, instead = NamedTensors(model), {}
+    tensors, instead, left = NamedTensors(model), {}, cache(_left)  # a layer and its norm lose the same
     with torch.no_grad():
         for name, positions in plan.by_tensor().items():
             if name in elsewhere and name not in tensors.all():
                 continue
             old = tensors[name]
             _check(name, old, positions)
-            instead[id(old)] = in_place_of(old, without(old, positions))
+            instead[id(old)] = in_place_of(old, without(old, positions, left))
     twin = fresh_copy(model, instead)
     modules = dict(twin.named_modules())
     for change in plan.changes:
@@ -82,6 +91,30 @@ def _change(module: nn.Module | None, change: Change) -> None:
     """Make one number smaller; where no module keeps it, it is written into a forward."""
     if module is not None and getattr(module, change.argument, None) == change.before:
         setattr(module, change.argument, change.after)
+
+
+def own(tensor: Tensor, double: bool) -> Tensor:
+    """A copy of a tensor, in double precision if that is asked for and it is floating-point or complex."""
+    wide = torch.complex128 if tensor.is_complex() else torch.float64
+    real = tensor.is_floating_point() or tensor.is_complex()
+    return tensor.detach().to(wide if double and real else tensor.dtype, copy=True)
+
+
+def anew(model: nn.Module, values: Instead, double: bool) -> Instead:
+    """For each tensor of a model one with memory of its own, that takes its place in a copy; double: as in `own`.
+
+    values: id of a tensor -> other values for it.
+    """
+    tensors = NamedTensors(model).all().values()
+    return {id(each): in_place_of(each, own(values.get(id(each), each), double)) for each in tensors}
+
+
+def cut_values(model: nn.Module, small: nn.Module, plan: Plan, values: Instead) -> Instead:
+    """Other values of a model's tensors, cut as a plan says, for the same tensors of the model that it made."""
+    tensors = NamedTensors(model).all()
+    cuts = {id(tensors[name]): positions for name, positions in plan.by_tensor().items() if name in tensors}
+    pairs = {id(new): id(tensors[name]) for name, new in NamedTensors(small).all().items() if name in tensors}
+    return {new: without(values[old], cuts.get(old, {})) for new, old in pairs.items() if old in values}
 
 
 def _check(name: str, tensor: Tensor, positions: dict[int, tuple[int, ...]]) -> None:

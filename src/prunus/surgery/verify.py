@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from prunus.errors import InputError, PrunusError
-from prunus.graph.copying import exact_copy
+from prunus.graph.copying import Instead, exact_copy
 from prunus.graph.results import plain
 from prunus.graph.trace import Call, as_call
-from prunus.surgery.tensors import NamedTensors, in_place_of
+from prunus.surgery.tensors import anew
 
 LIMIT = 1e-5
 
@@ -26,16 +26,16 @@ class DifferenceError(PrunusError):
 class Proof:
     """What a masked network computes on random inputs, worked out once, whatever number of networks it is held against.
 
-    masked: makes the network.
+    masked: makes the network, with tensors of its own, in double precision or not.
     """
 
-    def __init__(self, masked: Callable[[], nn.Module], example_inputs: Any, limit: float = LIMIT) -> None:
+    def __init__(self, masked: Callable[[bool], nn.Module], example_inputs: Any, limit: float = LIMIT) -> None:
         self._masked = masked
         self._arguments = random_like(as_call(example_inputs))
         self._limit = limit
         self._expected: dict[bool, list[Tensor]] = {}  # in double precision or not
 
-    def deviation(self, shrunk: nn.Module) -> float:
+    def deviation(self, shrunk: Callable[[bool], nn.Module]) -> float:
         """Largest difference of the outputs over the largest output; `DifferenceError` above the limit."""
         try:
             found = self._difference(shrunk, double=True)
@@ -44,15 +44,15 @@ class Proof:
         if not found <= self._limit:
             raise DifferenceError(
                 f"The shrunk model differs from the masked one by {found:.1e} of its largest output",
-                f"they part at {_first_difference(self._masked(), shrunk, self._arguments)}",
+                f"they part at {_first_difference(self._masked(False), shrunk(False), self._arguments)}",
                 "protect that layer, and report this: it is a fault of prunus",
             )
         return found
 
-    def _difference(self, shrunk: nn.Module, double: bool) -> float:
+    def _difference(self, shrunk: Callable[[bool], nn.Module], double: bool) -> float:
         found = self._outputs(shrunk, double)  # first, for it is small and may not run at all
         if double not in self._expected:
-            expected = self._outputs(self._masked(), double)
+            expected = self._outputs(self._masked, double)
             if any(bool(output.isnan().any()) for output in expected):
                 raise InputError(
                     "The model computes values that are not a number",
@@ -62,10 +62,8 @@ class Proof:
             self._expected[double] = expected
         return relative_difference(self._expected[double], found)
 
-    def _outputs(self, model: nn.Module, double: bool) -> list[Tensor]:
-        if not double:
-            return _outputs(exact_copy(model), self._arguments)
-        return _outputs(_in_double(model), pytree.tree_map(_double, self._arguments))
+    def _outputs(self, network: Callable[[bool], nn.Module], double: bool) -> list[Tensor]:
+        return _outputs(network(double), pytree.tree_map(_double, self._arguments) if double else self._arguments)
 
 
 def verify(masked_model: nn.Module, shrunk_model: nn.Module, example_inputs: Any, limit: float = LIMIT) -> float:
@@ -73,7 +71,12 @@ def verify(masked_model: nn.Module, shrunk_model: nn.Module, example_inputs: Any
 
     Computed in float64 where both models can. Raises `DifferenceError`, which names the layer, above `limit`.
     """
-    return Proof(lambda: masked_model, example_inputs, limit).deviation(shrunk_model)
+    return Proof(copied(masked_model), example_inputs, limit).deviation(copied(shrunk_model))
+
+
+def copied(model: nn.Module, values: Instead | None = None) -> Callable[[bool], nn.Module]:
+    """Makes copies of a model, in double precision or not. values: id of a tensor -> other values for it."""
+    return lambda double: exact_copy(model, anew(model, values or {}, double))
 
 
 def random_like(call: Call) -> Call:
@@ -87,13 +90,6 @@ def random_like(call: Call) -> Call:
 
     filled: Call = pytree.tree_map(fill, call)
     return filled
-
-
-def _in_double(model: nn.Module) -> nn.Module:
-    """A copy in double precision."""
-    with torch.no_grad():
-        tensors = NamedTensors(model).all().values()
-        return exact_copy(model, {id(tensor): in_place_of(tensor, _double(tensor)) for tensor in tensors})
 
 
 def _double(value: Any) -> Any:
