@@ -5,7 +5,8 @@
     python benchmarks/zoo.py --list timm --peer                 # beside torch-pruning, in the same run
 
 Each network runs in a process of its own with a time limit, random weights, 50 % of the channels, on one thread.
-Seconds are of processor time, so that other work on the machine changes them little.
+Seconds are of processor time, so that other work on the machine changes them little; what both tools import, and their
+first call, is behind them when such a process begins.
 
 done     same output shape, MACs at most 75 %, proven equal to the masked network, saved and loaded with identical
          outputs, and one training step ran
@@ -17,13 +18,11 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import math
+import multiprocessing
 import os
 import resource
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -58,12 +57,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--limit", type=float, default=600, help="seconds of processor time per network")
     parser.add_argument("--peer", action="store_true", help="also run torch-pruning")
-    parser.add_argument("--one", choices=["prunus", "peer"], help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one:
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(options.limit),) * 2)
-        _one(options.networks[0], options.one)
-        return
+    _warm_up(options.peer)
     with (options.out or Path(os.devnull)).open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
@@ -88,18 +83,34 @@ def _row(network: str, limit: float, peer: bool) -> dict[str, Any]:
     return row
 
 
+def _warm_up(peer: bool) -> None:
+    """Import what the processes need, which are forked from this one, and call it once."""
+    import torch
+
+    torch.set_num_threads(1)
+    for who in ("prunus", *(["peer"] * peer)):
+        result = TOOLS[who](lambda: torch.nn.Sequential(*(torch.nn.Linear(8, 8) for _ in range(3))), torch.randn(2, 8))
+        if result["outcome"] == "failed":
+            raise SystemExit(f"{who} does not work here: {result['why']}")
+
+
 def _process(network: str, who: str, limit: float) -> dict[str, Any]:
-    """Run one network in a process of its own; its last line is JSON."""
-    command = [sys.executable, "-W", "ignore", __file__, network, "--one", who, "--limit", str(limit)]
+    """What a process of its own finds out about one network."""
+    receiver, sender = FORK.Pipe(duplex=False)
+    process = FORK.Process(target=_one, args=(network, who, limit, sender))
+    process.start()
+    sender.close()
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT * limit, check=False)
-        return json.loads(done.stdout.splitlines()[-1])
-    except subprocess.TimeoutExpired:
-        return {"outcome": "failed", "why": f"did not end in {WAIT * limit:g} s"}
-    except (IndexError, ValueError):
-        if done.returncode == -signal.SIGXCPU:
-            return {"outcome": "failed", "why": f"more than {limit:g} s"}
-        return {"outcome": "failed", "why": (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]}
+        if not receiver.poll(WAIT * limit):
+            return {"outcome": "failed", "why": f"did not end in {WAIT * limit:g} s"}
+        return receiver.recv()
+    except EOFError:
+        process.join()
+        over = process.exitcode == -signal.SIGXCPU
+        return {"outcome": "failed", "why": f"more than {limit:g} s" if over else f"ended with {process.exitcode}"}
+    finally:
+        process.kill()
+        process.join()
 
 
 def _summary(rows: list[dict[str, Any]]) -> None:
@@ -108,15 +119,16 @@ def _summary(rows: list[dict[str, Any]]) -> None:
             print(f"{source}: {summary(some)}")
 
 
-def _one(network: str, who: str) -> None:
+def _one(network: str, who: str, limit: float, sender: Any) -> None:
     import torch
 
-    torch.set_num_threads(1)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit),) * 2)
     torch.manual_seed(0)
     source, _, name = network.partition(":")
-    build, inputs = SOURCES[source][1](name)
-    result = {"prunus": _prunus, "peer": _torch_pruning}[who](build, inputs)
-    print(json.dumps(result))
+    try:
+        sender.send(TOOLS[who](*SOURCES[source][1](name)))
+    except Exception as error:
+        sender.send({"outcome": "failed", "why": f"{type(error).__name__}: {error}"})
 
 
 def _prunus(build: Callable[[], Any], inputs: Any) -> dict[str, Any]:
@@ -223,6 +235,10 @@ def _torch_pruning(build: Callable[[], Any], inputs: Any) -> dict[str, Any]:
         return {"outcome": "failed", "why": f"{type(error).__name__}: {error}"}
     outcome = "done" if ratio <= MOST_MACS else "failed"
     return {"outcome": outcome, "macs_ratio": round(ratio, 4), "seconds": round(seconds, 2)}
+
+
+TOOLS = {"prunus": _prunus, "peer": _torch_pruning}
+FORK = multiprocessing.get_context("fork")
 
 
 def _torchvision_names() -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch._ops import OpOverload
 
@@ -51,6 +53,7 @@ IGNORED: frozenset[str] = frozenset(
 """By name; besides these, whatever torch itself declares to be element by element, or a view."""
 
 
+@cache
 def is_ignored(operation: OpOverload) -> bool:
     """Whether an operation holds no MACs by definition: bias, normalisation, activation, pooling, moving data."""
     name = str(operation.overloadpacket)

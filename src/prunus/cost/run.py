@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from prunus.cost.origins import Origins, memory_of
 from prunus.cost.recorder import Call, Recorder
-from prunus.cost.undisturbed import clone_tensors, undisturbed
+from prunus.cost.undisturbed import clone_tensors, evaluating, undisturbed
 from prunus.errors import InputError
 from prunus.graph.copying import exact_copy
 from prunus.graph.shapes import NotImaginableError, Shapes, following, shapes_of
@@ -69,7 +69,7 @@ def _imagined(model: nn.Module, inputs: Inputs) -> Recorder | None:
     """Run without values; None where that fails, for whatever reason: the real run decides."""
     try:
         shapes = shapes_of(model, inputs, exact_copy)
-        with undisturbed(shapes.model), torch.inference_mode():  # which leaves composite operations whole
+        with evaluating(shapes.model), torch.inference_mode():  # which leaves composite operations whole
             recorder = _run(shapes.model, shapes.inputs, imagined=True)
         recorder.calls[:] = _with_values(recorder.calls, shapes)
         return recorder

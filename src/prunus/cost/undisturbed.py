@@ -20,9 +20,17 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     Covers modes, attributes, hooks, parameters and buffers by reference; values of tensors are the caller's care.
     """
     kept = [_keep(module) for module in model.modules()]
-    fused = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
         stack.callback(lambda: [restore() for restore in kept])
+        stack.enter_context(evaluating(model))
+        yield
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """`undisturbed` for a model that is thrown away: it may change."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    with ExitStack() as stack:
         stack.callback(torch.backends.mha.set_fastpath_enabled, fused)
         stack.callback(random.setstate, random.getstate())
         stack.callback(np.random.set_state, np.random.get_state())

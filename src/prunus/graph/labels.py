@@ -40,6 +40,7 @@ class Labels:
         self._size = 1
         self._parts: dict[int, Atoms] = {}  # label -> the labels it stands for
         self._composed = np.zeros(1024, dtype=np.bool_)  # label -> whether it stands for others
+        self._fixed = np.zeros(1024, dtype=np.bool_)  # label -> whether it is an atom that is pinned
         self._interned: dict[Atoms, int] = {}
         self._known: dict[int, Atoms] = {}  # label -> its atoms, until labels are joined again
         self._pinned: dict[int, str] = {}  # atom -> reason
@@ -51,9 +52,10 @@ class Labels:
         if self._size > len(self._parent):
             longer = max(self._size, 2 * len(self._parent))
             self._parent = np.resize(self._parent, longer)
-            self._composed = np.concatenate([self._composed, np.zeros(longer - len(self._composed), dtype=np.bool_)])
+            self._composed, self._fixed = np.resize(self._composed, longer), np.resize(self._fixed, longer)
         ids = np.arange(start, self._size, dtype=np.int64)
         self._parent[start : self._size] = ids
+        self._composed[start : self._size] = self._fixed[start : self._size] = False
         return ids
 
     def roots(self, ids: Ids) -> Ids:
@@ -145,6 +147,7 @@ class Labels:
         for label in labels:
             for atom in self.atoms(label):
                 self._pinned.setdefault(atom, reason)
+                self._fixed[atom] = True
 
     def products(self) -> set[Atoms]:
         """All sets of several atoms that some position needs."""
@@ -168,20 +171,16 @@ class Labels:
 
     def _untouched(self, new: Ids, old: Ids) -> bool:
         """Whether the labels are distinct free atoms, so that they can simply take over the others."""
-        flat = np.unique(new)
-        return (
-            len(flat) == new.size
-            and flat[0] != KEPT
-            and not np.isin(flat, old).any()
-            and (old != KEPT).all()
-            and not any(label in self._parts or label in self._pinned for label in flat.tolist())
-            and not self._used_in(flat, old)
-        )
-
-    def _used_in(self, flat: Ids, old: Ids) -> bool:
-        composed = [label for label in np.unique(old).tolist() if label in self._parts]
-        new = set(flat.tolist()) if composed else set()
-        return any(not new.isdisjoint(self.atoms(label)) for label in composed)
+        new = new.ravel()
+        if not (new.all() and old.all()) or self._composed[new].any() or self._fixed[new].any():
+            return False
+        if not (np.diff(new) > 0).all() and len(np.unique(new)) < new.size:
+            return False
+        among = np.zeros(self._size, dtype=np.bool_)
+        among[old] = True
+        for label in np.flatnonzero(among & self._composed[: self._size]).tolist():
+            among[list(self.atoms(label))] = True
+        return not among[new].any()
 
     def join(self, left: int, right: int, reason: str) -> None:
         """Make two labels equal.
