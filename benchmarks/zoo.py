@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gc
 import math
 import multiprocessing
 import os
@@ -92,6 +93,7 @@ def _warm_up(peer: bool) -> None:
         result = TOOLS[who](lambda: torch.nn.Sequential(*(torch.nn.Linear(8, 8) for _ in range(3))), torch.randn(2, 8))
         if result["outcome"] == "failed":
             raise SystemExit(f"{who} does not work here: {result['why']}")
+    gc.freeze()  # what stands here is not walked through again in each of them
 
 
 def _process(network: str, who: str, limit: float) -> dict[str, Any]:

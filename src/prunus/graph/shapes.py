@@ -66,6 +66,7 @@ def _without_values(tensor: Tensor) -> Tensor:
 
 
 ACTIVATIONS = frozenset({"relu", "hardtanh", "relu6", "hardswish", "hardsigmoid", "silu", "gelu", "leaky_relu", "elu"})
+ARITHMETIC = frozenset({"add", "sub", "mul", "div"})
 NORMS = frozenset({"batch_norm", "layer_norm", "rms_norm"})
 CONTIGUOUS = dict.fromkeys(("layer_norm", "rms_norm"), torch.contiguous_format)
 """Operations whose result is like their first argument: torch takes up to a millisecond each to find that out."""
@@ -78,8 +79,17 @@ def run(operation: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         return torch.empty_like(args[0], memory_format=CONTIGUOUS.get(name, torch.preserve_format))
     if name.removesuffix("_") in ACTIVATIONS:
         return args[0]
+    if name.removesuffix("_") in ARITHMETIC and _are_alike(*args[:2]):
+        return args[0] if name.endswith("_") else torch.empty_like(args[0])
     result = operation(*args, **kwargs)
     return result.to(META) if isinstance(result, Tensor) and result.device != META else result
+
+
+def _are_alike(one: Any, other: Any) -> bool:
+    """Whether two real tensors have the same shape, and their numbers the same order in memory."""
+    if not isinstance(one, Tensor) or not isinstance(other, Tensor) or not one.is_floating_point():
+        return False
+    return one.dtype == other.dtype and one.shape == other.shape and one.stride() == other.stride()
 
 
 def _fits(norm: str, x: Tensor, *args: Any) -> bool:

@@ -18,6 +18,7 @@ from prunus.prune.rounding import rounded_units, step_of
 Score: TypeAlias = Callable[[nn.Module, ChannelGroup], Tensor]
 Scores: TypeAlias = Callable[[nn.Module, Sequence[ChannelGroup]], Mapping[str, Tensor]]
 Allocation: TypeAlias = Callable[[Mapping[str, Tensor], float], Mapping[str, float]]
+CACHED = 2**15  # numbers in double precision
 
 
 def magnitude(model: nn.Module, group: ChannelGroup) -> Tensor:
@@ -26,14 +27,19 @@ def magnitude(model: nn.Module, group: ChannelGroup) -> Tensor:
     weights = [member for member in group.producers if tensors[member.parameter].dim() > 1]
     total = torch.zeros(group.units, dtype=torch.float64)
     for member in weights or group.producers:
-        weight = tensors[member.parameter]
-        squares = (weight.abs() if weight.is_complex() else weight).cpu().to(torch.float64, copy=True).square_()
-        rows = squares.movedim(member.dim, 0).reshape(weight.shape[member.dim], -1).sum(1)
+        rows = _square_sums(tensors[member.parameter].movedim(member.dim, 0))
         unit = torch.tensor([u for u, at in enumerate(member.indices) for _ in at])
         positions = torch.tensor([position for at in member.indices for position in at])
         norms = torch.zeros(group.units, dtype=torch.float64).index_add(0, unit, rows[positions]).sqrt()
         total += norms / norms.mean().clamp_min(torch.finfo(torch.float64).tiny)
     return total
+
+
+def _square_sums(weight: Tensor) -> Tensor:
+    """Sum of the squares along the first dimension, a few rows at a time, so that they stay in the cache."""
+    rows = weight.reshape(len(weight), -1)
+    parts = ((part.abs() if part.is_complex() else part).cpu() for part in rows.split(1 + CACHED // rows.shape[1]))
+    return torch.cat([part.to(torch.float64, copy=True).square_().sum(1) for part in parts])
 
 
 def each(score: Score) -> Scores:

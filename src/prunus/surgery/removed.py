@@ -39,15 +39,20 @@ def kept_after(wiring: Wiring, plan: Plan) -> Kept:
 
 def _removed(wiring: Wiring, cuts: Mapping[str, Mapping[int, tuple[int, ...]]]) -> Ids:
     """The atoms of which all positions go, in the tensors that are cut."""
-    total, gone = np.zeros((2, wiring.labels.size), dtype=np.int64)
+    labels = wiring.labels
+    there = [np.zeros(0, dtype=np.int64)]  # the labels of all positions
+    going = there.copy()
     for name, axes in wiring.tensors.items():
         for dim, removed in cuts.get(name, {}).items():
-            ids = _dimension(name, axes, dim).labels
-            goes = np.zeros(len(ids), dtype=np.bool_)
-            goes[_valid(name, len(ids), removed)] = True
-            positions, atoms = wiring.labels.spread(ids)
-            np.add.at(total, atoms, 1)
-            np.add.at(gone, atoms[goes[positions]], 1)
+            roots = labels.roots(_dimension(name, axes, dim).labels)
+            goes = np.zeros(len(roots), dtype=np.bool_)
+            goes[_valid(name, len(roots), removed)] = True
+            there.append(roots)
+            going.append(roots[goes])
+    known = np.unique(np.concatenate(there))
+    places, atoms = labels.spread(known)
+    counts = [np.bincount(np.concatenate(some), minlength=labels.size)[known][places] for some in (there, going)]
+    total, gone = (np.bincount(atoms, count, labels.size) for count in counts)
     return np.flatnonzero((gone > 0) & (gone == total))
 
 

@@ -100,10 +100,12 @@ def _double(value: Any) -> Any:
 
 
 def _outputs(model: nn.Module, arguments: Call) -> list[Tensor]:
+    """All tensors that a model returns in evaluation mode. What it draws at random is the same for every model."""
     modes = {module: module.training for module in model.modules()}
     args, kwargs = copy.deepcopy(arguments)
     try:
-        with torch.no_grad(), torch.compiler.set_stance("force_eager"):
+        with torch.no_grad(), torch.compiler.set_stance("force_eager"), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
             result = model.eval()(*args, **kwargs)
     finally:
         for module, mode in modes.items():
