@@ -108,6 +108,21 @@ def test_a_proof_does_not_write_into_the_result() -> None:
     assert [int(one.get_buffer(name)) for one in (model, network) for name in ("calls", "total")] == [0, 0, 0, 0]
 
 
+def test_networks_that_draw_random_numbers_draw_as_many() -> None:
+    class Sampled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.enter, self.spread, self.leave = nn.Linear(6, 16), nn.Linear(16, 4), nn.Linear(4, 6)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.spread(self.enter(x).relu())
+            return self.leave(y + torch.randn_like(y))
+
+    result = prune_channels(Sampled(), torch.randn(2, 6), 0.5)
+    assert result.model.get_parameter("spread.weight").shape == (4, 8)
+    assert next("random" in (row.protected or "") for row in result.report.groups if row.name == "spread")
+
+
 class Normed(nn.Module):
     def __init__(self) -> None:
         super().__init__()

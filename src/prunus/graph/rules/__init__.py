@@ -123,7 +123,8 @@ _KINDS: tuple[tuple[Rule, str], ...] = (
     (creating.filled, "zeros ones full new_zeros new_ones new_full"),
     (creating.copied, "copy fill"),
     (creating.created, "empty arange linspace eye rand randn tensor scalar_tensor hann_window"),
-    (creating.like, "zeros_like ones_like full_like empty_like rand_like randn_like"),
+    (creating.like, "zeros_like ones_like full_like empty_like"),
+    (creating.drawn, "rand_like randn_like"),
     (creating.shapeless, "_assert_tensor_metadata sym_size _assert_scalar sym_constrain_range_for_size item"),
 )
 RULES: dict[str, Rule] = {name: rule for rule, names in _KINDS for name in names.split()}

@@ -40,6 +40,12 @@ def like(op: Operation) -> Axes:
     return Axes(tuple(op.args[0].axes)).untied_zero().activation()
 
 
+def drawn(op: Operation) -> Axes:
+    """Random numbers of the shape of another tensor: with fewer of them, each is another one."""
+    op.pin(op.args[0].axes, "as many random numbers are drawn")
+    return like(op)
+
+
 def shapeless(op: Operation) -> Axes | tuple[Axes, ...]:
     """Checks and sizes, which have no channels."""
     return _kept(op)
