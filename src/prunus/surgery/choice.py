@@ -38,7 +38,9 @@ def magnitude(model: nn.Module, group: ChannelGroup) -> Tensor:
 def _square_sums(weight: Tensor) -> Tensor:
     """Sum of the squares along the first dimension, a few rows at a time, so that they stay in the cache."""
     rows = weight.reshape(len(weight), -1)
-    parts = ((part.abs() if part.is_complex() else part).cpu() for part in rows.split(1 + CACHED // rows.shape[1]))
+    parts = (
+        (part.abs() if part.is_complex() else part).cpu() for part in torch.split(rows, 1 + CACHED // rows.shape[1])
+    )
     return torch.cat([part.to(torch.float64, copy=True).square_().sum(1) for part in parts])
 
 
