@@ -1,6 +1,7 @@
 // Times one convolution on several kernels in turn, and prints the least time of each, the fastest first:
-//     conv_bench BATCH IN OUT SIZE KERNEL STRIDE SPARSITY THREADS [GROUP,ROWS,COLUMNS,BLOCK ...]
-// GROUP: 1 for the sparse form, 4 and 6 for dense ones, 0 for channels as lanes. Without choices: those that are likely.
+//     conv_bench BATCH IN OUT SIZE KERNEL STRIDE SPARSITY THREADS [GROUP,ROWS,COLUMNS,BLOCK[,w] ...]
+// GROUP: 1 for the sparse form, 4 and 6 for dense ones, 0 for channels as lanes; w: Winograd's. Without choices: those that
+// are likely.
 // Build: g++ -O2 -std=c++17 native/bench/conv_bench.cpp build/*/libengine.a -lpthread
 #include <algorithm>
 #include <chrono>
@@ -9,14 +10,15 @@
 #include <memory>
 #include <random>
 
-#include "../src/conv.h"
+#include "../src/winograd.h"
 using namespace prunus;
 
 static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 struct Candidate {
     ConvChoice choice;
-    std::unique_ptr<Conv> conv;
+    bool winograd;
+    std::unique_ptr<Step> conv;
     double best = 1e9;
 };
 
@@ -48,21 +50,26 @@ int main(int argc, char** argv) {
     std::vector<float> weights(static_cast<std::size_t>(outs) * ins * kernel * kernel), bias(outs);
     for (float& weight : weights) weight = uniform(random) < sparsity ? 0 : normal(random);
 
-    std::vector<ConvChoice> choices;
+    std::vector<std::pair<ConvChoice, bool>> choices;
     for (int i = 9; i < argc; ++i) {
         ConvChoice one{};
-        if (std::sscanf(argv[i], "%d,%d,%d,%d", &one.group, &one.rows, &one.columns, &one.block) == 4) choices.push_back(one);
+        char with = 0;
+        if (std::sscanf(argv[i], "%d,%d,%d,%d,%c", &one.group, &one.rows, &one.columns, &one.block, &with) >= 4) choices.push_back({one, with == 'w'});
     }
     if (choices.empty())
         for (const int group : group_sizes)
             for (const auto& [rows, columns] : {std::pair{2, 4}, {1, 8}, {1, 7}, {4, 4}, {3, 8}, {1, 4}, {1, 3}, {1, 2}})
-                for (const int block : {16, 32, 64, 4096}) choices.push_back({group, rows, columns, block});
+                for (const int block : {16, 32, 64, 4096}) choices.push_back({{group, rows, columns, block}, false});
     const ConvShape shape{kernel, kernel, stride, stride, pad, pad, 1, 1, 1};
     std::vector<Candidate> all;
-    for (const ConvChoice& choice : choices) {
+    for (const auto& [choice, winograd] : choices) {
+        if (winograd) {
+            all.push_back({choice, true, std::make_unique<Winograd>(isa, shape, in, out, nullptr, weights.data(), bias.data(), Activation{}, choice, threads)});
+            continue;
+        }
         const bool possible = isa.tile(choice.group, choice.rows, choice.columns, stride) && (choice.group != across || lanes == 1);
         if (!possible || (lanes == 1 && stride > 1 && choice.group != across)) continue;
-        all.push_back({choice, std::make_unique<Conv>(isa, shape, in, out, nullptr, weights.data(), bias.data(), Activation{}, choice, threads)});
+        all.push_back({choice, false, std::make_unique<Conv>(isa, shape, in, out, nullptr, weights.data(), bias.data(), Activation{}, choice, threads)});
     }
     float* const bases[] = {memory.data()};
     Threads pool(threads);
@@ -76,6 +83,6 @@ int main(int argc, char** argv) {
     std::sort(all.begin(), all.end(), [](const Candidate& a, const Candidate& b) { return a.best < b.best; });
     const double useful = 2.0 * batch * outs * out_size * out_size * ins * kernel * kernel * (1 - sparsity);
     for (const Candidate& one : all)
-        std::printf("%d,%d,%d,%d: %.3f ms, %.1f useful GFLOP/s\n", one.choice.group, one.choice.rows, one.choice.columns, one.choice.block,
+        std::printf("%d,%d,%d,%d%s: %.3f ms, %.1f useful GFLOP/s\n", one.choice.group, one.choice.rows, one.choice.columns, one.choice.block, one.winograd ? ",w" : "",
                     one.best * 1e3, useful / one.best / 1e9);
 }

@@ -16,6 +16,7 @@
 #include "map.h"
 #include "pool.h"
 #include "rows.h"
+#include "winograd.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -46,11 +47,15 @@ void check_inside(const Engine& engine, const View& view) {
 Activation activation_of(const std::optional<std::tuple<std::string, float, float>>& given) {
     return given ? Activation::named(std::get<0>(*given), std::get<1>(*given), std::get<2>(*given)) : Activation{};
 }
+template <class Type>
+struct Kind {
+    using type = Type;
+};
 using Given = std::optional<std::tuple<std::string, float, float>>;
 
 std::shared_ptr<Step> make_convolution(const Engine& engine, const View& in, const View& out, const std::optional<View>& residual,
                                        const Constant& weight, const Constant& bias, Pair stride, Pair padding, Pair dilation,
-                                       int groups, const Given& activation, std::tuple<int, int, int, int> choice) {
+                                       int groups, const Given& activation, std::tuple<int, int, int, int, bool> choice) {
     check_inside(engine, in);
     check_inside(engine, out);
     if (residual) check_inside(engine, *residual);
@@ -60,9 +65,13 @@ std::shared_ptr<Step> make_convolution(const Engine& engine, const View& in, con
             "weight and bias must have the channels of input and output");
     const ConvShape shape{static_cast<int>(weight.shape(2)), static_cast<int>(weight.shape(3)), std::get<0>(stride), std::get<1>(stride),
                           std::get<0>(padding), std::get<1>(padding), std::get<0>(dilation), std::get<1>(dilation), groups};
-    const auto [group, rows, columns, block] = choice;
-    return std::make_shared<Conv>(engine.isa(), shape, in, out, residual ? &*residual : nullptr, weight.data(), bias.data(),
-                                  activation_of(activation), ConvChoice{group, rows, columns, block}, engine.threads());
+    const auto [group, rows, columns, block, winograd] = choice;
+    const auto make = [&](auto kind) -> std::shared_ptr<Step> {
+        return std::make_shared<typename decltype(kind)::type>(
+            engine.isa(), shape, in, out, residual ? &*residual : nullptr, weight.data(), bias.data(), activation_of(activation),
+            ConvChoice{group, rows, columns, block}, engine.threads());
+    };
+    return winograd ? make(Kind<Winograd>{}) : make(Kind<Conv>{});
 }
 
 std::shared_ptr<Step> make_linear(const Engine& engine, bool sparse, int rows, std::ptrdiff_t in, std::ptrdiff_t out,

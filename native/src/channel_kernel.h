@@ -63,8 +63,6 @@ void channel_kernel(const Tile& tile) {
     constexpr int sets = sets_of_sums(R * C);
     const char* in[R];
     for (int r = 0; r < R; ++r) in[r] = tile.in[r];
-    const std::uint32_t* offsets = tile.offsets + tile.starts[0];
-    const float* values = tile.values + static_cast<std::ptrdiff_t>(tile.starts[0]) * width;
     Vector doubt{};
     for (int group = 0; group < tile.groups; ++group) {
         const int channel = group * width, channels = tile.channels - channel < width ? tile.channels - channel : width;
@@ -74,7 +72,9 @@ void channel_kernel(const Tile& tile) {
         for (int u = 1; u < sets; ++u)
 #pragma GCC unroll 32
             for (int p = 0; p < R * C; ++p) sums[u][p] = Vector{};
-        int left = tile.starts[group + 1] - tile.starts[group];
+        int left = tile.ends[group] - tile.begins[group];
+        const std::uint32_t* offsets = tile.offsets + tile.begins[group];
+        const float* values = tile.values + static_cast<std::ptrdiff_t>(tile.begins[group]) * width;
         for (; left >= sets; left -= sets, offsets += sets, values += sets * width)
 #pragma GCC unroll 32
             for (int u = 0; u < sets; ++u) take_weights<R, C, Stride>(sums[u], in, offsets[u], values + u * width);
@@ -85,7 +85,7 @@ void channel_kernel(const Tile& tile) {
             for (int p = 0; p < R * C; ++p) sums[0][p] += sums[u][p];
         finish_channels<R, C>(tile, channel, channels, sums[0], doubt);
     }
-    mark_doubt(tile, doubt);
+    mark_doubt(tile.doubt, doubt);
 }
 
 }  // namespace prunus::PRUNUS_ISA

@@ -1,6 +1,7 @@
 #include "conv.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -17,6 +18,20 @@ int piece_begin(int total, int pieces, int i) { return static_cast<int>(static_c
 constexpr std::ptrdiff_t partial_bytes = 100 * 1024;
 
 }  // namespace
+
+bool in_doubt(const Isa& isa, const View& view, Bases bases, Threads& threads) {
+    if (view.doubt >= 0) return bases[0][view.doubt] != 0;
+    const int planes = view.images * view.channels, items = std::min(planes, 4 * threads.count());
+    std::vector<float> found(static_cast<std::size_t>(items), 0.0f);
+    threads.run(items, [&](int item) {
+        for (int plane = planes * item / items; plane < planes * (item + 1) / items; ++plane) {
+            const float* at = bases[0] + view.offset + plane / view.channels * view.image + plane % view.channels * view.plane;
+            const std::ptrdiff_t size = (view.height - 1) * view.row + static_cast<std::ptrdiff_t>(view.width) * view.lanes;
+            found[item] += isa.zero_times(at, size);
+        }
+    });
+    return std::any_of(found.begin(), found.end(), [](float sum) { return sum != 0; });
+}
 
 Conv::Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& out, const View* residual,
            const float* weights, const float* bias, const Activation& activation, const ConvChoice& choice, int threads)
@@ -41,6 +56,8 @@ Conv::Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& o
     out_row_ = out.row;
     blocks_ = shape.groups == 1 ? divide_up(in.channels, choice.block) : 1;
     groups_ = divide_up(out.channels, at_once_);
+    const std::ptrdiff_t all = static_cast<std::ptrdiff_t>(out.channels) * (in.channels / shape.groups) * shape.kernel_height * shape.kernel_width;
+    group_rows(flat, std::all_of(weights, weights + all, [](float weight) { return std::isfinite(weight); }));
     lay_out_weights(shape, weights);
     bias_.assign(bias, bias + out.channels);
     if (flat) mask_margins(columns_ * isa.width);
@@ -66,59 +83,115 @@ void Conv::check(const ConvShape& shape, bool flat) const {
         throw std::invalid_argument("an image of the input is larger than 2 GiB");
 }
 
-// Entries of one block are together, in it those of one group of output channels, in it by input channel and tap.
-void Conv::lay_out_weights(const ConvShape& shape, const float* weights) {
-    const int K = at_once_, in_channels = in_.channels / shape.groups, out_channels = out_.channels / shape.groups;
-    const int taps = shape.kernel_height * shape.kernel_width;
-    const std::ptrdiff_t filter = static_cast<std::ptrdiff_t>(in_channels) * taps;
-    const auto is_zero = [&](int group, std::ptrdiff_t column) {
-        const int rows = std::min(K, out_.channels - group * K);
-        for (int k = 0; k < rows; ++k)
-            if (weights[(group * K + k) * filter + column] != 0) return false;
-        return true;
-    };
-    std::vector<std::int64_t> work(static_cast<std::size_t>(groups_), 4);
-    for (int block = 0; block < blocks_; ++block)
-        for (int group = 0; group < groups_; ++group) {
-            std::int32_t count = 0;
-            const int begin = piece_begin(in_channels, blocks_, block), end = piece_begin(in_channels, blocks_, block + 1);
-            for (std::ptrdiff_t column = begin * taps; column < end * taps; ++column) count += !is_zero(group, column);
-            work[group] += count;
+// The rows of the kernel that an output row wants, as a number of `ranges_`.
+int Conv::taps_of(int row) {
+    const int top = row % image_rows_ * shape_.stride_y - shape_.pad_y, step = shape_.dilation_y;
+    Range range{top < 0 ? divide_up(-top, step) : 0, top >= in_.height ? 0 : std::min(shape_.kernel_height, divide_up(in_.height - top, step))};
+    if (range.first >= range.last) range = {0, 0};
+    const auto found = std::find(ranges_.begin(), ranges_.end(), range);
+    if (found == ranges_.end()) return ranges_.push_back(range), static_cast<int>(ranges_.size()) - 1;
+    return static_cast<int>(found - ranges_.begin());
+}
+
+// Rows that want the same rows of the kernel make a tile: neighbours in an image, and what is left over of several images.
+void Conv::group_rows(bool flat, bool finite) {
+    const int high = choice_.rows;
+    const auto add = [&](const std::vector<int>& rows, int range) {
+        for (std::size_t i = 0; i < rows.size(); i += static_cast<std::size_t>(high)) {
+            RowGroup group{{}, std::min(high, static_cast<int>(rows.size() - i)), range};
+            std::copy_n(rows.begin() + static_cast<std::ptrdiff_t>(i), group.count, group.rows);
+            row_groups_.push_back(group);
         }
+    };
+    if (flat || !finite || out_.images < high) {  // infinity times the zeros around an image is not zero
+        ranges_.push_back({0, shape_.kernel_height});
+        const int pieces = divide_up(rows_, high);
+        for (int i = 0; i < pieces; ++i) {
+            std::vector<int> rows;
+            for (int row = piece_begin(rows_, pieces, i); row < piece_begin(rows_, pieces, i + 1); ++row) rows.push_back(row);
+            add(rows, 0);
+        }
+        return;
+    }
+    std::vector<int> range_of(static_cast<std::size_t>(image_rows_));
+    for (int y = 0; y < image_rows_; ++y) range_of[y] = taps_of(y);
+    for (int first = 0; first < out_.images; first += high)
+        for (int y = 0, end = 0; y < image_rows_; y = end) {
+            for (end = y; end < image_rows_ && range_of[end] == range_of[y];) ++end;
+            const int whole = (end - y) / high * high;
+            std::vector<int> left_over;
+            for (int image = first; image < std::min(out_.images, first + high); ++image) {
+                std::vector<int> rows;
+                for (int row = y; row < end; ++row) (row < y + whole ? rows : left_over).push_back(image * image_rows_ + row);
+                add(rows, range_of[y]);
+            }
+            add(left_over, range_of[y]);
+        }
+}
+
+bool Conv::is_zero(const float* weights, int group, std::ptrdiff_t column, std::ptrdiff_t filter) const {
+    const int rows = std::min(at_once_, out_.channels - group * at_once_);
+    for (int k = 0; k < rows; ++k)
+        if (weights[(group * at_once_ + k) * filter + column] != 0) return false;
+    return true;
+}
+
+// Entries of one block are together, in it those of one group of output channels, in it those of one row of the kernel, in
+// it by input channel.
+void Conv::lay_out_weights(const ConvShape& shape, const float* weights) {
+    const int in_channels = in_.channels / shape.groups, taps = shape.kernel_height * shape.kernel_width;
+    const std::ptrdiff_t filter = static_cast<std::ptrdiff_t>(in_channels) * taps;
+    std::vector<std::int64_t> work(static_cast<std::size_t>(groups_), 4);
+    for (int group = 0; group < groups_; ++group)
+        for (std::ptrdiff_t column = 0; column < filter; ++column) work[group] += !is_zero(weights, group, column, filter);
     share(work);
     least_offset_ = -(shape.pad_y * in_.row + shape.pad_x * in_.lanes) * 4;
-    for (int block = 0; block < blocks_; ++block) {
-        const int begin = piece_begin(in_channels, blocks_, block), end = piece_begin(in_channels, blocks_, block + 1);
-        for (int group = 0; group < groups_; ++group) {
-            // Every second group goes through the input channels backwards: what the one before read last is in the first
-            // cache still.
-            const bool backwards = group % 2;
-            starts_.push_back(static_cast<std::int32_t>(offsets_.size()));
-            const int rows = std::min(K, out_.channels - group * K), base = group * K / out_channels * in_channels;
-            for (std::ptrdiff_t step = begin * taps; step < end * taps; ++step) {
-                const std::ptrdiff_t column = backwards ? (begin + end) * taps - 1 - step : step;
-                if (is_zero(group, column)) {
-                    if (skipped_.empty()) skipped_.resize(static_cast<std::size_t>(out_.channels * filter));
-                    for (int k = 0; k < rows; ++k) skipped_[static_cast<std::size_t>((group * K + k) * filter + column)] = true;
-                    continue;
-                }
-                const int tap = static_cast<int>(column % taps);
-                const int y = tap / shape.kernel_width * shape.dilation_y - shape.pad_y;
-                const int x = tap % shape.kernel_width * shape.dilation_x - shape.pad_x;
-                const std::ptrdiff_t offset = (base + column / taps) * in_.plane + y * in_.row + x * in_.lanes;
-                offsets_.push_back(static_cast<std::uint32_t>(offset * 4 - least_offset_));
-                for (int k = 0; k < K; ++k) values_.push_back(k < rows ? weights[(group * K + k) * filter + column] : 0.0f);
-            }
-        }
-        starts_.push_back(static_cast<std::int32_t>(offsets_.size()));
-    }
+    begins_.resize(ranges_.size() * static_cast<std::size_t>(blocks_ * groups_));
+    ends_.resize(begins_.size());
+    for (int block = 0; block < blocks_; ++block)
+        for (int group = 0; group < groups_; ++group) add_entries(shape, weights, block, group);
     offsets_.shrink_to_fit();
     values_.shrink_to_fit();
 }
 
+void Conv::add_entries(const ConvShape& shape, const float* weights, int block, int group) {
+    const int K = at_once_, in_channels = in_.channels / shape.groups, out_channels = out_.channels / shape.groups;
+    const int taps = shape.kernel_height * shape.kernel_width, across_row = shape.kernel_width;
+    const std::ptrdiff_t filter = static_cast<std::ptrdiff_t>(in_channels) * taps;
+    const int begin = piece_begin(in_channels, blocks_, block), end = piece_begin(in_channels, blocks_, block + 1);
+    const int rows = std::min(K, out_.channels - group * K), base = group * K / out_channels * in_channels;
+    // Every second group goes through the input backwards: what the one before read last is in the first cache still.
+    const bool backwards = group % 2;
+    std::vector<std::int32_t> bounds{static_cast<std::int32_t>(offsets_.size())};
+    const int steps = (end - begin) * across_row;
+    for (int row = 0; row < shape.kernel_height; ++row) {
+        const int ky = backwards ? shape.kernel_height - 1 - row : row;
+        for (int step = 0; step < steps; ++step) {
+            const int at = backwards ? steps - 1 - step : step, kx = at % across_row, channel = begin + at / across_row;
+            const std::ptrdiff_t column = static_cast<std::ptrdiff_t>(channel) * taps + ky * across_row + kx;
+            if (is_zero(weights, group, column, filter)) {
+                if (skipped_.empty()) skipped_.resize(static_cast<std::size_t>(out_.channels * filter));
+                for (int k = 0; k < rows; ++k) skipped_[static_cast<std::size_t>((group * K + k) * filter + column)] = true;
+                continue;
+            }
+            const int y = ky * shape.dilation_y - shape.pad_y, x = kx * shape.dilation_x - shape.pad_x;
+            const std::ptrdiff_t offset = (base + channel) * in_.plane + y * in_.row + x * in_.lanes;
+            offsets_.push_back(static_cast<std::uint32_t>(offset * 4 - least_offset_));
+            for (int k = 0; k < K; ++k) values_.push_back(k < rows ? weights[(group * K + k) * filter + column] : 0.0f);
+        }
+        bounds.push_back(static_cast<std::int32_t>(offsets_.size()));
+    }
+    for (std::size_t range = 0; range < ranges_.size(); ++range) {
+        const auto [first, last] = ranges_[range];
+        const std::size_t at = (range * blocks_ + block) * groups_ + group;
+        begins_[at] = bounds[backwards ? shape.kernel_height - last : first];
+        ends_[at] = bounds[backwards ? shape.kernel_height - first : last];
+    }
+}
+
 // Cuts the tiles into runs and the groups into parts of nearly the same number of entries.
 void Conv::share(const std::vector<std::int64_t>& work) {
-    const int tiles = divide_up(rows_, choice_.rows) * divide_up(columns_, choice_.columns);
+    const int tiles = static_cast<int>(row_groups_.size()) * divide_up(columns_, choice_.columns);
     const std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(choice_.rows) * choice_.columns * cell_ * 4 * out_.channels;
     const int most = static_cast<int>(std::max<std::ptrdiff_t>(1, partial_bytes / bytes));
     runs_ = std::min(tiles, std::max(divide_up(tiles, most), threads_));
@@ -142,30 +215,15 @@ void Conv::mask_margins(int lanes_of_row) {
 }
 
 void Conv::run(Bases bases, Threads& threads) const {
-    const int tiles = divide_up(rows_, choice_.rows) * divide_up(columns_, choice_.columns);
+    const int tiles = static_cast<int>(row_groups_.size()) * divide_up(columns_, choice_.columns);
     const int parts = static_cast<int>(parts_.size()) - 1;
-    const bool doubt = !skipped_.empty() && in_doubt(bases, threads);
+    const bool doubt = !skipped_.empty() && in_doubt(isa_, in_, bases, threads);
     if (out_.doubt >= 0) bases[0][out_.doubt] = 0;
     threads.run(runs_ * parts, [&](int item) {
         const int run = item % runs_;
         run_part(bases[0], piece_begin(tiles, runs_, run), piece_begin(tiles, runs_, run + 1), item / runs_);
     });
     if (doubt) multiply_zeros(bases, threads);
-}
-
-// Whether the input holds infinity or NaN.
-bool Conv::in_doubt(Bases bases, Threads& threads) const {
-    if (in_.doubt >= 0) return bases[0][in_.doubt] != 0;
-    const int planes = in_.images * in_.channels, items = std::min(planes, 4 * threads.count());
-    std::vector<float> found(static_cast<std::size_t>(items), 0.0f);
-    threads.run(items, [&](int item) {
-        for (int plane = planes * item / items; plane < planes * (item + 1) / items; ++plane) {
-            const float* at = bases[0] + in_.offset + plane / in_.channels * in_.image + plane % in_.channels * in_.plane;
-            const std::ptrdiff_t size = (in_.height - 1) * in_.row + static_cast<std::ptrdiff_t>(in_.width) * in_.lanes;
-            found[item] += isa_.zero_times(at, size);
-        }
-    });
-    return std::any_of(found.begin(), found.end(), [](float sum) { return sum != 0; });
 }
 
 // Adds what a dense layer gets from the zeros that were skipped: NaN where infinity or NaN meets one. Slow and rare.
@@ -189,20 +247,13 @@ void Conv::multiply_zeros(Bases bases, Threads& threads) const {
     });
 }
 
-Conv::Cells Conv::cells_of(int tile) const {
-    const int tile_rows = divide_up(rows_, choice_.rows), tile_columns = divide_up(columns_, choice_.columns);
-    const int y = tile / tile_columns, x = tile % tile_columns;
-    return {piece_begin(rows_, tile_rows, y), piece_begin(rows_, tile_rows, y + 1), piece_begin(columns_, tile_columns, x),
-            piece_begin(columns_, tile_columns, x + 1)};
-}
-
 const float* Conv::input_of(const float* memory, int row, int column) const {
     const int image = row / image_rows_, y = row % image_rows_;
     return memory + in_.offset + image * in_.image + y * in_row_ + static_cast<std::ptrdiff_t>(column) * cell_ * stride_;
 }
 
 void Conv::run_part(float* memory, int first_tile, int last_tile, int part) const {
-    const int K = at_once_;
+    const int K = at_once_, tile_columns = divide_up(columns_, choice_.columns);
     const int first_group = parts_[part], last_group = parts_[part + 1], first_channel = first_group * K;
     Tile tile{};
     float unread = 0;
@@ -217,22 +268,25 @@ void Conv::run_part(float* memory, int first_tile, int last_tile, int part) cons
     tile.low = low_, tile.high = high_;
     tile.has_residual = has_residual_;
     for (int block = 0; block < blocks_; ++block) {
-        tile.starts = starts_.data() + static_cast<std::ptrdiff_t>(block) * (groups_ + 1) + first_group;
         tile.first = block == 0, tile.last = block == blocks_ - 1;
         for (int t = first_tile; t < last_tile; ++t) {
-            const auto [row, row_end, column, column_end] = cells_of(t);
-            for (int r = row; r < row_end; ++r) {
-                const int image = r / image_rows_, y = r % image_rows_;
+            const RowGroup& rows = row_groups_[static_cast<std::size_t>(t / tile_columns)];
+            const int column = piece_begin(columns_, tile_columns, t % tile_columns);
+            const int column_end = piece_begin(columns_, tile_columns, t % tile_columns + 1);
+            const std::ptrdiff_t entries = (static_cast<std::ptrdiff_t>(rows.range) * blocks_ + block) * groups_ + first_group;
+            tile.begins = begins_.data() + entries, tile.ends = ends_.data() + entries;
+            for (int r = 0; r < rows.count; ++r) {
+                const int image = rows.rows[r] / image_rows_, y = rows.rows[r] % image_rows_;
                 const std::ptrdiff_t cell = static_cast<std::ptrdiff_t>(column) * cell_;
-                const float* in = input_of(memory, r, column);
+                const float* in = input_of(memory, rows.rows[r], column);
                 float* out = memory + out_.offset + image * out_.image + y * out_row_ + cell + first_channel * out_.plane;
-                tile.in[r - row] = reinterpret_cast<const char*>(in) + least_offset_;
-                tile.out[r - row] = reinterpret_cast<char*>(out);
+                tile.in[r] = reinterpret_cast<const char*>(in) + least_offset_;
+                tile.out[r] = reinterpret_cast<char*>(out);
             }
             tile.mask = mask_.empty() ? nullptr : mask_.data() + static_cast<std::ptrdiff_t>(column) * isa_.width;
-            isa_.tile(choice_.group, row_end - row, column_end - column, stride_)(tile);
+            isa_.tile(choice_.group, rows.count, column_end - column, stride_)(tile);
             if (tile.last && activation_.function != Function::none)
-                for (int r = row; r < row_end; ++r) activate(tile, r - row, (column_end - column) * cell_);
+                for (int r = 0; r < rows.count; ++r) activate(tile, r, (column_end - column) * cell_);
         }
     }
 }
@@ -249,7 +303,7 @@ void Conv::activate(const Tile& tile, int row, int count) const {
 }
 
 std::ptrdiff_t Conv::size_bytes() const {
-    return static_cast<std::ptrdiff_t>(4 * (starts_.size() + offsets_.size() + values_.size() + bias_.size() + mask_.size()) + skipped_.size() / 8);
+    return static_cast<std::ptrdiff_t>(4 * (begins_.size() + ends_.size() + offsets_.size() + values_.size() + bias_.size() + mask_.size()) + skipped_.size() / 8);
 }
 
 }  // namespace prunus

@@ -23,6 +23,9 @@ struct ConvChoice {
     int block;    // input channels whose part of the tile shall stay in the first cache
 };
 
+// Whether a tensor holds infinity or NaN.
+bool in_doubt(const Isa& isa, const View& view, Bases bases, Threads& threads);
+
 class Conv : public Step {
    public:
     // `weights` is [out channels, in channels / groups, kernel height, kernel width], row-major; `bias` one per out channel.
@@ -37,15 +40,23 @@ class Conv : public Step {
 
    private:
     void check(const ConvShape& shape, bool flat) const;
+    void group_rows(bool flat, bool finite);
+    int taps_of(int row);
     void lay_out_weights(const ConvShape& shape, const float* weights);
+    void add_entries(const ConvShape& shape, const float* weights, int block, int group);
+    bool is_zero(const float* weights, int group, std::ptrdiff_t column, std::ptrdiff_t filter) const;
     void mask_margins(int columns_of_image);
     void share(const std::vector<std::int64_t>& work);
-    bool in_doubt(Bases bases, Threads& threads) const;
     void multiply_zeros(Bases bases, Threads& threads) const;
-    struct Cells {
-        int row, row_end, column, column_end;
+    // Rows of one tile: those of `count` outputs, all of which want the rows of the kernel in one range.
+    struct RowGroup {
+        int rows[max_tile_rows];
+        int count, range;
     };
-    Cells cells_of(int tile) const;
+    struct Range {
+        int first, last;
+        bool operator==(const Range& other) const { return first == other.first && last == other.last; }
+    };
     const float* input_of(const float* memory, int row, int column) const;
     void run_part(float* memory, int first_tile, int last_tile, int part) const;
     void activate(const Tile& tile, int row, int count) const;
@@ -67,7 +78,9 @@ class Conv : public Step {
     int blocks_, groups_;
     int runs_;                // of neighbouring tiles: with the parts, what threads take on
     std::vector<int> parts_;  // the first group of each, and the end
-    std::vector<std::int32_t> starts_;  // [blocks][groups + 1]
+    std::vector<Range> ranges_;  // of rows of the kernel: above and below the image there are zeros, which are left out
+    std::vector<RowGroup> row_groups_;
+    std::vector<std::int32_t> begins_, ends_;  // [ranges][blocks][groups]
     std::vector<std::uint32_t> offsets_;
     std::ptrdiff_t least_offset_;       // bytes, not above 0: what the offsets are counted from
     std::vector<float> values_, bias_;

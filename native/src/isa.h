@@ -11,6 +11,8 @@ namespace prunus {
 
 struct PoolShape;
 struct PoolPlane;
+struct WinogradInput;
+struct WinogradOutput;
 
 // Output channels that a tile kernel computes at once: 1 is the sparse form, the others are for dense layers. With `across`
 // it is a vector of them, one a lane, and a cell of the tile is a pixel.
@@ -31,6 +33,8 @@ struct Isa {
     float (*sum_row)(const float* in, std::ptrdiff_t count);
     float (*zero_times)(const float* in, std::ptrdiff_t count);
     void (*pool)(const PoolShape&, const PoolPlane&);
+    void (*winograd_input[2])(const WinogradInput&);    // lanes are of the batch; are pixels
+    void (*winograd_output[2])(const WinogradOutput&);
     void (*matmul)(const float* left, std::ptrdiff_t left_row, const float* right, std::ptrdiff_t right_row, float* out,
                    std::ptrdiff_t out_row, std::ptrdiff_t rows, std::ptrdiff_t inner, std::ptrdiff_t columns);
     float (*dot)(const float* weights, const float* in, std::ptrdiff_t count);

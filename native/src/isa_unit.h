@@ -6,6 +6,7 @@
 #include "pool_kernel.h"
 #include "row_kernels.h"
 #include "tile_kernel.h"
+#include "winograd_kernel.h"
 
 namespace prunus::PRUNUS_ISA {
 
@@ -45,6 +46,10 @@ constexpr Isa make_isa(const char* name) {
     isa.sum_row = sum_row;
     isa.zero_times = zero_times;
     isa.pool = pool;
+    isa.winograd_input[0] = winograd_input_cells;
+    isa.winograd_input[1] = winograd_input_pixels;
+    isa.winograd_output[0] = winograd_output_cells;
+    isa.winograd_output[1] = winograd_output_pixels;
     isa.matmul = matmul;
     isa.dot = dot;
     isa.sparse_dot = sparse_dot;

@@ -14,6 +14,17 @@ Operator operator_named(const std::string& name) {
     throw std::invalid_argument("there is no operator '" + name + "'");
 }
 
+// Floats of a line of the cache.
+constexpr std::ptrdiff_t block = 16;
+
+// Row i of the source becomes column i: by blocks, so that each line of either is touched once.
+void transpose(std::ptrdiff_t rows, std::ptrdiff_t columns, float* out, std::ptrdiff_t out_column, const float* in, std::ptrdiff_t in_row) {
+    for (std::ptrdiff_t first = 0; first < columns; first += block)
+        for (std::ptrdiff_t begin = 0; begin < rows; begin += block)
+            for (std::ptrdiff_t i = begin; i < std::min(rows, begin + block); ++i)
+                for (std::ptrdiff_t j = first; j < std::min(columns, first + block); ++j) out[i + j * out_column] = in[i * in_row + j];
+}
+
 // Fewer elements than this are not worth waking another thread.
 constexpr std::ptrdiff_t least_work = 4096;
 
@@ -27,6 +38,7 @@ Map::Map(const Isa& isa, const std::string& op, std::vector<std::ptrdiff_t> shap
     for (const Strided* side : {&out_, &left_, &right_})
         if (side->strides.size() != shape_.size()) throw std::invalid_argument("an array must have a stride per dimension");
     merge_dimensions();
+    if (operator_ == Operator::copy && activation_.function == Function::none) find_transposition();
 }
 
 // Drops dimensions of one element and joins neighbours that are one walk through memory for all sides; puts that
@@ -60,10 +72,27 @@ void Map::merge_dimensions() {
     for (int side = 0; side < 3; ++side) sides[side]->strides = strides[side];
 }
 
+// Rows that are contiguous in the output only: the dimension that is contiguous in the source goes along with them.
+void Map::find_transposition() {
+    if (out_.strides.back() != 1 || left_.strides.back() == 1 || left_.strides.back() == 0) return;
+    for (std::size_t d = 0; d < shape_.size(); ++d) {
+        if (left_.strides[d] != 1) continue;
+        neighbours_ = shape_[d], neighbour_stride_ = out_.strides[d];
+        if (neighbours_ % block == 0) {  // what is left of the dimension is shared among threads
+            neighbours_ = block, shape_[d] /= block;
+            for (Strided* side : {&out_, &left_, &right_}) side->strides[d] *= block;
+            return;
+        }
+        shape_.erase(shape_.begin() + static_cast<std::ptrdiff_t>(d));
+        for (Strided* side : {&out_, &left_, &right_}) side->strides.erase(side->strides.begin() + static_cast<std::ptrdiff_t>(d));
+        return;
+    }
+}
+
 void Map::run(Bases bases, Threads& threads) const {
     std::ptrdiff_t rows = 1;
     for (const std::ptrdiff_t size : shape_) rows *= size;
-    const std::ptrdiff_t most = std::max<std::ptrdiff_t>(1, rows * row_ / least_work);
+    const std::ptrdiff_t most = std::max<std::ptrdiff_t>(1, rows * row_ * std::max<std::ptrdiff_t>(1, neighbours_) / least_work);
     const int items = static_cast<int>(std::min({rows, most, static_cast<std::ptrdiff_t>(threads.count()) * 4}));
     threads.run(items, [&](int i) { run_rows(bases, rows * i / items, rows * (i + 1) / items); });
 }
@@ -89,6 +118,10 @@ void Map::run_rows(Bases bases, std::ptrdiff_t first, std::ptrdiff_t last) const
         if (d >= 0) go(d, 1), ++index[d];
     };
     for (std::ptrdiff_t row = first; row < last; ++row, to_next_row()) {
+        if (neighbours_) {
+            transpose(row_, neighbours_, out, neighbour_stride_, left, left_step);
+            continue;
+        }
         isa_.combine(static_cast<int>(operator_), row_, out, out_step, left, left_step, right, right_step);
         if (activation_.function == Function::none) continue;
         if (out_step == 1)

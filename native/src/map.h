@@ -30,12 +30,15 @@ class Map : public Step {
 
    private:
     void merge_dimensions();
+    void find_transposition();
     void run_rows(Bases bases, std::ptrdiff_t first, std::ptrdiff_t last) const;
 
     const Isa& isa_;
     Operator operator_;
     std::vector<std::ptrdiff_t> shape_;  // of the outer dimensions; the innermost is a row
     std::ptrdiff_t row_ = 1;
+    // Of a copy whose rows lie scattered in its source: neighbours there, so many at a time; 0: it is none.
+    std::ptrdiff_t neighbours_ = 0, neighbour_stride_ = 0;
     Strided out_, left_, right_;
     Activation activation_;
 };

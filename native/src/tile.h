@@ -17,7 +17,8 @@ struct Tile {
     char* out[max_tile_rows];       // first cell of each row, first channel of the range
     std::ptrdiff_t out_plane;       // bytes from a channel to the next
     std::ptrdiff_t residual;        // bytes from an output cell to the cell that is added to it
-    const std::int32_t* starts;     // where each group's entries begin; groups + 1 of them
+    const std::int32_t* begins;     // where each group's entries begin
+    const std::int32_t* ends;       // and end; those of a group may be left out in part
     const std::uint32_t* offsets;   // one per entry
     const float* values;            // K per entry
     const float* bias;              // one per channel of the range

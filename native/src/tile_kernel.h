@@ -37,11 +37,11 @@ inline __attribute__((always_inline)) Vector sum_of_all(const Vector* sums) {
 }
 
 // Of several threads any may write the mark, all the same one.
-inline void mark_doubt(const Tile& tile, Vector doubt) {
+inline void mark_doubt(float* mark_of, Vector doubt) {
     for (int lane = 1; lane < width; ++lane) doubt[0] += doubt[lane];
     if (doubt[0] == doubt[0]) return;
     const float mark = __builtin_nanf("");
-    __atomic_store(tile.doubt, &mark, __ATOMIC_RELAXED);
+    __atomic_store(mark_of, &mark, __ATOMIC_RELAXED);
 }
 
 // Writes the sums of one output channel.
@@ -90,8 +90,6 @@ void tile_kernel(const Tile& tile) {
     const char* in[R];
     std::ptrdiff_t to_row[R];
     for (int r = 0; r < R; ++r) in[r] = tile.in[r], to_row[r] = tile.out[r] - tile.out[0];
-    const std::uint32_t* offsets = tile.offsets + tile.starts[0];
-    const float* values = tile.values + static_cast<std::ptrdiff_t>(tile.starts[0]) * K;
     Vector doubt{};
     for (int group = 0; group < tile.groups; ++group) {
         const int channel = group * K;
@@ -131,7 +129,9 @@ void tile_kernel(const Tile& tile) {
 #pragma GCC unroll 32
                 for (int p = 0; p < R * C; ++p) sums[u][k][p] = Vector{};
 
-        int left = tile.starts[group + 1] - tile.starts[group];
+        int left = tile.ends[group] - tile.begins[group];
+        const std::uint32_t* offsets = tile.offsets + tile.begins[group];
+        const float* values = tile.values + static_cast<std::ptrdiff_t>(tile.begins[group]) * K;
         for (; left >= at_once; left -= at_once, offsets += at_once, values += at_once * K)
             if constexpr (K == 1) {
 #pragma GCC unroll 32
@@ -154,7 +154,7 @@ void tile_kernel(const Tile& tile) {
         for (int k = 0; k < K; ++k)
             if (k < rows) finish<R, C>(tile, out + k * tile.out_plane, sums[0][k], to_row, doubt);
     }
-    mark_doubt(tile, doubt);
+    mark_doubt(tile.doubt, doubt);
 }
 
 }  // namespace prunus::PRUNUS_ISA

@@ -1,5 +1,10 @@
 #include "../src/conv.h"
+#include "../src/winograd.h"
 #include "image.h"
+
+#include <array>
+#include <cmath>
+#include <cstring>
 
 using namespace prunus;
 
@@ -34,7 +39,7 @@ std::vector<double> reference(const Case& test, bool has_residual) {
 }
 
 Case random_case(const Isa& isa, Random& random) {
-    const int batch = random.one_of({1, 3, 16, 17}), lanes = batch == 1 ? 1 : isa.width, groups = random.one_of({1, 1, 2});
+    const int batch = random.one_of({1, 3, 16, 17, 40}), lanes = batch == 1 ? 1 : isa.width, groups = random.one_of({1, 1, 2});
     const int odd = 2 * random.between(0, 2) + 1, other = 2 * random.between(0, 1) + 1, dilation = random.between(1, 2);
     ConvShape shape{odd, other, 1, 1, dilation * (odd - 1) / 2, dilation * (other - 1) / 2, dilation, dilation, groups};
     const bool strided = random.chance(0.3);  // of rows of pixels: across channels only
@@ -56,9 +61,26 @@ Case random_case(const Isa& isa, Random& random) {
     return test;
 }
 
+Case random_winograd_case(const Isa& isa, Random& random) {
+    const int batch = random.one_of({1, 1, 3, 16, 17, 40}), lanes = batch == 1 ? 1 : isa.width;
+    const int height = random.between(1, 9), width = random.one_of({1, 2, 3, 4, 5, 8, 9, 31, 34, 50});
+    const int ins = random.one_of({1, 2, 5, 33}), outs = random.one_of({1, 4, 6, 12, 13});
+    Image in(batch, ins, height, width, lanes, 1, 1, isa.width, 0);
+    Image out(batch, outs, height, width, lanes, 1, 1, isa.width, in.end);
+    Image residual(batch, outs, height, width, lanes, 1, 1, isa.width, out.end);
+    Case test{{3, 3, 1, 1, 1, 1, 1, 1, 1}, in, out, residual, {}, {}, {}};
+    test.memory.resize(static_cast<std::size_t>(residual.end));
+    in.fill(test.memory, random);
+    residual.fill(test.memory, random);
+    test.weights = random.weights(static_cast<std::size_t>(outs) * ins * 9);
+    for (int k = 0; k < outs; ++k) test.bias.push_back(random.normal());
+    return test;
+}
+
+template <class Kind = Conv>
 std::vector<float> run(const Isa& isa, const Case& test, const View& out, const View* residual, const ConvChoice& choice, int threads,
                        std::vector<float>& memory) {
-    const Conv conv(isa, test.shape, test.in.view, out, residual, test.weights.data(), test.bias.data(),
+    const Kind conv(isa, test.shape, test.in.view, out, residual, test.weights.data(), test.bias.data(),
                     Activation::named("relu", 0, 0), choice, threads);
     Threads pool(threads);
     memory = test.memory;
@@ -92,6 +114,39 @@ void test_convolutions(const Isa& isa, Report& report) {
             report.require(what + ": margins", test.out.margins_are_zero(memory, test.in.end) || has_residual);
             report.require(what + ": three threads", run(isa, test, test.out.view, residual, choice, 3, again) == found);
             if (has_residual) report.require(what + ": in place", run(isa, test, test.residual.view, residual, choice, 3, again) == found);
+        }
+    }
+}
+
+void test_winograd(const Isa& isa, Report& report) {
+    Random random(2);
+    for (int i = 0; i < 40; ++i) {
+        Case test = random_winograd_case(isa, random);
+        const bool not_finite = random.chance(0.2);
+        if (not_finite) test.memory[static_cast<std::size_t>(test.in.at(0, 0, 0, 0))] = random.chance(0.5) ? INFINITY : NAN;
+        const View* residual = random.chance(0.5) ? &test.residual.view : nullptr;
+        const std::vector<double> expected = reference(test, residual != nullptr);
+        for (const auto& [group, rows, columns] : {std::array{6, 1, 2}, {6, 2, 2}, {4, 2, 3}, {6, 2, 4}, {across, 1, 14}, {across, 2, 24}}) {
+            const bool single = test.in.view.lanes == 1;
+            if (!isa.tile(group, 1, columns, 1) || (group == across && !single)) continue;
+            const ConvChoice choice{group, rows, columns, random.one_of({1, 5, 64})};
+            const std::string what = std::string(isa.name) + ": winograd " + std::to_string(i) + ", " + std::to_string(group) + " channels";
+            std::vector<float> memory, again;
+            const std::vector<float> found = run<Winograd>(isa, test, test.out.view, residual, choice, 1, memory);
+            if (not_finite) {
+                std::vector<float> direct;
+                run(isa, test, test.out.view, residual, ConvChoice{single ? across : 4, 1, single ? 1 : 2, 64}, 1, direct);
+                const auto same = [](float a, float b) { return std::abs(a - b) < 1e-4f || a == b || (std::isnan(a) && std::isnan(b)); };
+                report.require(what + ": not finite", std::equal(memory.begin(), memory.end(), direct.begin(), same));
+            } else {
+                report.check(what, found, expected);
+            }
+            report.require(what + ": margins", test.out.margins_are_zero(memory, test.in.end) || residual);
+            run<Winograd>(isa, test, test.out.view, residual, choice, 3, again);
+            report.require(what + ": three threads", std::memcmp(again.data(), memory.data(), 4 * memory.size()) == 0);
+            if (!residual) continue;
+            const std::vector<float> in_place = run<Winograd>(isa, test, test.residual.view, residual, choice, 3, again);
+            report.require(what + ": in place", std::memcmp(in_place.data(), found.data(), 4 * found.size()) == 0);
         }
     }
 }

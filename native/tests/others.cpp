@@ -89,6 +89,25 @@ void test_maps(const Isa& isa, Report& report) {
         map.run(bases, threads);
         report.check(std::string(isa.name) + ": " + op + " " + std::to_string(i), {memory.begin() + out.offset, memory.end()}, expected);
     }
+    for (int i = 0; i < 40; ++i) {  // transpositions
+        const std::ptrdiff_t planes = random.one_of({1, 5, 16, 33, 48}), rows = random.between(1, 4), columns = random.one_of({1, 3, 16, 40});
+        const std::ptrdiff_t size = planes * rows * columns;
+        std::vector<float> memory(static_cast<std::size_t>(2 * size));
+        for (float& value : memory) value = random.normal();
+        const bool swapped = random.chance(0.5);
+        const std::vector<std::ptrdiff_t> from = swapped ? std::vector{columns, columns * planes, std::ptrdiff_t{1}} : std::vector{std::ptrdiff_t{1}, planes, planes * rows};
+        const std::vector<std::ptrdiff_t> to = swapped ? std::vector{std::ptrdiff_t{1}, planes, planes * rows} : std::vector{rows * columns, columns, std::ptrdiff_t{1}};
+        std::vector<double> expected(static_cast<std::size_t>(size));
+        for (std::ptrdiff_t p = 0; p < planes; ++p)
+            for (std::ptrdiff_t r = 0; r < rows; ++r)
+                for (std::ptrdiff_t c = 0; c < columns; ++c)
+                    expected[static_cast<std::size_t>(p * to[0] + r * to[1] + c * to[2])] = memory[static_cast<std::size_t>(p * from[0] + r * from[1] + c * from[2])];
+        const Map map(isa, "copy", {planes, rows, columns}, {0, size, to}, {0, 0, from}, {0, 0, from}, {});
+        Threads threads(2);
+        float* const bases[] = {memory.data()};
+        map.run(bases, threads);
+        report.check(std::string(isa.name) + ": transposition " + std::to_string(i), {memory.begin() + size, memory.end()}, expected);
+    }
 }
 
 void test_rows(const Isa& isa, Report& report) {

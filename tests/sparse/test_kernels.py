@@ -119,6 +119,56 @@ def test_what_is_not_finite_goes_through_zeros_as_in_dense(name, batch, value):
     assert np.isfinite(found[: batch - 1]).all()
 
 
+def image_program(rng, batch, size, kind, residual=None, activation=None):
+    """A convolution of 3x3 with padding, of 5 to 13 channels."""
+    image, weight = rng.standard_normal((batch, 5, *size), np.float32), weights(rng, (13, 5, 3, 3), kind)
+    added = rng.standard_normal((batch, 13, *size), np.float32) if residual else None
+    op = p.Convolution(
+        output="out", input="image", weight="weight", bias="bias", residual=residual, padding=(1, 1, 1, 1),
+        activation=activation and p.Activation(activation),
+    )  # fmt: skip
+    program = convolution(op, image, weight, rng.standard_normal(13, np.float32), added)
+    return program, [image] if added is None else [image, added]
+
+
+@pytest.mark.parametrize("name", ISAS)
+@pytest.mark.parametrize("value", [None, np.nan, np.inf])
+@pytest.mark.parametrize("size", [(2, 2), (1, 1), (1, 3)])
+def test_images_of_few_pixels_over_a_batch(name, size, value):
+    program, arrays = image_program(np.random.default_rng(0), 17, size, "sparse", "residual", "silu")
+    if value is not None:
+        arrays[0][16, 2, 0, 0] = value
+    executor = NativeExecutor(program, 2, {}, name)
+    found = executor.run(arrays)[0]
+    with np.errstate(all="ignore"):
+        expected = Reference(program).run(arrays)[0]
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
+    assert deviation(found[np.isfinite(found)], expected[np.isfinite(expected)]) < 1e-5
+
+
+@pytest.mark.parametrize("name", ISAS)
+@pytest.mark.parametrize("value", [None, np.nan, -np.inf])
+@pytest.mark.parametrize("residual", [None, "residual"])
+@pytest.mark.parametrize(
+    ("batch", "kernel"),
+    [(17, "dense-winograd6 2x2 64"), (1, "dense-winograd6 2x2 3"), (1, "dense-winograd0 1x14 64")],
+)
+def test_a_convolution_of_winograd_is_the_reference(name, batch, kernel, residual, value):
+    rng = np.random.default_rng(0)
+    program, arrays = image_program(rng, batch, (7, 37 if batch == 1 else 5), "dense", residual, "relu")
+    if value is not None:
+        arrays[0][batch - 1, 2, 3, 4] = value
+    executor = NativeExecutor(program, 2, {"out": kernel}, name)
+    assert executor.choices() == {"out": kernel}
+    found = executor.run(arrays)[0]
+    with np.errstate(all="ignore"):
+        expected = Reference(program).run(arrays)[0]
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
+    assert deviation(found[np.isfinite(found)], expected[np.isfinite(expected)]) < 1e-5
+    one = NativeExecutor(program, 1, executor.choices(), name)
+    np.testing.assert_array_equal(one.run(arrays)[0], found)
+
+
 @pytest.mark.parametrize("name", ISAS)
 @QUICK
 @given(BATCHES, st.integers(1, 70), st.integers(1, 70), st.sampled_from(["sparse", "dense", "zero", "empty rows"]))

@@ -128,6 +128,16 @@ def test_data_beside_the_model_is_read(tmp_path):
     assert np.array_equal(plan_of(path).parts[0].constants["w"], WEIGHT)
 
 
+def test_weights_of_more_than_one_message_go_to_onnx_runtime_in_a_file(tmp_path, monkeypatch):
+    weight = np.random.default_rng(0).standard_normal((40, 4, 3, 3)).astype(np.float32)
+    path = save(model([conv("x", "y")], {"x": (1, 4, 5, 5)}, ["y"], {"w": weight}), tmp_path / "model.onnx")
+    monkeypatch.setattr("prunus.sparse.folding.LARGEST_BYTES", weight.nbytes)
+    folders, write = [], onnx.save_model
+    monkeypatch.setattr("onnx.save_model", lambda *given, **more: (folders.append(given[1]), write(*given, **more)))
+    assert np.array_equal(plan_of(path).parts[0].constants["w"], weight)
+    assert len(folders) == 1
+
+
 @pytest.mark.parametrize("location", ["../w.bin", "/etc/passwd", "link.bin", "."])
 def test_data_outside_of_the_model_s_folder_is_refused(location, tmp_path):
     (tmp_path / "inner").mkdir()

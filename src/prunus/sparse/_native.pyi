@@ -56,7 +56,7 @@ class Engine:
         dilation: _Pair,
         groups: int,
         activation: _Activation,
-        choice: tuple[int, int, int, int],
+        choice: tuple[int, int, int, int, bool],
     ) -> Step: ...
     def linear(
         self,

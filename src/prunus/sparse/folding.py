@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import onnx
 
 LARGEST_SHAPE_BYTES = 4096
+EXTERNAL = "session.optimized_model_external_initializers_file_name"
 UNWANTED = ("MatMulAddFusion", "TransposeOptimizer")
 """Rewrites that only help ONNX Runtime's own kernels."""
 
@@ -26,8 +27,6 @@ def fold(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
     import onnx
     from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions  # type: ignore[attr-defined]
 
-    if proto.ByteSize() > LARGEST_BYTES:
-        raise InputError(f"{name} does not fit one message of 2 GB", "its weights take more", "split the network")
     options = SessionOptions()
     options.graph_optimization_level = GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -37,12 +36,25 @@ def fold(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
         options.optimized_model_filepath = str(target)
         try:
             with loading():
-                InferenceSession(
-                    proto.SerializeToString(), options, providers=["CPUExecutionProvider"], disabled_optimizers=UNWANTED
-                )
+                source = _source(proto, Path(folder))
+                if isinstance(source, str):
+                    options.add_session_config_entry(EXTERNAL, "folded.data")
+                InferenceSession(source, options, providers=["CPUExecutionProvider"], disabled_optimizers=UNWANTED)
         except Exception as error:  # the library's errors have no common class of their own
             raise InputError(f"ONNX Runtime cannot load {name}", str(error), "export it again") from error
         return _with_types(onnx.load(str(target)))
+
+
+def _source(proto: onnx.ModelProto, folder: Path) -> bytes | str:
+    """The model as one message, or as a file whose weights lie beside it where they are too large for one."""
+    import onnx
+
+    if sum(len(tensor.raw_data) for tensor in proto.graph.initializer) < LARGEST_BYTES // 2:
+        whole: bytes = proto.SerializeToString()
+        return whole
+    path = str(folder / "whole.onnx")
+    onnx.save_model(proto, path, save_as_external_data=True, location="whole.data")
+    return path
 
 
 def _with_types(proto: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,7 +1,8 @@
 """The kernels a convolution could run on, by name.
 
 `sparse 2x7 32` is a tile of 2 x 7 vectors, 32 input channels a block; `dense6 ...` one of six output channels at once;
-`dense-across 2x7 32` one of 2 x 7 pixels and as many output channels as a vector has floats.
+`dense-across 2x7 32` one of 2 x 7 pixels and as many output channels as a vector has floats; `dense-winograd6
+...` one whose cells are 2 x 2 outputs, computed with 16 multiplications instead of 36.
 """
 
 from __future__ import annotations
@@ -25,26 +26,37 @@ MOST_DENSE = 0.97
 ACROSS = 0
 """What stands for a vector of output channels where their number is asked for."""
 
-_NAME = re.compile(r"(sparse|dense-across|dense(\d+)) (\d+)x(\d+) (\d+)")
+WINOGRAD = ((6, 1, 2), (6, 2, 2), (4, 2, 3), (0, 1, 14), (0, 4, 14))
+WIDE_WINOGRAD = ((6, 1, 4), (6, 2, 4), (6, 4, 4), (0, 1, 24), (0, 4, 24))
+"""Output channels at once, 0 for a vector of them; how often weights are used one after the other; cells at once."""
+
+_NAME = re.compile(r"(sparse|dense-across|dense(\d+)|dense-winograd(\d+)) (\d+)x(\d+) (\d+)")
 
 
-def read_choice(name: str) -> tuple[int, int, int, int]:
-    """Output channels at once, rows, columns, block.
+def read_choice(name: str) -> tuple[int, int, int, int, bool]:
+    """Output channels at once, rows, columns, block, and whether it is one of Winograd's.
 
     >>> read_choice("sparse 2x7 32"), read_choice("dense6 1x2 64"), read_choice("dense-across 4x4 512")
-    ((1, 2, 7, 32), (6, 1, 2, 64), (0, 4, 4, 512))
+    ((1, 2, 7, 32, False), (6, 1, 2, 64, False), (0, 4, 4, 512, False))
+    >>> read_choice("dense-winograd6 2x4 64")
+    (6, 2, 4, 64, True)
     """
     match = _NAME.fullmatch(name)
     if not match:
         raise InputError(f"There is no kernel {name!r}", "a choice names one that `choices` gave", "compile it again")
-    kind, group, rows, columns, block = match.groups()
-    return ACROSS if kind == "dense-across" else int(group or 1), int(rows), int(columns), int(block)
+    kind, dense, winograd, *numbers = match.groups()
+    rows, columns, block = (int(number) for number in numbers)
+    group = ACROSS if kind == "dense-across" else int(dense or winograd or 1)
+    return group, rows, columns, block, winograd is not None
 
 
 def candidates(
-    out: Layout, weight: tuple[int, ...], groups: int, density: float, width: int, registers: int
+    out: Layout, weight: tuple[int, ...], groups: int, density: float, width: int, registers: int, *, winograd: bool
 ) -> tuple[str, ...]:
-    """Kernels worth measuring, the likeliest first, for vectors of `width` floats in so many registers."""
+    """Kernels worth measuring, the likeliest first, for vectors of `width` floats in so many registers.
+
+    winograd: whether those are among them.
+    """
     assert out.image is not None
     images, _, height, columns = out.image[:4]
     across = across_tiles(images * height, columns, registers) if suits_across(out, weight, groups, width) else ()
@@ -60,6 +72,13 @@ def candidates(
         for block in blocks
     ]
     dense = [f"dense-across {rows}x{cells} {weight[1]}" for rows, cells in across] + dense
+    if winograd:
+        fast = [
+            f"dense-winograd{group} {times}x{cells} {min(64, weight[1])}"
+            for group, times, cells in (WINOGRAD if registers == FEW_REGISTERS else WIDE_WINOGRAD)
+            if group != ACROSS or out.lanes == 1
+        ]
+        dense = fast + dense
     if groups > 1 and weight[1] == 1:
         return tuple(names)
     return tuple(dense if dense and density >= MOST_DENSE else [*names, *dense])

@@ -11,6 +11,7 @@ import numpy as np
 from prunus.sparse.execution.builder import Builder, Choice, Window
 from prunus.sparse.execution.layout import Layout, image, plain
 from prunus.sparse.execution.memory import Tensor
+from prunus.sparse.execution.pixels import as_pixels, has_no_margins, spread_weight, suits_pixels
 from prunus.sparse.execution.tiles import candidates, read_choice
 from prunus.sparse.program import Activation, Array, Convolution, Linear
 
@@ -48,6 +49,11 @@ def convolution(builder: Builder, op: Convolution) -> None:
     source = builder.image_layout(builder.shapes[op.input])
     macs = math.prod(builder.shapes[op.output][2:]) * builder.shapes[op.output][0]
     only_across = False
+    if source.lanes > 1 and suits_pixels(op, builder.shapes):
+        given = builder.moved(given, source)
+        if has_no_margins(given) and has_no_margins(out):
+            _convolve_pixels(builder, op, given, out, residual, weight, bias)
+            return
     if is_direct(op, source, out.layout):
         given = builder.moved(given, source)
     elif is_across(op, weight, builder):
@@ -57,6 +63,22 @@ def convolution(builder: Builder, op: Convolution) -> None:
         given, weight = phases.input(builder, given, out.layout), phases.weight(weight)
         taps = Taps((1, 1), (0, 0), (1, 1), op.groups)
     add_convolution(builder, given, out, residual, weight, bias, taps, op.activation, macs, only_across=only_across)
+
+
+def _convolve_pixels(
+    builder: Builder, op: Convolution, given: Tensor, out: Tensor, residual: Tensor | None, weight: Array, bias: Array
+) -> None:
+    size, place = given.layout.shape[2:], out.layout.shape[2:]
+    spread, count = spread_weight(op, weight, size, place), math.prod(place)
+    pixels, taps = as_pixels(out), Taps((1, 1), (0, 0), (1, 1), 1)
+    added = as_pixels(residual) if residual else None
+    batch = out.layout.shape[0]
+    add_convolution(
+        builder, as_pixels(given), pixels, added, spread, np.repeat(bias, count), taps, op.activation, batch
+    )
+    out.doubt = pixels.doubt
+    builder.steps[-1].macs = batch * count * weight.size
+    builder.steps[-1].nonzero_macs = batch * count * int(np.count_nonzero(weight))
 
 
 def is_across(op: Convolution, weight: Array, builder: Builder) -> bool:
@@ -221,7 +243,10 @@ def add_convolution(
         )
 
     density = nonzero / max(weight.size, 1)
-    kernels = candidates(out.layout, weight.shape, taps.groups, density, builder.width, builder.registers)
+    winograd = suits_winograd(given.layout, out.layout, weight.shape, taps)
+    kernels = candidates(
+        out.layout, weight.shape, taps.groups, density, builder.width, builder.registers, winograd=winograd
+    )
     if only_across:
         kernels = tuple(kernel for kernel in kernels if kernel.startswith("dense-across"))
     builder.add(
@@ -233,6 +258,14 @@ def add_convolution(
         macs=places * weight.size,
         nonzero_macs=places * nonzero,
     )
+
+
+def suits_winograd(given: Layout, out: Layout, weight: tuple[int, ...], taps: Taps) -> bool:
+    """Whether it is a 3x3 convolution of images for which it saves products."""
+    assert given.image is not None
+    assert out.image is not None
+    plain = (weight[2:], taps) == ((3, 3), Taps((1, 1), (1, 1), (1, 1), 1)) and given.image[2:4] == out.image[2:4]
+    return plain and out.key[0] == "image" and min(out.image[2:4]) > 2
 
 
 def view(tensor: Tensor) -> _native.View:
