@@ -47,17 +47,14 @@ void check_inside(const Engine& engine, const View& view) {
 Activation activation_of(const std::optional<std::tuple<std::string, float, float>>& given) {
     return given ? Activation::named(std::get<0>(*given), std::get<1>(*given), std::get<2>(*given)) : Activation{};
 }
-template <class Type>
-struct Kind {
-    using type = Type;
-};
 using Given = std::optional<std::tuple<std::string, float, float>>;
 
 std::shared_ptr<Step> make_convolution(const Engine& engine, const View& in, const View& out, const std::optional<View>& residual,
                                        const Constant& weight, const Constant& bias, Pair stride, Pair padding, Pair dilation,
-                                       int groups, const Given& activation, std::tuple<int, int, int, int, bool> choice) {
+                                       int groups, const Given& activation, std::tuple<int, int, int, int, bool> choice,
+                                       const std::optional<View>& pooled) {
     check_inside(engine, in);
-    check_inside(engine, out);
+    check_inside(engine, pooled ? *pooled : out);
     if (residual) check_inside(engine, *residual);
     require(weight.ndim() == 4 && groups > 0 && in.channels % groups == 0, "a weight must have four dimensions");
     require(weight.shape(0) == static_cast<std::size_t>(out.channels) && weight.shape(1) == static_cast<std::size_t>(in.channels / groups) &&
@@ -66,12 +63,14 @@ std::shared_ptr<Step> make_convolution(const Engine& engine, const View& in, con
     const ConvShape shape{static_cast<int>(weight.shape(2)), static_cast<int>(weight.shape(3)), std::get<0>(stride), std::get<1>(stride),
                           std::get<0>(padding), std::get<1>(padding), std::get<0>(dilation), std::get<1>(dilation), groups};
     const auto [group, rows, columns, block, winograd] = choice;
-    const auto make = [&](auto kind) -> std::shared_ptr<Step> {
-        return std::make_shared<typename decltype(kind)::type>(
-            engine.isa(), shape, in, out, residual ? &*residual : nullptr, weight.data(), bias.data(), activation_of(activation),
-            ConvChoice{group, rows, columns, block}, engine.threads());
-    };
-    return winograd ? make(Kind<Winograd>{}) : make(Kind<Conv>{});
+    const View* const added = residual ? &*residual : nullptr;
+    const ConvChoice chosen{group, rows, columns, block};
+    require(!winograd || !pooled, "Winograd's convolution is not pooled at once");
+    if (winograd)
+        return std::make_shared<Winograd>(engine.isa(), shape, in, out, added, weight.data(), bias.data(), activation_of(activation), chosen,
+                                          engine.threads());
+    return std::make_shared<Conv>(engine.isa(), shape, in, out, added, weight.data(), bias.data(), activation_of(activation), chosen,
+                                  engine.threads(), pooled ? &*pooled : nullptr);
 }
 
 std::shared_ptr<Step> make_linear(const Engine& engine, bool sparse, int rows, std::ptrdiff_t in, std::ptrdiff_t out,
@@ -164,7 +163,7 @@ NB_MODULE(_native, m) {
                  std::copy_n(values.data(), values.size(), engine.memory() + offset);
              }, "offset"_a, "values"_a, "Write constants into the memory.")
         .def("convolution", make_convolution, "source"_a, "out"_a, "residual"_a, "weight"_a, "bias"_a, "stride"_a, "padding"_a,
-             "dilation"_a, "groups"_a, "activation"_a, "choice"_a)
+             "dilation"_a, "groups"_a, "activation"_a, "choice"_a, "pooled"_a = nb::none())
         .def("linear", make_linear, "sparse"_a, "rows"_a, "source"_a, "out"_a, "residual"_a, "weight"_a, "bias"_a, "activation"_a)
         .def("pool", make_pool, "source"_a, "out"_a, "kernel"_a, "stride"_a, "padding"_a, "dilation"_a, "largest"_a, "count_padding"_a)
         .def("map", make_map, "operator"_a, "shape"_a, "out"_a, "left"_a, "right"_a, "activation"_a)

@@ -6,40 +6,26 @@
 #include <stdexcept>
 #include <string>
 
+#include "pieces.h"
+
 namespace prunus {
 namespace {
-
-int divide_up(int value, int by) { return (value + by - 1) / by; }
-
-// Cuts `total` into pieces of nearly the same length, none longer than `most`: where piece i begins.
-int piece_begin(int total, int pieces, int i) { return static_cast<int>(static_cast<std::int64_t>(total) * i / pieces); }
 
 // The partial sums of a run of tiles shall stay in the second cache between two blocks of input channels.
 constexpr std::ptrdiff_t partial_bytes = 100 * 1024;
 
 }  // namespace
 
-bool in_doubt(const Isa& isa, const View& view, Bases bases, Threads& threads) {
-    if (view.doubt >= 0) return bases[0][view.doubt] != 0;
-    const int planes = view.images * view.channels, items = std::min(planes, 4 * threads.count());
-    std::vector<float> found(static_cast<std::size_t>(items), 0.0f);
-    threads.run(items, [&](int item) {
-        for (int plane = planes * item / items; plane < planes * (item + 1) / items; ++plane) {
-            const float* at = bases[0] + view.offset + plane / view.channels * view.image + plane % view.channels * view.plane;
-            const std::ptrdiff_t size = (view.height - 1) * view.row + static_cast<std::ptrdiff_t>(view.width) * view.lanes;
-            found[item] += isa.zero_times(at, size);
-        }
-    });
-    return std::any_of(found.begin(), found.end(), [](float sum) { return sum != 0; });
-}
-
 Conv::Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& out, const View* residual,
-           const float* weights, const float* bias, const Activation& activation, const ConvChoice& choice, int threads)
-    : isa_(isa), in_(in), out_(out), choice_(choice), activation_(activation), shape_(shape), has_residual_(residual != nullptr), threads_(threads) {
+           const float* weights, const float* bias, const Activation& activation, const ConvChoice& choice, int threads,
+           const View* pooled)
+    : isa_(isa), in_(in), out_(out), choice_(choice), activation_(activation), shape_(shape), has_residual_(residual != nullptr),
+      pooled_(pooled ? std::make_unique<View>(*pooled) : nullptr), threads_(threads) {
     const bool flat = in.lanes == 1 && choice.group != across;  // vectors are pixels of a row, rows follow each other
     at_once_ = choice.group == across ? isa.width : choice.group;
     cell_ = choice.group == across ? 1 : isa.width;
     check(shape, flat);
+    if (pooled_) check_pooled();
     constexpr float infinity = std::numeric_limits<float>::infinity();
     low_ = activation.function == Function::relu ? 0.0f : activation.function == Function::clip ? activation.a : -infinity;
     high_ = activation.function == Function::clip ? activation.b : infinity;
@@ -83,6 +69,13 @@ void Conv::check(const ConvShape& shape, bool flat) const {
         throw std::invalid_argument("an image of the input is larger than 2 GiB");
 }
 
+void Conv::check_pooled() const {
+    const bool even = out_.height % 2 == 0 && out_.width % 2 == 0 && choice_.rows % 2 == 0 && choice_.columns % 2 == 0;
+    const bool halved = pooled_->height == out_.height / 2 && pooled_->width == out_.width / 2 && pooled_->images == out_.images;
+    if (out_.lanes == 1 || has_residual_ || !even || !halved || pooled_->channels != out_.channels || pooled_->lanes != out_.lanes)
+        throw std::invalid_argument("this convolution, or this tile, cannot be pooled at once");
+}
+
 // The rows of the kernel that an output row wants, as a number of `ranges_`.
 int Conv::taps_of(int row) {
     const int top = row % image_rows_ * shape_.stride_y - shape_.pad_y, step = shape_.dilation_y;
@@ -103,6 +96,16 @@ void Conv::group_rows(bool flat, bool finite) {
             row_groups_.push_back(group);
         }
     };
+    if (pooled_) {
+        ranges_.push_back({0, shape_.kernel_height});
+        for (int row = 0; row < rows_; row += image_rows_)
+            for (int y = 0; y < image_rows_; y += high) {
+                std::vector<int> rows;
+                for (int i = y; i < std::min(y + high, image_rows_); ++i) rows.push_back(row + i);
+                add(rows, 0);
+            }
+        return;
+    }
     if (flat || !finite || out_.images < high) {  // infinity times the zeros around an image is not zero
         ranges_.push_back({0, shape_.kernel_height});
         const int pieces = divide_up(rows_, high);
@@ -191,7 +194,7 @@ void Conv::add_entries(const ConvShape& shape, const float* weights, int block, 
 
 // Cuts the tiles into runs and the groups into parts of nearly the same number of entries.
 void Conv::share(const std::vector<std::int64_t>& work) {
-    const int tiles = static_cast<int>(row_groups_.size()) * divide_up(columns_, choice_.columns);
+    const int tiles = static_cast<int>(row_groups_.size()) * tile_columns();
     const std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(choice_.rows) * choice_.columns * cell_ * 4 * out_.channels;
     const int most = static_cast<int>(std::max<std::ptrdiff_t>(1, partial_bytes / bytes));
     runs_ = std::min(tiles, std::max(divide_up(tiles, most), threads_));
@@ -212,94 +215,6 @@ void Conv::mask_margins(int lanes_of_row) {
     mask_.assign(static_cast<std::size_t>(lanes_of_row), 0);
     for (int y = 0; y < out_.height; ++y)
         for (int x = 0; x < out_.width; ++x) mask_[static_cast<std::size_t>(y * out_.row + x)] = -1;
-}
-
-void Conv::run(Bases bases, Threads& threads) const {
-    const int tiles = static_cast<int>(row_groups_.size()) * divide_up(columns_, choice_.columns);
-    const int parts = static_cast<int>(parts_.size()) - 1;
-    const bool doubt = !skipped_.empty() && in_doubt(isa_, in_, bases, threads);
-    if (out_.doubt >= 0) bases[0][out_.doubt] = 0;
-    threads.run(runs_ * parts, [&](int item) {
-        const int run = item % runs_;
-        run_part(bases[0], piece_begin(tiles, runs_, run), piece_begin(tiles, runs_, run + 1), item / runs_);
-    });
-    if (doubt) multiply_zeros(bases, threads);
-}
-
-// Adds what a dense layer gets from the zeros that were skipped: NaN where infinity or NaN meets one. Slow and rare.
-void Conv::multiply_zeros(Bases bases, Threads& threads) const {
-    const int in_channels = in_.channels / shape_.groups, out_channels = out_.channels / shape_.groups;
-    const int taps = shape_.kernel_height * shape_.kernel_width, filter = in_channels * taps, width = out_.width * out_.lanes;
-    if (out_.doubt >= 0) bases[0][out_.doubt] = std::numeric_limits<float>::quiet_NaN();
-    threads.run(out_.images * out_.channels, [&](int item) {
-        const int image = item / out_.channels, k = item % out_.channels;
-        for (int column = 0; column < filter; ++column) {
-            if (!skipped_[static_cast<std::size_t>(k) * filter + column]) continue;
-            const int c = k / out_channels * in_channels + column / taps, tap = column % taps;
-            const int y = tap / shape_.kernel_width * shape_.dilation_y - shape_.pad_y;
-            const int x = tap % shape_.kernel_width * shape_.dilation_x - shape_.pad_x;
-            const float* from = bases[0] + in_.offset + image * in_.image + c * in_.plane + y * in_.row + x * in_.lanes;
-            float* out = bases[0] + out_.offset + image * out_.image + k * out_.plane;
-            for (int row = 0; row < out_.height; ++row, from += shape_.stride_y * in_.row, out += out_.row)
-                for (int i = 0; i < width; ++i)
-                    out[i] += 0.0f * from[i / in_.lanes * shape_.stride_x * in_.lanes + i % in_.lanes];
-        }
-    });
-}
-
-const float* Conv::input_of(const float* memory, int row, int column) const {
-    const int image = row / image_rows_, y = row % image_rows_;
-    return memory + in_.offset + image * in_.image + y * in_row_ + static_cast<std::ptrdiff_t>(column) * cell_ * stride_;
-}
-
-void Conv::run_part(float* memory, int first_tile, int last_tile, int part) const {
-    const int K = at_once_, tile_columns = divide_up(columns_, choice_.columns);
-    const int first_group = parts_[part], last_group = parts_[part + 1], first_channel = first_group * K;
-    Tile tile{};
-    float unread = 0;
-    tile.doubt = out_.doubt >= 0 ? memory + out_.doubt : &unread;
-    tile.out_plane = out_.plane * 4;
-    tile.residual = residual_ * 4;
-    tile.offsets = offsets_.data();
-    tile.values = values_.data();
-    tile.bias = bias_.data() + first_channel;
-    tile.groups = last_group - first_group;
-    tile.channels = std::min(last_group * K, out_.channels) - first_channel;
-    tile.low = low_, tile.high = high_;
-    tile.has_residual = has_residual_;
-    for (int block = 0; block < blocks_; ++block) {
-        tile.first = block == 0, tile.last = block == blocks_ - 1;
-        for (int t = first_tile; t < last_tile; ++t) {
-            const RowGroup& rows = row_groups_[static_cast<std::size_t>(t / tile_columns)];
-            const int column = piece_begin(columns_, tile_columns, t % tile_columns);
-            const int column_end = piece_begin(columns_, tile_columns, t % tile_columns + 1);
-            const std::ptrdiff_t entries = (static_cast<std::ptrdiff_t>(rows.range) * blocks_ + block) * groups_ + first_group;
-            tile.begins = begins_.data() + entries, tile.ends = ends_.data() + entries;
-            for (int r = 0; r < rows.count; ++r) {
-                const int image = rows.rows[r] / image_rows_, y = rows.rows[r] % image_rows_;
-                const std::ptrdiff_t cell = static_cast<std::ptrdiff_t>(column) * cell_;
-                const float* in = input_of(memory, rows.rows[r], column);
-                float* out = memory + out_.offset + image * out_.image + y * out_row_ + cell + first_channel * out_.plane;
-                tile.in[r] = reinterpret_cast<const char*>(in) + least_offset_;
-                tile.out[r] = reinterpret_cast<char*>(out);
-            }
-            tile.mask = mask_.empty() ? nullptr : mask_.data() + static_cast<std::ptrdiff_t>(column) * isa_.width;
-            isa_.tile(choice_.group, rows.count, column_end - column, stride_)(tile);
-            if (tile.last && activation_.function != Function::none)
-                for (int r = 0; r < rows.count; ++r) activate(tile, r, (column_end - column) * cell_);
-        }
-    }
-}
-
-// What the tile kernel does not do itself, while the values are still near.
-void Conv::activate(const Tile& tile, int row, int count) const {
-    const bool zero_stays = activation_.function != Function::sigmoid && activation_.function != Function::hard_sigmoid;
-    for (int channel = 0; channel < tile.channels; ++channel) {
-        float* at = reinterpret_cast<float*>(tile.out[row]) + channel * out_.plane;
-        isa_.activate(activation_, at, count);
-        if (tile.mask && !zero_stays)
-            for (int i = 0; i < count; ++i) at[i] = tile.mask[i] ? at[i] : 0.0f;
-    }
 }
 
 std::ptrdiff_t Conv::size_bytes() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "activation.h"
@@ -30,8 +31,9 @@ class Conv : public Step {
    public:
     // `weights` is [out channels, in channels / groups, kernel height, kernel width], row-major; `bias` one per out channel.
     // Throws std::invalid_argument where the choice or the layouts do not fit the shape.
+    // pooled: where the largest of each 2x2 outputs goes; `out` then says only how they would lie, and is not written.
     Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& out, const View* residual, const float* weights,
-         const float* bias, const Activation& activation, const ConvChoice& choice, int threads);
+         const float* bias, const Activation& activation, const ConvChoice& choice, int threads, const View* pooled = nullptr);
 
     void run(Bases bases, Threads& threads) const override;
 
@@ -39,15 +41,6 @@ class Conv : public Step {
     std::ptrdiff_t entries() const { return static_cast<std::ptrdiff_t>(offsets_.size()); }
 
    private:
-    void check(const ConvShape& shape, bool flat) const;
-    void group_rows(bool flat, bool finite);
-    int taps_of(int row);
-    void lay_out_weights(const ConvShape& shape, const float* weights);
-    void add_entries(const ConvShape& shape, const float* weights, int block, int group);
-    bool is_zero(const float* weights, int group, std::ptrdiff_t column, std::ptrdiff_t filter) const;
-    void mask_margins(int columns_of_image);
-    void share(const std::vector<std::int64_t>& work);
-    void multiply_zeros(Bases bases, Threads& threads) const;
     // Rows of one tile: those of `count` outputs, all of which want the rows of the kernel in one range.
     struct RowGroup {
         int rows[max_tile_rows];
@@ -57,8 +50,23 @@ class Conv : public Step {
         int first, last;
         bool operator==(const Range& other) const { return first == other.first && last == other.last; }
     };
+    void check(const ConvShape& shape, bool flat) const;
+    void check_pooled() const;
+    void group_rows(bool flat, bool finite);
+    int taps_of(int row);
+    void lay_out_weights(const ConvShape& shape, const float* weights);
+    void add_entries(const ConvShape& shape, const float* weights, int block, int group);
+    bool is_zero(const float* weights, int group, std::ptrdiff_t column, std::ptrdiff_t filter) const;
+    void mask_margins(int columns_of_image);
+    void share(const std::vector<std::int64_t>& work);
+    void run_tiles(Bases bases, float* out_memory, Threads& threads) const;
+    void run_unpooled(Bases bases, Threads& threads) const;
+    void multiply_zeros(Bases bases, float* out_memory, Threads& threads) const;
+    void pool(const float* from, std::ptrdiff_t row, int rows, int columns, float* to) const;
     const float* input_of(const float* memory, int row, int column) const;
-    void run_part(float* memory, int first_tile, int last_tile, int part) const;
+    int tile_columns() const;
+    int column_of(int piece) const;
+    void run_part(float* memory, float* out_memory, int first_tile, int last_tile, int part) const;
     void activate(const Tile& tile, int row, int count) const;
 
     const Isa& isa_;
@@ -70,6 +78,7 @@ class Conv : public Step {
     float low_, high_;  // what the tile kernel itself can do of the activation
     ConvShape shape_;
     bool has_residual_;
+    std::unique_ptr<View> pooled_;
     std::vector<bool> skipped_;  // [out channels][weights of a channel]: zeros that are not multiplied; empty: none
     int threads_;
     std::ptrdiff_t residual_ = 0;     // floats from an output cell to the residual's

@@ -17,4 +17,7 @@ class Step {
     virtual std::ptrdiff_t size_bytes() const { return 0; }  // of its packed weights
 };
 
+// Memory of each thread, kept between runs; begins at a cache line.
+float* scratch_memory(std::ptrdiff_t floats);
+
 }  // namespace prunus

@@ -1,5 +1,7 @@
 #include "threads.h"
 
+#include "step.h"
+
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #endif
@@ -98,6 +100,13 @@ void Threads::serve(int self) {
         take_items(self);
         busy_.fetch_sub(1, std::memory_order_release);
     }
+}
+
+float* scratch_memory(std::ptrdiff_t floats) {
+    static thread_local std::vector<float> memory;
+    constexpr std::ptrdiff_t line = 16;
+    if (static_cast<std::ptrdiff_t>(memory.size()) < floats + line) memory.resize(static_cast<std::size_t>(floats + line));
+    return memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) % 64 / sizeof(float);
 }
 
 }  // namespace prunus

@@ -5,23 +5,15 @@
 #include <limits>
 #include <stdexcept>
 
+#include "pieces.h"
+
 namespace prunus {
 namespace {
 
 constexpr int products = 16;
 
-int divide_up(int value, int by) { return (value + by - 1) / by; }
-int piece_begin(int total, int pieces, int i) { return static_cast<int>(static_cast<std::int64_t>(total) * i / pieces); }
-
 // An odd number of cache lines, or channels' factors would share the first cache's sets.
 std::ptrdiff_t apart(std::ptrdiff_t floats) { return (floats / 16 | 1) * 16 + 32; }
-
-// Of each thread, kept between runs; begins at a cache line.
-float* scratch_memory(std::ptrdiff_t floats) {
-    static thread_local std::vector<float> memory;
-    if (static_cast<std::ptrdiff_t>(memory.size()) < floats + 16) memory.resize(static_cast<std::size_t>(floats + 16));
-    return memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) % 64 / 4;
-}
 
 }  // namespace
 

@@ -210,3 +210,27 @@ def test_a_kernel_of_another_version_that_does_not_suit_is_measured_anew():
     executor = NativeExecutor(program, 1, {"out": "dense6 1x2 3"})
     assert executor.choices()["out"].startswith("dense-across")
     assert deviation(executor.run([image])[0], Reference(program).run([image])[0]) < 1e-5
+
+
+@pytest.mark.parametrize("name", ISAS)
+@pytest.mark.parametrize("value", [None, np.nan, np.inf])
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_a_convolution_that_is_pooled_at_once(name, activation, value):
+    rng = np.random.default_rng(0)
+    image, weight = rng.standard_normal((33, 40, 18, 20), np.float32), weights(rng, (7, 40, 3, 3), "sparse")
+    if value is not None:
+        image[32, 2, 3, 4] = value
+    conv = p.Convolution(
+        output="c", input="image", weight="weight", padding=(1, 1, 1, 1), activation=p.Activation(activation)
+    )
+    pool = p.Pool(output="out", input="c", reduction="max", kernel=(2, 2), strides=(2, 2))
+    program = p.Program({"image": image.shape}, (conv, pool), ("out",), {"weight": weight})
+    with np.errstate(all="ignore"):
+        expected = Reference(program).run([image])[0]
+    executor = NativeExecutor(program, 2, {}, name)
+    assert [step.writes[0].name for step in executor._plans if step.candidates] == ["out"]
+    found = executor.run([image])[0]
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
+    assert deviation(found[np.isfinite(found)], expected[np.isfinite(expected)]) < 1e-5
+    one = NativeExecutor(program, 1, executor.choices(), name)
+    np.testing.assert_array_equal(one.run([image])[0], found)

@@ -57,6 +57,7 @@ class Engine:
         groups: int,
         activation: _Activation,
         choice: tuple[int, int, int, int, bool],
+        pooled: View | None = None,
     ) -> Step: ...
     def linear(
         self,

@@ -11,7 +11,7 @@ import numpy as np
 
 from prunus.sparse.execution.layout import Layout, columns, image, plain, squeezed
 from prunus.sparse.execution.memory import Tensor
-from prunus.sparse.program import Activation, Array, Program, Shape
+from prunus.sparse.program import Activation, Array, Pool, Program, Shape
 
 if TYPE_CHECKING:
     from prunus.sparse import _native
@@ -42,7 +42,7 @@ class StepPlan:
 class Builder:
     """Lowers one program for vectors of `width` floats, so many of which the processor holds at once.
 
-    lanes: of the batch, neighbours in images.
+    lanes: of the batch, neighbours in images. pooled: convolution -> the pool that is computed along with it.
     """
 
     program: Program
@@ -50,6 +50,7 @@ class Builder:
     width: int
     registers: int
     lanes: int
+    pooled: dict[str, Pool]
     margins: dict[tuple[int, int], tuple[int, int]]  # (height, width) of images -> rows and columns of zeros
     tensors: dict[str, Tensor] = field(default_factory=dict)
     constants: dict[str, Tensor] = field(default_factory=dict)  # those that steps read as tensors
@@ -102,7 +103,7 @@ class Builder:
             return tensor
         key = (id(tensor), layout)
         if key not in self._moved:
-            self._moved[key] = Tensor(layout, f"{tensor.name} moved")
+            self._moved[key] = Tensor(layout, f"{tensor.name} moved", doubt=tensor.doubt)
             self.map("copy", self._moved[key], tensor)
         return self._moved[key]
 

@@ -35,10 +35,15 @@ if TYPE_CHECKING:
 
 
 def pool(builder: Builder, op: Pool) -> None:
-    """In the layout of images."""
+    """In the layout of images; nothing to do where the convolution before it did so already."""
+    if op.input in builder.pooled:
+        return
     given = builder.tensor(op.input)
     given = builder.moved(given, builder.image_layout(given.layout.shape))
     out = builder.output(builder.image_layout(builder.shapes[op.output]))
+    inside = op.dilation == (1, 1) and all(pad < op.kernel[side % 2] for side, pad in enumerate(op.padding))
+    if op.reduction == "max" and inside:  # every window has a pixel, and the largest of what is finite is so too
+        out.doubt = given.doubt
     _add_pool(builder, given, out, op)
 
 

@@ -15,6 +15,7 @@ from prunus.sparse.execution.layout import plain
 from prunus.sparse.execution.margins import margins_of
 from prunus.sparse.execution.memory import Tensor, place
 from prunus.sparse.execution.operations import LOWERINGS
+from prunus.sparse.execution.pooling import pooled_convolutions
 from prunus.sparse.executor import OperationTiming
 from prunus.sparse.program import Array, Program
 from prunus.sparse.shapes import infer_shapes
@@ -92,7 +93,9 @@ def _lower(program: Program, shapes: dict[str, tuple[int, ...]], engine: _native
     batch = next((shape[0] for shape in program.inputs.values() if shape), 1)
     idle = -batch % engine.width / batch
     lanes = engine.width if batch > 1 and idle <= MOST_IDLE_LANES else 1
-    builder = Builder(program, shapes, engine.width, engine.registers, lanes, margins_of(program, shapes, lanes))
+    pooled = pooled_convolutions(program, shapes) if lanes > 1 else {}
+    margins = margins_of(program, shapes, lanes)
+    builder = Builder(program, shapes, engine.width, engine.registers, lanes, pooled, margins)
     for index, (name, shape) in enumerate(program.inputs.items()):
         builder.define(name, Tensor(plain(shape), name, base=1 + index))
     for op in program.operations:

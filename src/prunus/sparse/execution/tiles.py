@@ -84,6 +84,20 @@ def candidates(
     return tuple(dense if dense and density >= MOST_DENSE else [*names, *dense])
 
 
+def is_even(name: str) -> bool:
+    """Whether tiles have an even number of rows and columns, so that 2x2 outputs lie in one.
+
+    >>> is_even("sparse 2x4 16"), is_even("sparse 1x8 16")
+    (True, False)
+    """
+    return all(size % 2 == 0 for size in read_choice(name)[1:3])
+
+
+def pooled_dense(weight: tuple[int, ...], registers: int) -> tuple[str, ...]:
+    """The dense kernel with such tiles, where its sums fit into the registers."""
+    return (f"dense6 2x2 {min(64, weight[1])}",) if registers > FEW_REGISTERS else ()
+
+
 def suits_across(out: Layout, weight: tuple[int, ...], groups: int, width: int) -> bool:
     """Whether a vector of output channels belongs to single images, and to one group."""
     return out.lanes == 1 and out.key[0] == "image" and (groups == 1 or weight[0] // groups % width == 0)
@@ -117,7 +131,7 @@ def blocks_for(weight: tuple[int, ...], groups: int, lanes: int) -> tuple[int, .
     if groups > 1 or weight[1] <= 32:
         return (weight[1],)
     if weight[2] * weight[3] == 1:
-        sizes: tuple[int, ...] = (64, 256)
+        sizes: tuple[int, ...] = (64, 128, 256)
     else:
         sizes = (16, 24, 32, 64) if lanes == LINE else (32, 64)
     return tuple(size for size in sizes if size < 2 * weight[1])

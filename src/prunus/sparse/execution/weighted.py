@@ -12,7 +12,7 @@ from prunus.sparse.execution.builder import Builder, Choice, Window
 from prunus.sparse.execution.layout import Layout, image, plain
 from prunus.sparse.execution.memory import Tensor
 from prunus.sparse.execution.pixels import as_pixels, has_no_margins, spread_weight, suits_pixels
-from prunus.sparse.execution.tiles import candidates, read_choice
+from prunus.sparse.execution.tiles import candidates, is_even, pooled_dense, read_choice
 from prunus.sparse.program import Activation, Array, Convolution, Linear
 
 if TYPE_CHECKING:
@@ -41,7 +41,10 @@ def convolution(builder: Builder, op: Convolution) -> None:
     weight = builder.constant(op.weight, _NOTHING)
     bias = builder.constant(op.bias, np.zeros(weight.shape[0], np.float32))
     given = builder.tensor(op.input)
-    out = builder.output(builder.image_layout(builder.shapes[op.output]))
+    out, pooled = Tensor(builder.image_layout(builder.shapes[op.output]), op.output), None
+    if pool := builder.pooled.get(op.output):
+        pooled = Tensor(builder.image_layout(builder.shapes[pool.output]), pool.output)
+    builder.define(pool.output if pool else op.output, pooled or out)
     residual = None
     if op.residual is not None:
         residual = builder.moved(builder.tensor(op.residual), out.layout)
@@ -62,7 +65,9 @@ def convolution(builder: Builder, op: Convolution) -> None:
         phases = Phases(op, weight.shape, out.layout.shape)
         given, weight = phases.input(builder, given, out.layout), phases.weight(weight)
         taps = Taps((1, 1), (0, 0), (1, 1), op.groups)
-    add_convolution(builder, given, out, residual, weight, bias, taps, op.activation, macs, only_across=only_across)
+    add_convolution(
+        builder, given, out, residual, weight, bias, taps, op.activation, macs, only_across=only_across, pooled=pooled
+    )
 
 
 def _convolve_pixels(
@@ -219,10 +224,13 @@ def add_convolution(
     places: int,
     *,
     only_across: bool = False,
+    pooled: Tensor | None = None,
 ) -> None:
-    """The step itself. places: output pixels of the whole batch."""
+    """The step itself. places: output pixels of the whole batch. pooled: what is written in place of `out`."""
     weight = np.ascontiguousarray(weight)
     out.doubt = builder.new_doubt()
+    if pooled:
+        pooled.doubt = out.doubt
     if residual and residual.owner is residual is not given.owner:
         out.over = residual
     nonzero = int(np.count_nonzero(weight))
@@ -240,21 +248,24 @@ def add_convolution(
             taps.groups,
             native_activation(activation),
             read_choice(choice),
+            view(pooled) if pooled else None,
         )
 
     density = nonzero / max(weight.size, 1)
-    winograd = suits_winograd(given.layout, out.layout, weight.shape, taps)
+    winograd = not pooled and suits_winograd(given.layout, out.layout, weight.shape, taps)
     kernels = candidates(
         out.layout, weight.shape, taps.groups, density, builder.width, builder.registers, winograd=winograd
     )
     if only_across:
         kernels = tuple(kernel for kernel in kernels if kernel.startswith("dense-across"))
+    if pooled:
+        kernels = (*(kernel for kernel in kernels if is_even(kernel)), *pooled_dense(weight.shape, builder.registers))
     builder.add(
         [given, *([residual] if residual else [])],
-        [out],
+        [pooled or out],
         make,
         candidates=kernels,
-        alike=(given.layout, out.layout, weight.shape, taps, residual is None, round(density, 2)),
+        alike=(given.layout, out.layout, weight.shape, taps, residual is None, round(density, 2), pooled is None),
         macs=places * weight.size,
         nonzero_macs=places * nonzero,
     )

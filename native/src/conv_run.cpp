@@ -1,0 +1,151 @@
+// Running a convolution: its tiles, and what is not finite.
+#include <algorithm>
+#include <limits>
+
+#include "conv.h"
+#include "pieces.h"
+#include "pool.h"
+
+namespace prunus {
+
+bool in_doubt(const Isa& isa, const View& view, Bases bases, Threads& threads) {
+    if (view.doubt >= 0) return bases[0][view.doubt] != 0;
+    const int planes = view.images * view.channels, items = std::min(planes, 4 * threads.count());
+    std::vector<float> found(static_cast<std::size_t>(items), 0.0f);
+    threads.run(items, [&](int item) {
+        for (int plane = planes * item / items; plane < planes * (item + 1) / items; ++plane) {
+            const float* at = bases[0] + view.offset + plane / view.channels * view.image + plane % view.channels * view.plane;
+            const std::ptrdiff_t size = (view.height - 1) * view.row + static_cast<std::ptrdiff_t>(view.width) * view.lanes;
+            found[item] += isa.zero_times(at, size);
+        }
+    });
+    return std::any_of(found.begin(), found.end(), [](float sum) { return sum != 0; });
+}
+
+void Conv::run(Bases bases, Threads& threads) const {
+    const bool doubt = !skipped_.empty() && in_doubt(isa_, in_, bases, threads);
+    if (out_.doubt >= 0) bases[0][out_.doubt] = 0;
+    if (doubt && pooled_) return run_unpooled(bases, threads);
+    run_tiles(bases, pooled_ ? nullptr : bases[0], threads);
+    if (doubt) multiply_zeros(bases, bases[0], threads);
+}
+
+void Conv::run_tiles(Bases bases, float* out_memory, Threads& threads) const {
+    const int tiles = static_cast<int>(row_groups_.size()) * tile_columns(), parts = static_cast<int>(parts_.size()) - 1;
+    threads.run(runs_ * parts, [&](int item) {
+        const int run = item % runs_;
+        run_part(bases[0], out_memory, piece_begin(tiles, runs_, run), piece_begin(tiles, runs_, run + 1), item / runs_);
+    });
+}
+
+// First all outputs, in memory of their own. Slow and rare.
+void Conv::run_unpooled(Bases bases, Threads& threads) const {
+    std::vector<float> memory(static_cast<std::size_t>(out_.images * out_.image));
+    run_tiles(bases, memory.data() - out_.offset, threads);
+    multiply_zeros(bases, memory.data() - out_.offset, threads);
+    for (int plane = 0; plane < out_.images * out_.channels; ++plane) {
+        const int image = plane / out_.channels, channel = plane % out_.channels;
+        float* const to = bases[0] + pooled_->offset + image * pooled_->image + channel * pooled_->plane;
+        pool(memory.data() + image * out_.image + channel * out_.plane, out_.row, out_.height, out_.width, to);
+    }
+}
+
+// The largest of each 2x2 of some rows and columns of one channel.
+void Conv::pool(const float* from, std::ptrdiff_t row, int rows, int columns, float* to) const {
+    const PoolShape shape{2, 2, 2, 2, 0, 0, 1, 1, true, false};
+    isa_.pool(shape, {from, to, row, pooled_->row, rows, columns, rows / 2, columns / 2, out_.lanes});
+}
+
+// Adds what a dense layer gets from the zeros that were skipped: NaN where infinity or NaN meets one. Slow and rare.
+void Conv::multiply_zeros(Bases bases, float* out_memory, Threads& threads) const {
+    const int in_channels = in_.channels / shape_.groups, out_channels = out_.channels / shape_.groups;
+    const int taps = shape_.kernel_height * shape_.kernel_width, filter = in_channels * taps, width = out_.width * out_.lanes;
+    if (out_.doubt >= 0) bases[0][out_.doubt] = std::numeric_limits<float>::quiet_NaN();
+    threads.run(out_.images * out_.channels, [&](int item) {
+        const int image = item / out_.channels, k = item % out_.channels;
+        for (int column = 0; column < filter; ++column) {
+            if (!skipped_[static_cast<std::size_t>(k) * filter + column]) continue;
+            const int c = k / out_channels * in_channels + column / taps, tap = column % taps;
+            const int y = tap / shape_.kernel_width * shape_.dilation_y - shape_.pad_y;
+            const int x = tap % shape_.kernel_width * shape_.dilation_x - shape_.pad_x;
+            const float* from = bases[0] + in_.offset + image * in_.image + c * in_.plane + y * in_.row + x * in_.lanes;
+            float* out = out_memory + out_.offset + image * out_.image + k * out_.plane;
+            for (int row = 0; row < out_.height; ++row, from += shape_.stride_y * in_.row, out += out_.row)
+                for (int i = 0; i < width; ++i)
+                    out[i] += 0.0f * from[i / in_.lanes * shape_.stride_x * in_.lanes + i % in_.lanes];
+        }
+    });
+}
+
+const float* Conv::input_of(const float* memory, int row, int column) const {
+    const int image = row / image_rows_, y = row % image_rows_;
+    return memory + in_.offset + image * in_.image + y * in_row_ + static_cast<std::ptrdiff_t>(column) * cell_ * stride_;
+}
+
+int Conv::tile_columns() const { return divide_up(columns_, choice_.columns); }
+
+int Conv::column_of(int piece) const {
+    return pooled_ ? 2 * piece_begin(columns_ / 2, tile_columns(), piece) : piece_begin(columns_, tile_columns(), piece);
+}
+
+// Without memory for the outputs they are pooled, and lie tile by tile in a thread's own memory until then.
+void Conv::run_part(float* memory, float* out_memory, int first_tile, int last_tile, int part) const {
+    const int K = at_once_, pieces = tile_columns();
+    const int first_group = parts_[part], last_group = parts_[part + 1], first_channel = first_group * K;
+    Tile tile{};
+    float unread = 0;
+    tile.doubt = out_.doubt >= 0 ? memory + out_.doubt : &unread;
+    const std::ptrdiff_t own_row = static_cast<std::ptrdiff_t>(choice_.columns) * cell_, own_plane = choice_.rows * own_row;
+    tile.out_plane = (out_memory ? out_.plane : own_plane) * 4;
+    tile.residual = residual_ * 4;
+    tile.offsets = offsets_.data();
+    tile.values = values_.data();
+    tile.bias = bias_.data() + first_channel;
+    tile.groups = last_group - first_group;
+    tile.channels = std::min(last_group * K, out_.channels) - first_channel;
+    tile.low = low_, tile.high = high_;
+    tile.has_residual = has_residual_;
+    const std::ptrdiff_t own_tile = own_plane * tile.channels;
+    float* const own = out_memory ? nullptr : scratch_memory(own_tile * (last_tile - first_tile));
+    for (int block = 0; block < blocks_; ++block) {
+        tile.first = block == 0, tile.last = block == blocks_ - 1;
+        for (int t = first_tile; t < last_tile; ++t) {
+            const RowGroup& rows = row_groups_[static_cast<std::size_t>(t / pieces)];
+            const int column = column_of(t % pieces), column_end = column_of(t % pieces + 1);
+            const std::ptrdiff_t entries = (static_cast<std::ptrdiff_t>(rows.range) * blocks_ + block) * groups_ + first_group;
+            tile.begins = begins_.data() + entries, tile.ends = ends_.data() + entries;
+            for (int r = 0; r < rows.count; ++r) {
+                const int image = rows.rows[r] / image_rows_, y = rows.rows[r] % image_rows_;
+                const std::ptrdiff_t cell = static_cast<std::ptrdiff_t>(column) * cell_;
+                const float* in = input_of(memory, rows.rows[r], column);
+                float* out = own ? own + own_tile * (t - first_tile) + r * own_row
+                                 : out_memory + out_.offset + image * out_.image + y * out_row_ + cell + first_channel * out_.plane;
+                tile.in[r] = reinterpret_cast<const char*>(in) + least_offset_;
+                tile.out[r] = reinterpret_cast<char*>(out);
+            }
+            tile.mask = mask_.empty() ? nullptr : mask_.data() + static_cast<std::ptrdiff_t>(column) * isa_.width;
+            isa_.tile(choice_.group, rows.count, column_end - column, stride_)(tile);
+            if (tile.last && activation_.function != Function::none)
+                for (int r = 0; r < rows.count; ++r) activate(tile, r, (column_end - column) * cell_);
+            for (int channel = 0; own && tile.last && channel < tile.channels; ++channel) {
+                const int image = rows.rows[0] / image_rows_, y = rows.rows[0] % image_rows_ / 2;
+                float* const to = memory + pooled_->offset + image * pooled_->image + (first_channel + channel) * pooled_->plane +
+                                  y * pooled_->row + static_cast<std::ptrdiff_t>(column / 2) * cell_;
+                pool(own + own_tile * (t - first_tile) + channel * own_plane, own_row, rows.count, column_end - column, to);
+            }
+        }
+    }
+}
+
+// What the tile kernel does not do itself, while the values are still near.
+void Conv::activate(const Tile& tile, int row, int count) const {
+    const bool zero_stays = activation_.function != Function::sigmoid && activation_.function != Function::hard_sigmoid;
+    for (int channel = 0; channel < tile.channels; ++channel) {
+        float* at = reinterpret_cast<float*>(tile.out[row] + channel * tile.out_plane);
+        isa_.activate(activation_, at, count);
+        if (tile.mask && !zero_stays)
+            for (int i = 0; i < count; ++i) at[i] = tile.mask[i] ? at[i] : 0.0f;
+    }
+}
+
+}  // namespace prunus
