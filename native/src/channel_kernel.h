@@ -18,29 +18,34 @@ inline void each_pixel(const Tile& tile, int channel, int channels, float (&buff
 
 template <int R, int C>
 inline void begin_channels(const Tile& tile, int channel, int channels, Vector (&sums)[R * C]) {
+    if (!tile.first) {
+#pragma GCC unroll 32
+        for (int p = 0; p < R * C; ++p) sums[p] = load(tile.partial + channel * tile.partial_plane + p * vector_bytes);
+        return;
+    }
     float buffer[R * C][width] = {};
     const std::ptrdiff_t residual = tile.residual / static_cast<std::ptrdiff_t>(sizeof(float));
     const float* bias = tile.bias + channel;
-    if (!tile.first)
-        each_pixel<R, C>(tile, channel, channels, buffer, [](float& sum, const float* out) { sum = *out; });
-    else if (tile.has_residual)
+    if (tile.has_residual)
         each_pixel<R, C>(tile, channel, channels, buffer, [&](float& sum, const float* out) { sum = out[residual]; });
     Vector biases{};
-    if (tile.first)
-        for (int k = 0; k < channels; ++k) biases[k] = bias[k];
+    for (int k = 0; k < channels; ++k) biases[k] = bias[k];
 #pragma GCC unroll 32
     for (int p = 0; p < R * C; ++p) sums[p] = load(buffer[p]) + biases;
 }
 
 template <int R, int C>
 inline void finish_channels(const Tile& tile, int channel, int channels, Vector (&sums)[R * C], Vector& doubt) {
-    float buffer[R * C][width];
-    if (tile.last) {
-        const Vector low = broadcast(tile.low), high = broadcast(tile.high);
+    if (!tile.last) {
 #pragma GCC unroll 32
-        for (int p = 0; p < R * C; ++p) sums[p] = at_most(at_least(sums[p], low), high);
-        doubt += sum_of_all<0, R * C>(sums) * 0.0f;
+        for (int p = 0; p < R * C; ++p) store(tile.partial + channel * tile.partial_plane + p * vector_bytes, sums[p]);
+        return;
     }
+    float buffer[R * C][width];
+    const Vector low = broadcast(tile.low), high = broadcast(tile.high);
+#pragma GCC unroll 32
+    for (int p = 0; p < R * C; ++p) sums[p] = at_most(at_least(sums[p], low), high);
+    doubt += sum_of_all<0, R * C>(sums) * 0.0f;
 #pragma GCC unroll 32
     for (int p = 0; p < R * C; ++p) store(buffer[p], sums[p]);
     each_pixel<R, C>(tile, channel, channels, buffer, [](float sum, float* out) { *out = sum; });

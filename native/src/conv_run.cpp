@@ -88,7 +88,7 @@ int Conv::column_of(int piece) const {
     return pooled_ ? 2 * piece_begin(columns_ / 2, tile_columns(), piece) : piece_begin(columns_, tile_columns(), piece);
 }
 
-// Without memory for the outputs they are pooled, and lie tile by tile in a thread's own memory until then.
+// Sums lie tile by tile in a thread's own memory between two blocks; so do outputs that are pooled, which have no other.
 void Conv::run_part(float* memory, float* out_memory, int first_tile, int last_tile, int part) const {
     const int K = at_once_, pieces = tile_columns();
     const int first_group = parts_[part], last_group = parts_[part + 1], first_channel = first_group * K;
@@ -105,8 +105,9 @@ void Conv::run_part(float* memory, float* out_memory, int first_tile, int last_t
     tile.channels = std::min(last_group * K, out_.channels) - first_channel;
     tile.low = low_, tile.high = high_;
     tile.has_residual = has_residual_;
-    const std::ptrdiff_t own_tile = own_plane * tile.channels;
-    float* const own = out_memory ? nullptr : scratch_memory(own_tile * (last_tile - first_tile));
+    tile.partial_plane = own_plane * 4;
+    const std::ptrdiff_t own_tile = own_plane * tile.groups * K;
+    float* const own = blocks_ > 1 || !out_memory ? scratch_memory(own_tile * (last_tile - first_tile)) : nullptr;
     for (int block = 0; block < blocks_; ++block) {
         tile.first = block == 0, tile.last = block == blocks_ - 1;
         for (int t = first_tile; t < last_tile; ++t) {
@@ -118,16 +119,17 @@ void Conv::run_part(float* memory, float* out_memory, int first_tile, int last_t
                 const int image = rows.rows[r] / image_rows_, y = rows.rows[r] % image_rows_;
                 const std::ptrdiff_t cell = static_cast<std::ptrdiff_t>(column) * cell_;
                 const float* in = input_of(memory, rows.rows[r], column);
-                float* out = own ? own + own_tile * (t - first_tile) + r * own_row
-                                 : out_memory + out_.offset + image * out_.image + y * out_row_ + cell + first_channel * out_.plane;
+                float* out = !out_memory ? own + own_tile * (t - first_tile) + r * own_row
+                                         : out_memory + out_.offset + image * out_.image + y * out_row_ + cell + first_channel * out_.plane;
                 tile.in[r] = reinterpret_cast<const char*>(in) + least_offset_;
                 tile.out[r] = reinterpret_cast<char*>(out);
             }
+            tile.partial = reinterpret_cast<char*>(own ? own + own_tile * (t - first_tile) : nullptr);
             tile.mask = mask_.empty() ? nullptr : mask_.data() + static_cast<std::ptrdiff_t>(column) * isa_.width;
             isa_.tile(choice_.group, rows.count, column_end - column, stride_)(tile);
             if (tile.last && activation_.function != Function::none)
                 for (int r = 0; r < rows.count; ++r) activate(tile, r, (column_end - column) * cell_);
-            for (int channel = 0; own && tile.last && channel < tile.channels; ++channel) {
+            for (int channel = 0; !out_memory && tile.last && channel < tile.channels; ++channel) {
                 const int image = rows.rows[0] / image_rows_, y = rows.rows[0] % image_rows_ / 2;
                 float* const to = memory + pooled_->offset + image * pooled_->image + (first_channel + channel) * pooled_->plane +
                                   y * pooled_->row + static_cast<std::ptrdiff_t>(column / 2) * cell_;

@@ -16,6 +16,8 @@ struct Tile {
     const char* in[max_tile_rows];  // input of the first cell of each row
     char* out[max_tile_rows];       // first cell of each row, first channel of the range
     std::ptrdiff_t out_plane;       // bytes from a channel to the next
+    char* partial;                  // where sums stay between two blocks: cells of the first channel, row after row
+    std::ptrdiff_t partial_plane;   // bytes from a channel to the next
     std::ptrdiff_t residual;        // bytes from an output cell to the cell that is added to it
     const std::int32_t* begins;     // where each group's entries begin
     const std::int32_t* ends;       // and end; those of a group may be left out in part

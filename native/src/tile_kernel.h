@@ -65,19 +65,22 @@ inline __attribute__((always_inline)) void take_pair(Vector (&first)[R * C], Vec
 }
 
 template <int R, int C>
-inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, Vector (&sums)[R * C],
+inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, char* partial, Vector (&sums)[R * C],
                                                   const std::ptrdiff_t (&to_row)[R], Vector& doubt) {
-    if (tile.last) {
-        const Vector low = broadcast(tile.low), high = broadcast(tile.high);
+    if (!tile.last) {
 #pragma GCC unroll 32
-        for (int p = 0; p < R * C; ++p) sums[p] = at_most(at_least(sums[p], low), high);
-        if (tile.mask) {
-            const char* mask = reinterpret_cast<const char*>(tile.mask);
-#pragma GCC unroll 32
-            for (int p = 0; p < R * C; ++p) sums[p] = bits(bits(sums[p]) & bits(load(mask + p % C * vector_bytes)));
-        }
-        doubt += sum_of_all<0, R * C>(sums) * 0.0f;
+        for (int p = 0; p < R * C; ++p) store(partial + p * vector_bytes, sums[p]);
+        return;
     }
+    const Vector low = broadcast(tile.low), high = broadcast(tile.high);
+#pragma GCC unroll 32
+    for (int p = 0; p < R * C; ++p) sums[p] = at_most(at_least(sums[p], low), high);
+    if (tile.mask) {
+        const char* mask = reinterpret_cast<const char*>(tile.mask);
+#pragma GCC unroll 32
+        for (int p = 0; p < R * C; ++p) sums[p] = bits(bits(sums[p]) & bits(load(mask + p % C * vector_bytes)));
+    }
+    doubt += sum_of_all<0, R * C>(sums) * 0.0f;
 #pragma GCC unroll 32
     for (int p = 0; p < R * C; ++p) store(out + to_row[p / C] + p % C * vector_bytes, sums[p]);
 }
@@ -95,7 +98,7 @@ void tile_kernel(const Tile& tile) {
         const int channel = group * K;
         char* const out = tile.out[0] + channel * tile.out_plane;
         const int rows = K == 1 ? 1 : tile.channels - channel < K ? tile.channels - channel : K;
-        if (group + ahead < tile.groups) {
+        if (tile.last && group + ahead < tile.groups) {
             const char* next = tile.out[0] + static_cast<std::ptrdiff_t>(group + ahead) * K * tile.out_plane;
 #pragma GCC unroll 32
             for (int k = 0; k < K; ++k)
@@ -117,9 +120,9 @@ void tile_kernel(const Tile& tile) {
                     for (int p = 0; p < R * C; ++p) sums[0][k][p] += load(residual + to_row[p / C] + p % C * vector_bytes);
                 }
             } else {
-                const char* from = out + (k < rows ? k : 0) * tile.out_plane;
+                const char* from = tile.partial + (channel + (k < rows ? k : 0)) * tile.partial_plane;
 #pragma GCC unroll 32
-                for (int p = 0; p < R * C; ++p) sums[0][k][p] = load(from + to_row[p / C] + p % C * vector_bytes);
+                for (int p = 0; p < R * C; ++p) sums[0][k][p] = load(from + p * vector_bytes);
             }
         }
 #pragma GCC unroll 32
@@ -152,7 +155,7 @@ void tile_kernel(const Tile& tile) {
 
 #pragma GCC unroll 32
         for (int k = 0; k < K; ++k)
-            if (k < rows) finish<R, C>(tile, out + k * tile.out_plane, sums[0][k], to_row, doubt);
+            if (k < rows) finish<R, C>(tile, out + k * tile.out_plane, tile.partial + (channel + k) * tile.partial_plane, sums[0][k], to_row, doubt);
     }
     mark_doubt(tile.doubt, doubt);
 }

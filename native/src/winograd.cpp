@@ -100,7 +100,7 @@ void Winograd::run(Bases bases, Threads& threads) const {
     if (!finite_ || (in_place && in_doubt(isa_, in_, bases, threads))) return run_directly(bases, threads);
     if (out_.doubt >= 0) bases[0][out_.doubt] = 0;
     threads.run(runs_ * parts_, [&](int item) {
-        float* const scratch = scratch_memory(products * (in_product_ + out_product_));
+        float* const scratch = scratch_memory(products * (in_product_ + out_product_) + groups_ * at_once_ * (plane_ + choice_.columns));
         const int run = item % runs_;
         run_units(bases[0], piece_begin(units_, runs_, run), piece_begin(units_, runs_, run + 1), item / runs_, scratch);
     });
@@ -142,8 +142,12 @@ void Winograd::transform_input(const float* memory, const Unit& unit, float* to)
 void Winograd::multiply(int floats, int first_group, int last_group, const float* from, float* to) const {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     const int K = at_once_;
+    float unread = 0;
     Tile tile{};
+    tile.doubt = &unread;
     tile.out_plane = plane_ * 4;
+    tile.partial_plane = (choice_.group == across ? choice_.columns : plane_) * 4;
+    float* const partial = to + products * out_product_;
     tile.offsets = offsets_.data();
     tile.bias = no_bias_.data();
     tile.groups = last_group - first_group, tile.channels = tile.groups * K;
@@ -152,12 +156,14 @@ void Winograd::multiply(int floats, int first_group, int last_group, const float
     for (int product = 0; product < products; ++product) {
         tile.values = transformed_.data() + static_cast<std::ptrdiff_t>(product) * groups_ * K * in_.channels;
         for (int block = 0; block < blocks_; ++block) {
-            tile.first = block == 0;
+            tile.first = block == 0, tile.last = choice_.group == across && block == blocks_ - 1;
             tile.begins = begins_.data() + block * groups_ + first_group, tile.ends = ends_.data() + block * groups_ + first_group;
             for (int piece = 0; piece < pieces; ++piece) {
                 const int begin = piece_begin(cells, pieces, piece), end = piece_begin(cells, pieces, piece + 1);
                 tile.in[0] = reinterpret_cast<const char*>(from + product * in_product_ + begin * cell_);
                 tile.out[0] = reinterpret_cast<char*>(to + product * out_product_ + first_group * K * plane_ + begin * cell_);
+                // A cell across channels holds some of each: only the last block takes these apart.
+                tile.partial = choice_.group == across ? reinterpret_cast<char*>(partial + piece * groups_ * K * choice_.columns) : tile.out[0];
                 isa_.tile(choice_.group, 1, end - begin, 1)(tile);
             }
         }
