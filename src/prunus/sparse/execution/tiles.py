@@ -30,6 +30,9 @@ WINOGRAD = ((6, 1, 2), (6, 2, 2), (4, 2, 3), (0, 1, 14), (0, 4, 14))
 WIDE_WINOGRAD = ((6, 1, 4), (6, 2, 4), (6, 4, 4), (0, 1, 24), (0, 4, 24))
 """Output channels at once, 0 for a vector of them; how often weights are used one after the other; cells at once."""
 
+LEAST_WINOGRAD = 0.15
+"""With a smaller share of non-zero weights they are not measured: leaving zeros out saves more."""
+
 _NAME = re.compile(r"(sparse|dense-across|dense(\d+)|dense-winograd(\d+)) (\d+)x(\d+) (\d+)")
 
 
@@ -55,7 +58,7 @@ def candidates(
 ) -> tuple[str, ...]:
     """Kernels worth measuring, the likeliest first, for vectors of `width` floats in so many registers.
 
-    winograd: whether those are among them.
+    winograd: whether the shape is one for those.
     """
     assert out.image is not None
     images, _, height, columns = out.image[:4]
@@ -72,7 +75,7 @@ def candidates(
         for block in blocks
     ]
     dense = [f"dense-across {rows}x{cells} {weight[1]}" for rows, cells in across] + dense
-    if winograd:
+    if winograd and density >= LEAST_WINOGRAD:
         fast = [
             f"dense-winograd{group} {times}x{cells} {min(64, weight[1])}"
             for group, times, cells in (WINOGRAD if registers == FEW_REGISTERS else WIDE_WINOGRAD)
