@@ -41,14 +41,15 @@ def count_cost(
     recorder = record(model, example_inputs)
     with torch.no_grad():
         uses = _uses(recorder.calls)
+    parameters = dict(model.named_parameters())
     layers: dict[tuple[str, str], list[_Use]] = {}
     for use in uses:
         layers.setdefault((layer_name(use.call), use.kind), []).append(use)
     prunable = {use.weight.key: use.weight for use in uses if use.weight and _is_prunable(use)}
     return NetworkCost(
         layers=tuple(_layer(*place, calls, weight_bits, activation_bits) for place, calls in layers.items()),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        nonzero_parameters=_nonzero_parameters(model, uses),
+        parameters=sum(parameter.numel() for parameter in parameters.values()),
+        nonzero_parameters=_nonzero_parameters(parameters, uses),
         prunable_weights=sum(weight.weights for weight in prunable.values()),
         nonzero_weights=sum(weight.nonzero for weight in prunable.values()),
         not_counted=dict(recorder.not_counted),
@@ -111,7 +112,7 @@ def _effective_macs(use: _Use) -> int:
     return formulas.effective_macs(macs, use.weight.nonzero, use.weight.weights) if use.weight else macs
 
 
-def _nonzero_parameters(model: nn.Module, uses: list[_Use]) -> int:
+def _nonzero_parameters(parameters: dict[str, nn.Parameter], uses: list[_Use]) -> int:
     """Non-zero elements of all parameters; of those that a mask or such stands over, as the network used them."""
     used = {
         name: use.weight
@@ -123,5 +124,5 @@ def _nonzero_parameters(model: nn.Module, uses: list[_Use]) -> int:
         used[name].nonzero
         if name in used and used[name].weights == parameter.numel()
         else int(torch.count_nonzero(parameter))
-        for name, parameter in model.named_parameters()
+        for name, parameter in parameters.items()
     )

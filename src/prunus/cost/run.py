@@ -31,23 +31,25 @@ def record(model: nn.Module, example_inputs: Inputs) -> Recorder:
     Raises `InputError` where the model cannot be run on them.
     """
     one = first_of_batch(example_inputs)
-    if lazy := [name for name, parameter in model.named_parameters() if is_lazy(parameter)]:
+    parameters = dict(model.named_parameters())
+    if lazy := [name for name, parameter in parameters.items() if is_lazy(parameter)]:
         raise InputError(
             f"The cost of {type(model).__name__} cannot be counted yet",
             f"'{lazy[0]}' takes its shape from the first input",
             "run the model once before",
         )
-    if empty := [name for name, parameter in model.named_parameters() if parameter.is_meta]:
+    if empty := [name for name, parameter in parameters.items() if parameter.is_meta]:
         raise InputError(
             f"The cost of {type(model).__name__} cannot be counted",
             f"'{empty[0]}' is on the meta device and has no values, so its zeros cannot be counted",
             "load the weights, or build the model on the CPU",
         )
+    small = sum(parameter.numel() for parameter in parameters.values()) <= SMALL_PARAMETERS
     try:
-        return _real(model, one) if _may_point_at_samples(example_inputs, one) else _somehow(model, one)
+        return _real(model, one) if small or _may_point_at_samples(example_inputs, one) else _somehow(model, one)
     except InputError as error:
         try:
-            return _somehow(model, example_inputs)
+            return _real(model, example_inputs) if small else _somehow(model, example_inputs)
         except InputError:
             raise error from None
 
@@ -60,8 +62,6 @@ def _may_point_at_samples(inputs: Inputs, one: Inputs) -> bool:
 
 
 def _somehow(model: nn.Module, inputs: Inputs) -> Recorder:
-    if sum(parameter.numel() for parameter in model.parameters()) <= SMALL_PARAMETERS:
-        return _real(model, inputs)
     return _imagined(model, inputs) or _real(model, inputs)
 
 

@@ -68,7 +68,6 @@ def _without_values(tensor: Tensor) -> Tensor:
 ACTIVATIONS = frozenset({"relu", "hardtanh", "relu6", "hardswish", "hardsigmoid", "silu", "gelu", "leaky_relu", "elu"})
 ARITHMETIC = frozenset({"add", "sub", "mul", "div"})
 NORMS = frozenset({"batch_norm", "layer_norm", "rms_norm"})
-CONTIGUOUS = dict.fromkeys(("layer_norm", "rms_norm"), torch.contiguous_format)
 """Operations whose result is like their first argument: torch takes up to a millisecond each to find that out."""
 
 
@@ -76,13 +75,18 @@ def run(operation: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     """The result of an operation on tensors without values, which has none either, also where one is made anew."""
     name = operation.overloadpacket.__name__
     if name in ACTIVATIONS or (name in NORMS and _fits(name, *args)):
-        return torch.empty_like(args[0], memory_format=CONTIGUOUS.get(name, torch.preserve_format))
+        return _like(args[0], contiguous=name in ("layer_norm", "rms_norm"))
     if name.removesuffix("_") in ACTIVATIONS:
         return args[0]
     if name.removesuffix("_") in ARITHMETIC and _are_alike(*args[:2]):
-        return args[0] if name.endswith("_") else torch.empty_like(args[0])
+        return args[0] if name.endswith("_") else _like(args[0])
     result = operation(*args, **kwargs)
     return result.to(META) if isinstance(result, Tensor) and result.device != META else result
+
+
+def _like(x: Tensor, contiguous: bool = False) -> Tensor:
+    """An empty tensor like another one; its numbers in the same order in memory, or in that of its dimensions."""
+    return x.new_empty(x.shape) if contiguous or x.is_contiguous() else torch.empty_like(x)
 
 
 def _are_alike(one: Any, other: Any) -> bool:

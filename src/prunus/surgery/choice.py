@@ -28,9 +28,12 @@ def magnitude(model: nn.Module, group: ChannelGroup) -> Tensor:
     total = torch.zeros(group.units, dtype=torch.float64)
     for member in weights or group.producers:
         rows = _square_sums(tensors[member.parameter].movedim(member.dim, 0))
-        unit = torch.tensor([u for u, at in enumerate(member.indices) for _ in at])
         positions = torch.tensor([position for at in member.indices for position in at])
-        norms = torch.zeros(group.units, dtype=torch.float64).index_add(0, unit, rows[positions]).sqrt()
+        sums = rows[positions]
+        if any(len(at) != 1 for at in member.indices):
+            unit = torch.tensor([u for u, at in enumerate(member.indices) for _ in at])
+            sums = torch.zeros(group.units, dtype=torch.float64).index_add(0, unit, sums)
+        norms = sums.sqrt()
         total += norms / norms.mean().clamp_min(torch.finfo(torch.float64).tiny)
     return total
 
