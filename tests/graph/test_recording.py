@@ -81,7 +81,7 @@ UNTOLD = {
     "branch": lambda _, y: y if y.sum() > 0 else -y,
     "elsewhere": lambda self, y: y + self.table[0],
     "autocast": lambda _, y: _halved(y),
-    "no rule": lambda _, y: torch.hstack([y[:, :3], y[:, 3:]]),
+    "no rule": lambda _, y: torch.rad2deg(y),
 }
 
 
@@ -146,6 +146,17 @@ def test_names_of_nodes_are_their_own():
     graph = record(model, (torch.randn(3, 2),), {}, False, "")
     assert sorted(graph.tensors.parameters.values()) == ["a.b", "a.b_1", "a_b"]
     assert len(graph.tensors.parameters) == 3
+
+
+def test_operations_without_a_rule_are_written_down_as_what_they_are_made_of():
+    def between(_, y):
+        across, down = torch.meshgrid(torch.arange(3.0), torch.arange(6.0), indexing="ij")
+        return torch.hstack([y[:, :3], y[:, 3:]]) + torch.tril(across + down)
+
+    graph = record(Chain(between).eval(), (torch.randn(3, 4),), {}, False, "")
+    assert {"cat", "view", "expand", "tril"} < {node.kind for node in graph.nodes}
+    group = next(group for group in channel_groups(wire((graph,))) if group.name == "a")
+    assert group.protected is not None  # the numbers of the triangle
 
 
 @pytest.mark.parametrize("norm", [nn.BatchNorm1d(5), nn.LayerNorm(5)])

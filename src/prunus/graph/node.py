@@ -55,8 +55,7 @@ class Node:
     @property
     def kind(self) -> str:
         """The operation without overload and in-place mark: `aten.add_.Tensor` becomes `add`."""
-        packet = self.op.split(".")[1] if "." in self.op else self.op
-        return packet if packet.startswith("_") or packet.endswith("__") else packet.rstrip("_")
+        return kind_of(self.op)
 
     @property
     def in_place(self) -> bool:
@@ -67,6 +66,16 @@ class Node:
     def __str__(self) -> str:
         place = f"layer '{self.module}'" if self.module else "the model's own forward"
         return f"operation {self.op.removeprefix('aten.').split('.')[0]} in {place} (node {self.name})"
+
+
+def kind_of(op: str) -> str:
+    """The kind of the operation with that full name.
+
+    >>> kind_of("aten.add_.Tensor")
+    'add'
+    """
+    packet = op.split(".")[1] if "." in op else op
+    return packet if packet.startswith("_") or packet.endswith("__") else packet.rstrip("_")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from prunus.graph.copying import fresh_copy
-from prunus.graph.node import Graph, Node, Ref, Tensors, TensorType, refs
+from prunus.graph.node import Graph, Node, Ref, Tensors, TensorType, kind_of, refs
 from prunus.graph.results import plain_result
 from prunus.graph.rules import RULES
 from prunus.graph.shapes import META, NotImaginableError, Shapes, following, run, shapes_of
@@ -95,18 +95,26 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise NotImaginableError(str(func))
         if func is torch.ops.aten.lift_fresh.default:
             return self._written_out(args[0])
+        if kind_of(str(func)) not in RULES and not func._schema.is_mutable:
+            return self._taken_apart(func, args, kwargs or {})
         written = self.argument(args), self.argument(kwargs or {})
         result = run(func, args, kwargs or {})
         node = self._node(func.overloadpacket.__name__, str(func), *written, result)
         if func._schema.is_mutable != node.in_place:
             raise NotImaginableError(f"{node} writes into another argument than its first")
-        if node.kind not in RULES and not node.in_place:  # torch may take it apart
-            raise NotImaginableError(f"{node} has no rule")
         if isinstance(result, Tensor):
             self._know(result, node.name)
         elif isinstance(result, (tuple, list)):
             self._parts.update((id(part), (node.name, place)) for place, part in enumerate(result))
             self._alive.append(result)
+        return result
+
+    def _taken_apart(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """An operation without a rule, as those that torch makes of it."""
+        with self:
+            result = func.decompose(*args, **kwargs)
+        if result is NotImplemented:
+            raise NotImaginableError(f"operation {func} has no rule")
         return result
 
     def _node(self, kind: str, op: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Node:

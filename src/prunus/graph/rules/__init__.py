@@ -44,7 +44,7 @@ _KINDS: tuple[tuple[Rule, str], ...] = (
     ),
     (
         rearranging.reshaped,
-        "view reshape _unsafe_view view_as reshape_as flatten unflatten squeeze unsqueeze ravel atleast_1d",
+        "view reshape _unsafe_view view_as reshape_as flatten unflatten squeeze unsqueeze ravel",
     ),
     (rearranging.permuted, "permute"),
     (rearranging.transposed, "transpose swapaxes swapdims t mT adjoint"),
@@ -56,6 +56,7 @@ _KINDS: tuple[tuple[Rule, str], ...] = (
     (rearranging.repeated, "repeat_interleave"),
     (rearranging.flipped, "flip"),
     (rearranging.rolled, "roll"),
+    (rearranging.triangular, "tril triu"),
     (rearranging.pixel_shuffled, "pixel_shuffle"),
     (rearranging.pixel_unshuffled, "pixel_unshuffle"),
     (rearranging.channels_shuffled, "channel_shuffle native_channel_shuffle"),

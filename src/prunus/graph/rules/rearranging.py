@@ -120,6 +120,13 @@ def flipped(op: Operation) -> Axes:
     return x
 
 
+def triangular(op: Operation) -> Axes:
+    """The upper or lower triangle of matrices: what is zero there depends on where it stands."""
+    x: Axes = op.args[0]
+    op.pin(x.axes[-2:], "a triangle of channels")
+    return x
+
+
 def rolled(op: Operation) -> Axes:
     """Positions shifted around; exact only for dimensions that lose nothing."""
     x: Axes = op.args[0]
