@@ -1,5 +1,7 @@
 """Suggested rates, worked out by hand, and what they promise."""
 
+import csv
+import io
 import tomllib
 from itertools import pairwise
 
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prunus.cli.sensitivity import _csv
 from prunus.errors import InputError
 from prunus.sensitivity.curves import Curve, Sensitivity
 from prunus.sensitivity.suggestion import recipe_toml, suggest
@@ -75,6 +78,14 @@ def test_the_recipe_is_toml_whatever_layers_are_called():
         "protect": ["output"],
         "allocation": {"name": "by_layer", "rates": {'a."b"\\ü': 0.5}},
     }
+
+
+@pytest.mark.parametrize("name", ['=HYPERLINK("http://evil.example")', "@SUM(A1)", "+1", "\t=1", "\r=1", "-1"])
+def test_no_layer_is_a_formula_of_a_spreadsheet(name):
+    found = sensitivity((name, 10, (1.0, 1.0)))
+    rows = list(csv.reader(io.StringIO(_csv(found, suggest(found, 0.5)).decode(), newline="")))
+    assert len(rows) == 4
+    assert not [row for row in rows if row[0].startswith(("=", "@", "+", "-", "\t", "\r"))]
 
 
 @pytest.mark.parametrize("rate", [-1, 0, 1.0, float("nan"), "half"])
