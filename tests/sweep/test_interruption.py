@@ -161,6 +161,7 @@ def test_a_terminal_that_is_closed_ends_it_with_checkpoints(study_file, tmp_path
     ours, theirs = pty.openpty()
 
     def begin_session():
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests under nohup ignores it
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
