@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import select
 import random
 import signal
 import subprocess
@@ -171,8 +172,14 @@ def test_a_terminal_that_is_closed_ends_it_with_checkpoints(study_file, tmp_path
         env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
     )  # fmt: skip
     os.close(theirs)
+
+    def seen():
+        while select.select([ours], [], [], 0)[0]:  # a terminal that nobody reads stops who writes to it
+            os.read(ours, 65536)
+        return training_has_begun(out)
+
     try:
-        wait_for(lambda: training_has_begun(out), seconds=120)
+        wait_for(seen, seconds=120)
         os.close(ours)
         assert process.wait(60) == 128 + signal.SIGHUP
     finally:
