@@ -3,8 +3,8 @@
 import fcntl
 import os
 import pty
-import select
 import random
+import select
 import signal
 import subprocess
 import sys
