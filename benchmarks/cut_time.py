@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import importlib.util
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from zoo import _torch_pruning
 import prunus
 from prunus.cost import count_cost
 from prunus.graph import channel_groups, trace, wire
+from prunus.graph.exporting import export
 from prunus.surgery import plan, shrink
 from prunus.surgery.choice import choose, magnitude, uniform
 from prunus.surgery.tensors import cut_tensors
@@ -42,17 +44,20 @@ def main() -> None:
 def _line(model: torch.nn.Module, x: torch.Tensor) -> str:
     graph, tracing = _timed(lambda: trace(model, x))  # the first call imports what the others use
     graph, tracing = _timed(lambda: trace(model, x))
+    export(model, (x,), {}, False, "", (), False)
+    _, exporting = _timed(lambda: export(model, (x,), {}, False, "", (), False))
     wiring, wiring_time = _timed(lambda: wire((graph,)))
     chosen, planning = _timed(lambda: _plan(model, wiring))
     _, cutting = _timed(lambda: cut_tensors(model, chosen))
     small, proving = _timed(lambda: shrink(model, chosen, x, wiring))
     _, counting = _timed(lambda: [count_cost(one, x) for one in (model, small.model)])
     _, whole = _timed(lambda: prunus.prune_channels(model, x, RATE))
-    peer = _torch_pruning(lambda: copy.deepcopy(model), x).get("seconds")
+    there = importlib.util.find_spec("torch_pruning")
+    peer = _torch_pruning(lambda: copy.deepcopy(model), x).get("seconds") if there else None
     ratio = f"; torch-pruning {peer:.2f} s, {whole / peer:.1f} times its time" if peer else ""
     return (
-        f"planning and cutting {wiring_time + planning + cutting:.2f} s; tracing {tracing:.2f}, cutting and proving "
-        f"{proving:.2f}, counting {counting:.2f}; whole call {whole:.2f} s{ratio}"
+        f"planning and cutting {wiring_time + planning + cutting:.2f} s; tracing {tracing:.2f} (by torch.export "
+        f"{exporting:.2f}), cutting and proving {proving:.2f}, counting {counting:.2f}; whole call {whole:.2f} s{ratio}"
     )
 
 

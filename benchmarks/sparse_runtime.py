@@ -64,8 +64,9 @@ COLUMNS = (
     "ratio", "over torch", "GFLOP/s",
 )  # fmt: skip
 STEPS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-REST_SECONDS = 0.03
 """Sparsities at which it is looked for where zeros begin to pay."""
+
+REST_SECONDS = 0.03
 
 
 def main() -> None:

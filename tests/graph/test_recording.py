@@ -22,12 +22,16 @@ from prunus.surgery.reference import tensors_of
 ONLY_EXPORTED = {"spectral_norm"}  # has an operation without a rule, which torch takes apart
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_it_sees_the_groups_that_torch_export_sees(name):
+@pytest.fixture(params=sorted(NETWORKS))
+def odd(request):
+    """Name, network and the arguments of its call."""
     torch.manual_seed(0)
-    model, inputs = NETWORKS[name]()
-    args, kwargs = as_call(inputs)
-    model.eval()
+    model, inputs = NETWORKS[request.param]()
+    return request.param, model.eval(), as_call(inputs)
+
+
+def test_it_sees_the_groups_that_torch_export_sees(odd):
+    name, model, (args, kwargs) = odd
     if name in ONLY_EXPORTED:
         with pytest.raises(NotImaginableError), quiet():
             record(model, args, kwargs, False, "")
@@ -48,13 +52,9 @@ def _groups(graph):
     ]
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_what_it_wrote_down_computes_what_the_model_computes(name):
-    torch.manual_seed(0)
-    model, inputs = NETWORKS[name]()
-    args, kwargs = as_call(inputs)
-    model.eval()
-    graph = trace(model, inputs)
+def test_what_it_wrote_down_computes_what_the_model_computes(odd):
+    _, model, (args, kwargs) = odd
+    graph = trace(model, kwargs or args)
     with torch.no_grad():
         expected = pytree.tree_leaves(model(*args, **kwargs))
         found = pytree.tree_leaves(GraphNetwork(graph, tensors_of(model, graph)).eval()(*args, **kwargs))

@@ -16,7 +16,7 @@ from prunus.graph.grouping import Heads
 from prunus.prune.allocations import ALLOCATIONS
 from prunus.prune.allocations import Allocation as ByName
 from prunus.prune.criteria import CRITERIA, Criterion
-from prunus.prune.criteria.scoring import check_defined, gather, needs_samples, unit_scores
+from prunus.prune.criteria.scoring import check_defined, gather, needed, needs_samples, unit_scores
 from prunus.prune.evidence import Samples
 from prunus.prune.evidence.samples import Loss
 from prunus.prune.patterns.channel import Channel
@@ -122,7 +122,7 @@ def _refuse_without_data(name: str, criterion: Criterion, samples: Samples | Non
     if needs_samples(criterion) and not samples:
         raise InputError(
             f"The criterion {name!r} cannot score without data",
-            f"it needs {' and '.join(criterion.needs).replace('_', ' ')}",
+            f"it needs {needed(criterion)}",
             "give data, batches of (inputs, targets); on the command line --data",
         )
 

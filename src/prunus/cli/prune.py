@@ -63,12 +63,8 @@ def prune(
     shared = _allocation(allocation, target, runtime, batch, threads)
     samples = None
     if data:
-        from prunus.cli.named_data import named_data
-        from prunus.train import calibration_samples
-
-        dataset = named_data(data, data_settings)
-        shape, classes = shape or ",".join(map(str, dataset.input_shape)), classes or len(dataset.classes)
-        samples = calibration_samples(dataset, seed).batches
+        samples, data_shape, data_classes = _samples(data, data_settings, seed)
+        shape, classes = shape or data_shape, classes or data_classes
     network = named_network(model, shape, classes, settings, weights, seed=seed)
     inputs = torch.randn(2, *network.input_shape)
     pruned = prune_channels(
@@ -85,11 +81,7 @@ def prune(
         data=samples,
         tell=lambda text: typer.echo(str(plain(text)), err=True),
     )
-    _write(pruned, out)
-    if onnx:
-        from prunus.export import write_onnx
-
-        write_onnx(pruned.model, inputs, out / "small.onnx")
+    _write(pruned, out, inputs if onnx else None)
     for line in str(pruned.report).splitlines():
         typer.echo(str(plain(line)))
     typer.echo(str(plain(f"written: {out}")), err=True)
@@ -120,7 +112,18 @@ def _allocation(name: str, target: str | None, runtime: str, batch: int, threads
     return asked | {"runtime": runtime, "batch_size": batch, "threads": threads}
 
 
-def _write(pruned: Pruned, out: Path) -> None:
+def _samples(data: str, settings: list[str] | None, seed: int) -> tuple[Any, str, int]:
+    """Batches for criteria that look at data, the shape of its inputs, and how many classes it has."""
+    from prunus.cli.named_data import named_data
+    from prunus.train import calibration_samples
+
+    dataset = named_data(data, settings)
+    shape = ",".join(map(str, dataset.input_shape))
+    return calibration_samples(dataset, seed).batches, shape, len(dataset.classes)
+
+
+def _write(pruned: Pruned, out: Path, onnx_inputs: Any) -> None:
+    """All files; small.onnx where inputs for it are given."""
     from prunus.errors import InputError
     from prunus.store.files import write_atomically
     from prunus.surgery import save
@@ -132,3 +135,7 @@ def _write(pruned: Pruned, out: Path) -> None:
             write_atomically(out / f"{name}.json", data.model_dump_json(indent=2).encode())
     except OSError as error:
         raise InputError(f"Nothing can be written to {out}", str(error), "choose another folder") from None
+    if onnx_inputs is not None:
+        from prunus.export import write_onnx
+
+        write_onnx(pruned.model, onnx_inputs, out / "small.onnx")

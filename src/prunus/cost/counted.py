@@ -56,31 +56,31 @@ def _matrix_vector(left_place: int) -> Rule:
 
 
 def _whole_attention(args: tuple[Any, ...], _: Any) -> Products:
-    """Queries, keys and values (..., length, head size), before a kernel is chosen; heads may share keys and values."""
+    """Before a kernel is chosen, for queries (..., length, head size); heads may share keys and values."""
     query, key, value = args[:3]
-    batch, (queries, size), keys = math.prod(query.shape[:-2]), query.shape[-2:], key.shape[-2]
-    return (
-        Product("attention", matmul_macs(queries, size, keys, batch), size),
-        Product("attention", matmul_macs(queries, keys, value.shape[-1], batch), keys),
-    )
+    return _attended(math.prod(query.shape[:-2]), query.shape[-2], key.shape[-2], query.shape[-1], value.shape[-1])
 
 
 def _attention(heads: int, length: int) -> Rule:
-    """Query times key and weights times value, for queries (batch, ..., head size) with the axes named.
-
-    Masked places are counted: a dense kernel computes them or not, the formula does not know.
-    """
+    """For queries (batch, ..., head size) with the axes named."""
 
     def rule(args: tuple[Any, ...], _: Any) -> Products:
         query, key, value = args[:3]
         batch = query.shape[0] * query.shape[heads]
-        queries, keys = query.shape[length], key.shape[length]
-        return (
-            Product("attention", matmul_macs(queries, query.shape[-1], keys, batch), query.shape[-1]),
-            Product("attention", matmul_macs(queries, keys, value.shape[-1], batch), keys),
-        )
+        return _attended(batch, query.shape[length], key.shape[length], query.shape[-1], value.shape[-1])
 
     return rule
+
+
+def _attended(batch: int, queries: int, keys: int, size: int, value_size: int) -> Products:
+    """Query times key and weights times value.
+
+    Masked places are counted: a dense kernel computes them or not, the formula does not know.
+    """
+    return (
+        Product("attention", matmul_macs(queries, size, keys, batch), size),
+        Product("attention", matmul_macs(queries, keys, value_size, batch), keys),
+    )
 
 
 def _recurrent_layer(args: tuple[Any, ...], _: Any) -> Products:

@@ -13,13 +13,13 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from prunus.cost.origins import Origins, memory_of
 from prunus.cost.recorder import Call, Recorder
-from prunus.cost.undisturbed import clone_tensors, evaluating, undisturbed
+from prunus.cost.undisturbed import clone_tensors, undisturbed
 from prunus.errors import InputError
 from prunus.graph.copying import exact_copy
-from prunus.graph.shapes import NotImaginableError, Shapes, following, shapes_of
+from prunus.graph.shapes import NotImaginableError, Shapes, apart, following, shapes_of
 
 SMALL_PARAMETERS = 100_000
-"""To run so small a model on one input takes a tenth of the time that imagining it does."""
+"""So small a model is run on one input sooner than it is copied without values."""
 
 Inputs = Tensor | Sequence[Any] | Mapping[str, Any]
 
@@ -46,10 +46,10 @@ def record(model: nn.Module, example_inputs: Inputs) -> Recorder:
         )
     small = sum(parameter.numel() for parameter in parameters.values()) <= SMALL_PARAMETERS
     try:
-        return _real(model, one) if small or _may_point_at_samples(example_inputs, one) else _somehow(model, one)
+        return _once(model, one, really=small or _may_point_at_samples(example_inputs, one))
     except InputError as error:
         try:
-            return _real(model, example_inputs) if small else _somehow(model, example_inputs)
+            return _once(model, example_inputs, really=small)
         except InputError:
             raise error from None
 
@@ -61,16 +61,16 @@ def _may_point_at_samples(inputs: Inputs, one: Inputs) -> bool:
     return cut and any(a.shape == b.shape and a.dim() > 0 and not a.is_floating_point() for a, b in pairs)
 
 
-def _somehow(model: nn.Module, inputs: Inputs) -> Recorder:
-    return _imagined(model, inputs) or _real(model, inputs)
+def _once(model: nn.Module, inputs: Inputs, *, really: bool) -> Recorder:
+    return (None if really else _imagined(model, inputs)) or _real(model, inputs)
 
 
 def _imagined(model: nn.Module, inputs: Inputs) -> Recorder | None:
     """Run without values; None where that fails, for whatever reason: the real run decides."""
     try:
         shapes = shapes_of(model, inputs, exact_copy)
-        with evaluating(shapes.model), torch.inference_mode():  # which leaves composite operations whole
-            recorder = _run(shapes.model, shapes.inputs, imagined=True)
+        with apart(), torch.inference_mode():  # which leaves composite operations whole
+            recorder = _run(shapes.model.eval(), shapes.inputs, imagined=True)
         recorder.calls[:] = _with_values(recorder.calls, shapes)
         return recorder
     except Exception:  # a branch on values, numpy, an operation without a shape rule, a weight that is computed, ...

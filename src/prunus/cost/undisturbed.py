@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-import random
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
+
+from prunus.graph.shapes import apart
 
 
 @contextmanager
@@ -20,26 +20,13 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     Covers modes, attributes, hooks, parameters and buffers by reference; values of tensors are the caller's care.
     """
     kept = [_keep(module) for module in model.modules()]
-    with ExitStack() as stack:
-        stack.callback(lambda: [restore() for restore in kept])
-        stack.enter_context(evaluating(model))
-        yield
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """`undisturbed` for a model that is thrown away: it may change."""
-    fused = torch.backends.mha.get_fastpath_enabled()
-    with ExitStack() as stack:
-        stack.callback(torch.backends.mha.set_fastpath_enabled, fused)
-        stack.callback(random.setstate, random.getstate())
-        stack.callback(np.random.set_state, np.random.get_state())
-        stack.enter_context(torch.random.fork_rng(devices=_cuda_devices()))
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
-        torch.backends.mha.set_fastpath_enabled(False)  # it would hide a whole encoder layer in one operation
-        model.eval()
-        stack.enter_context(torch.no_grad())
-        yield
+    try:
+        with apart(), torch.no_grad():
+            model.eval()
+            yield
+    finally:
+        for restore in kept:
+            restore()
 
 
 def clone_tensors(model: nn.Module) -> None:
@@ -68,7 +55,3 @@ def _keep(module: nn.Module) -> Any:
             container.extend(content) if isinstance(container, list) else container.update(content)
 
     return restore
-
-
-def _cuda_devices() -> list[int]:
-    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -17,11 +15,11 @@ from prunus.graph.copying import fresh_copy
 from prunus.graph.node import Graph, Node, Ref, Tensors, TensorType, kind_of, refs
 from prunus.graph.results import plain_result
 from prunus.graph.rules import RULES
-from prunus.graph.shapes import META, NotImaginableError, Shapes, following, run, shapes_of
+from prunus.graph.shapes import META, NotImaginableError, Shapes, apart, following, run, shapes_of
 
 
 def record(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], train: bool, prefix: str) -> Graph:
-    """Run a copy without values, and write down every operation before torch takes it apart.
+    """Run a copy without values, in inference, where torch shows every operation before it takes it apart.
 
     prefix: of the names of its nodes.
 
@@ -32,27 +30,12 @@ def record(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], trai
     twin.register_forward_hook(plain_result)
     leaves, called = pytree.tree_flatten(shapes.inputs)
     args, kwargs = shapes.inputs
-    with _whole_operations(), following(twin) as running:
+    with apart(), torch.inference_mode(), following(twin) as running:
         recorder = Recorder(shapes, running, prefix)
         inputs = tuple(recorder.take(leaf) for leaf in leaves)
         with recorder:
             results, returned = pytree.tree_flatten(twin(*args, **kwargs))
     return recorder.graph(inputs, tuple(recorder.argument(value) for value in results), called, returned)
-
-
-@contextmanager
-def _whole_operations() -> Iterator[None]:
-    """Inference, in which composite operations are seen as what they are, without torch's fused encoder layers.
-
-    Random numbers that are drawn on the way are drawn again afterwards.
-    """
-    with ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices=[]))
-        stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
-        torch.backends.mha.set_fastpath_enabled(False)
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
-        stack.enter_context(torch.inference_mode())
-        yield
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -93,7 +76,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         if not isinstance(func, OpOverload) or func.namespace != "aten" or torch.is_autocast_enabled(self._device.type):
             raise NotImaginableError(str(func))
-        if func is torch.ops.aten.lift_fresh.default:
+        if func is torch.ops.aten.lift_fresh.default and not args[0].is_meta:
             return self._written_out(args[0])
         if kind_of(str(func)) not in RULES and not func._schema.is_mutable:
             return self._taken_apart(func, args, kwargs or {})

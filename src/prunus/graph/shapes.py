@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch._ops import OpOverload
@@ -16,6 +18,11 @@ from torch.utils import _pytree as pytree
 from prunus.graph.copying import Instead, held_tensors
 
 META = torch.device("meta")
+
+ACTIVATIONS = frozenset({"relu", "hardtanh", "relu6", "hardswish", "hardsigmoid", "silu", "gelu", "leaky_relu", "elu"})
+ARITHMETIC = frozenset({"add", "sub", "mul", "div"})
+NORMS = frozenset({"batch_norm", "layer_norm", "rms_norm"})
+"""Operations whose result is like their first argument: torch takes up to a millisecond each to find that out."""
 
 
 class NotImaginableError(Exception):
@@ -65,12 +72,6 @@ def _without_values(tensor: Tensor) -> Tensor:
     return nn.Parameter(bare, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else bare
 
 
-ACTIVATIONS = frozenset({"relu", "hardtanh", "relu6", "hardswish", "hardsigmoid", "silu", "gelu", "leaky_relu", "elu"})
-ARITHMETIC = frozenset({"add", "sub", "mul", "div"})
-NORMS = frozenset({"batch_norm", "layer_norm", "rms_norm"})
-"""Operations whose result is like their first argument: torch takes up to a millisecond each to find that out."""
-
-
 def run(operation: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The result of an operation on tensors without values, which has none either, also where one is made anew."""
     name = operation.overloadpacket.__name__
@@ -102,6 +103,25 @@ def _fits(norm: str, x: Tensor, *args: Any) -> bool:
     tensors = args[:4] if norm == "batch_norm" else args[1:3]
     sizes = [tensor.shape for tensor in tensors if isinstance(tensor, Tensor)]
     return all(size == channels for size in (sizes if norm == "batch_norm" else (tuple(args[0]), *sizes)))
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """A run that leaves nothing behind and hides nothing: all random numbers are drawn again afterwards, nothing is
+    compiled, and encoder layers are not computed as one operation.
+    """
+    with ExitStack() as stack:
+        stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
+        stack.callback(random.setstate, random.getstate())
+        stack.callback(np.random.set_state, np.random.get_state())
+        stack.enter_context(torch.random.fork_rng(devices=_cuda_devices()))
+        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        torch.backends.mha.set_fastpath_enabled(False)
+        yield
+
+
+def _cuda_devices() -> list[int]:
+    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
 
 
 @contextmanager

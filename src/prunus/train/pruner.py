@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from prunus.errors import InputError, NotFiniteError
 from prunus.prune import ALLOCATIONS, SCHEDULES, Event, Hold, Masks, PrunableLayer, UnitSet, apply_masks, sparsity
 from prunus.prune.criteria import CRITERIA
-from prunus.prune.criteria.scoring import gather, needs_samples, scored_names, unit_scores
+from prunus.prune.criteria.scoring import gather, needed, needs_samples, scored_names, unit_scores
 from prunus.prune.evidence import Samples
 from prunus.prune.evidence.samples import Loss
 from prunus.spec import Recipe, make
@@ -89,7 +89,7 @@ class Pruner:
         if needs_samples(self.criterion) and samples is None:
             raise InputError(
                 f"The criterion '{recipe.criterion.name}' cannot score without data",
-                f"it needs {' and '.join(self.criterion.needs).replace('_', ' ')}",
+                f"it needs {needed(self.criterion)}",
                 "give samples=loader, batches of (inputs, targets)",
             )
         if samples is None:

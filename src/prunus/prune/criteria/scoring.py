@@ -36,6 +36,11 @@ def needs_samples(criterion: Criterion) -> bool:
     return any(EVIDENCE.get(kind).from_data for kind in criterion.needs)
 
 
+def needed(criterion: Criterion) -> str:
+    """What a criterion needs, in words, such as `input norms`."""
+    return " and ".join(criterion.needs).replace("_", " ")
+
+
 def gather(
     criterion: Criterion, model: nn.Module, unit_sets: Sequence[UnitSet], samples: Samples, while_training: Collected
 ) -> Collected:
