@@ -47,6 +47,15 @@ def finished(tmp_path_factory):
     return folder / "out", outcome, events
 
 
+def test_a_study_of_the_unpruned_network_alone(tmp_path):
+    from prunus.sweep.run import run_study
+
+    (tmp_path / "small.toml").write_text(STUDY)
+    outcome = run_study(load_study(tmp_path / "small.toml", ["rates=[0]", "seeds=[0]", "training.epochs=1"]), tmp_path)
+    assert (outcome.trials, outcome.finished) == (1, 1)
+    assert [trial.rate for trial in read_study(tmp_path).trials] == [0.0]
+
+
 def test_every_trial_is_there_with_all_its_rows(finished):
     folder, outcome, _ = finished
     rows = read_study(folder)

@@ -88,6 +88,8 @@ def _settled(
     study: Study, unpruned: Trial, dataset: Dataset, anatomies: dict[Recipe | None, Anatomy], targets: LatencyTargets
 ) -> Study:
     """The study with the rates that its recipes' latencies take."""
+    if max(study.rates) == 0:  # no recipe has a trial
+        return study
     recipes = []
     for recipe in study.recipes:
         with naming(recipe):
