@@ -64,21 +64,21 @@ def main() -> None:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         rows = []
-        for network in options.networks or _every(options.list):
+        for network in options.networks or every(options.list):
             rows.append(_row(network, options.limit, options.peer))
             writer.writerow(rows[-1])
             file.flush()
     _summary(rows)
 
 
-def _every(which: str) -> list[str]:
+def every(which: str) -> list[str]:
     return [f"{s}:{name}" for s, (names, _) in SOURCES.items() if which in ("all", s) for name in names()]
 
 
 def _row(network: str, limit: float, peer: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {"network": network, **_process(network, "prunus", limit)}
+    row: dict[str, Any] = {"network": network, **in_a_process(network, "prunus", limit)}
     if peer:
-        other = _process(network, "peer", limit)
+        other = in_a_process(network, "peer", limit)
         row |= {"peer": other["outcome"], "peer_seconds": other.get("seconds", "")}
     print(" ".join(f"{row.get(column, '')!s:.160}" for column in COLUMNS), flush=True)
     return row
@@ -96,7 +96,7 @@ def _warm_up(peer: bool) -> None:
     gc.freeze()  # what stands here is not walked through again in each of them
 
 
-def _process(network: str, who: str, limit: float) -> dict[str, Any]:
+def in_a_process(network: str, who: str, limit: float) -> dict[str, Any]:
     """What a process of its own finds out about one network."""
     receiver, sender = FORK.Pipe(duplex=False)
     process = FORK.Process(target=_one, args=(network, who, limit, sender))
@@ -188,7 +188,7 @@ def _training_step(model: Any, inputs: Any) -> None:
     args, kwargs = larger_batch(as_call(inputs))
     model.train()
     optimiser = torch.optim.SGD(model.parameters(), 1e-3)
-    outputs = _tensors(model(*args, **kwargs))
+    outputs = tensors(model(*args, **kwargs))
     sum(output.float().square().mean() for output in outputs if output.is_floating_point()).backward()
     optimiser.step()
 
@@ -200,10 +200,10 @@ def _outputs(model: Any, inputs: Any) -> list[Any]:
 
     args, kwargs = as_call(inputs)
     with torch.no_grad():
-        return _tensors(model(*args, **kwargs))
+        return tensors(model(*args, **kwargs))
 
 
-def _tensors(result: Any) -> list[Any]:
+def tensors(result: Any) -> list[Any]:
     import torch
     from torch.utils import _pytree as pytree
 

@@ -94,6 +94,7 @@ CASES = {
     "erf": case("Erf", IMAGE),
     "pow-2": case("Pow", IMAGE, {"e": np.float32(2)}, operands=("x", "e")),
     "pow-3": case("Pow", IMAGE, {"e": np.float32(3)}, operands=("x", "e")),
+    "reciprocal": case("Reciprocal", IMAGE),
     "neg": case("Neg", IMAGE),
     "add": case("Add", {"x": (2, 4, 7, 6), "z": (4, 1, 6)}, operands=("x", "z")),
     "sub-constant": case("Sub", IMAGE, {"c": values(4, 1, 1)}, operands=("c", "x")),
@@ -101,6 +102,9 @@ CASES = {
     "div": case("Div", IMAGE, {"c": np.abs(values(6)) + 1}, operands=("x", "c")),
     "softmax": case("Softmax", ROWS),
     "softmax-axis": case("Softmax", IMAGE, axis=1),
+    "softmax-axis-before-last": case("Softmax", IMAGE, axis=-2),
+    "softmax-11-several-axes": case("Softmax", IMAGE, opset=11),
+    "softmax-9-several-axes": case("Softmax", IMAGE, opset=9, axis=2),
     "softmax-11": case("Softmax", MATRIX, opset=11),
     "layer-norm": case(
         "LayerNormalization", ROWS, {"s": values(6), "b": values(6)}, operands=("x", "s", "b"), epsilon=0.01
@@ -157,7 +161,12 @@ LEFT = {
     "does not pad with a constant": case(
         "Pad", IMAGE, {"p": ints(0, 0, 1, 1, 0, 0, 1, 1)}, operands=("x", "p"), mode="reflect"
     ),
-    "over several axes": case("Softmax", IMAGE, opset=11),
+    "in training mode": case(
+        "Dropout", IMAGE, {"r": np.float32(0.5), "t": np.bool_(True)}, operands=("x", "r", "t"), seed=1
+    ),
+    "another tensor has the name 'w.rows'": case(
+        "MatMul", ROWS, {"w": values(6, 3)}, operands=("x", "w"), outputs=("w.rows",)
+    ),
     "its exponent": case("Pow", IMAGE, {"e": np.float32(4)}, operands=("x", "e")),
 }
 

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 from prunus.errors import PrunusError
 from prunus.export.example import at_batch
+from prunus.onnx_session import open_session
 
 Array = npt.NDArray[Any]
 LIMIT = 1e-4
@@ -26,12 +27,7 @@ def onnx_deviation(
 
     Raises `PrunusError` where the model's own outputs are not finite.
     """
-    from onnxruntime import InferenceSession, SessionOptions  # type: ignore[attr-defined]
-
-    options = SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    session = InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    session = open_session(content)
     names = [node.name for node in session.get_inputs()]
     largest = 0.0
     for batch in batches:

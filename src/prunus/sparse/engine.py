@@ -149,4 +149,4 @@ def _random(port: Port) -> npt.NDArray[Any]:
     generator = np.random.default_rng(0)
     if np.issubdtype(np.dtype(port.dtype), np.floating):
         return generator.standard_normal(port.shape).astype(port.dtype)
-    return np.zeros(port.shape, port.dtype)
+    return np.full(port.shape, "" if port.dtype == "object" else 0, port.dtype)

@@ -6,8 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from prunus.errors import InputError
-from prunus.memory import loading
+from prunus.onnx_session import open_session
 from prunus.sparse.onnx_file import LARGEST_BYTES
 
 if TYPE_CHECKING:
@@ -25,21 +27,18 @@ def fold(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
     name: what the user calls the model. Raises `InputError` where ONNX Runtime cannot run it either.
     """
     import onnx
-    from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions  # type: ignore[attr-defined]
+    from onnxruntime import GraphOptimizationLevel  # type: ignore[attr-defined]
 
-    options = SessionOptions()
-    options.graph_optimization_level = GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
     with TemporaryDirectory(prefix="prunus-") as folder:
         target = Path(folder) / "folded.onnx"
-        options.optimized_model_filepath = str(target)
+        options = {
+            "graph_optimization_level": GraphOptimizationLevel.ORT_ENABLE_BASIC,
+            "optimized_model_filepath": str(target),
+            "disabled_optimizers": UNWANTED,
+        }
         try:
-            with loading():
-                source = _source(proto, Path(folder))
-                if isinstance(source, str):
-                    options.add_session_config_entry(EXTERNAL, "folded.data")
-                InferenceSession(source, options, providers=["CPUExecutionProvider"], disabled_optimizers=UNWANTED)
+            source = _source(proto, Path(folder))
+            open_session(source, settings={EXTERNAL: "folded.data"} if isinstance(source, str) else {}, **options)
         except Exception as error:  # the library's errors have no common class of their own
             raise InputError(f"ONNX Runtime cannot load {name}", str(error), "export it again") from error
         return _with_types(onnx.load(str(target)))
@@ -61,6 +60,8 @@ def _with_types(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The model with the type of every tensor; large constants are held back meanwhile, for their shape is enough."""
     import onnx
 
+    proto.graph.initializer.extend(_dense(tensor) for tensor in proto.graph.sparse_initializer)
+    del proto.graph.sparse_initializer[:]
     constants = list(proto.graph.initializer)
     del proto.graph.initializer[:]
     for tensor in constants:
@@ -74,4 +75,46 @@ def _with_types(proto: onnx.ModelProto) -> onnx.ModelProto:
     del inferred.graph.input[:], inferred.graph.initializer[:]
     inferred.graph.input.extend(inputs)
     inferred.graph.initializer.extend(constants)
+    _declare(inferred)
     return inferred
+
+
+def _dense(tensor: onnx.SparseTensorProto) -> onnx.TensorProto:
+    """A constant that a file lists without its zeros, by places in the whole tensor or along each axis."""
+    from onnx import numpy_helper
+
+    values, places = numpy_helper.to_array(tensor.values), numpy_helper.to_array(tensor.indices)
+    array = np.zeros(tuple(tensor.dims), values.dtype)
+    array[np.unravel_index(places, array.shape) if places.ndim == 1 else tuple(places.T)] = values
+    return numpy_helper.from_array(array, tensor.values.name)
+
+
+def _is_known(value: onnx.ValueInfoProto) -> bool:
+    """Whether it is a tensor of which every size is known."""
+    tensor = value.type.tensor_type
+    return tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in tensor.shape.dim)
+
+
+def _declare(proto: onnx.ModelProto) -> None:
+    """Add the types that ONNX Runtime knows and ONNX does not: of its own operators, and what follows."""
+    import onnx
+
+    known = {value.name for value in (*proto.graph.value_info, *proto.graph.output) if _is_known(value)}
+    names = {name for node in proto.graph.node for name in node.output if name and name not in known}
+    if not names:
+        return
+    from onnxruntime import GraphOptimizationLevel  # type: ignore[attr-defined]
+
+    whole = onnx.ModelProto()
+    whole.CopyFrom(proto)
+    given = {value.name for value in proto.graph.output}
+    whole.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in sorted(names - given))
+    with TemporaryDirectory(prefix="prunus-") as folder:
+        session = open_session(
+            _source(whole, Path(folder)), graph_optimization_level=GraphOptimizationLevel.ORT_DISABLE_ALL
+        )
+    for value in session.get_outputs():
+        if value.name in names and value.type.startswith("tensor("):
+            kind = onnx.TensorProto.DataType.Value(value.type[len("tensor(") : -1].upper())
+            shape = value.shape or None  # a number alone and an unknown number of dimensions are told alike
+            proto.graph.value_info.append(onnx.helper.make_tensor_value_info(value.name, kind, shape))

@@ -87,10 +87,15 @@ def fix_sizes(
             raise InputError(f"The network has no input {name!r}", "", nearest(name, inputs))
         _set_shape(inputs[name], shape, sizes)
     for value in inputs.values():
+        for first in _dims(value)[:1]:
+            if first.dim_param and batch is not None:
+                sizes.setdefault(first.dim_param, batch)
+    for value in inputs.values():
         _close(value, batch, sizes)
     del proto.graph.value_info[:]
     for value in proto.graph.output:
-        value.type.tensor_type.ClearField("shape")
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.ClearField("shape")
     return proto
 
 
@@ -102,6 +107,11 @@ def _dims(value: onnx.ValueInfoProto) -> Sequence[onnx.TensorShapeProto.Dimensio
 
 
 def _set_shape(value: onnx.ValueInfoProto, shape: Sequence[int], sizes: dict[str, int]) -> None:
+    tensor = value.type.tensor_type
+    if value.type.HasField("tensor_type") and not tensor.HasField("shape"):  # even their number is open
+        tensor.shape.SetInParent()
+        for _ in shape:
+            tensor.shape.dim.add()
     dims = _dims(value)
     if len(dims) != len(shape):
         raise InputError(f"The input {value.name!r} has {len(dims)} dimensions", f"{tuple(shape)} was asked for")

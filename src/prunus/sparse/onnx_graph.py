@@ -65,7 +65,7 @@ class Graph:
         self.inputs = tuple(value.name for value in graph.input if value.name not in self._initializers)
         self.outputs = tuple(value.name for value in graph.output)
         self.opset = next((i.version for i in proto.opset_import if i.domain in ("", "ai.onnx")), 1)
-        self.declared = {v.name: v for v in (*graph.value_info, *graph.input, *graph.output)}
+        self.declared = {v.name: v for v in (*graph.output, *graph.value_info, *graph.input)}
         self._types = {name: _type(value) for name, value in self.declared.items()}
         self._to_array = onnx.numpy_helper.to_array
 
@@ -106,6 +106,11 @@ class Graph:
     def writers(self) -> Mapping[str, Node]:
         """Name -> the node that writes it."""
         return {name: node for node in self.nodes for name in node.outputs}
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all tensors."""
+        return frozenset((*self.declared, *self._initializers, *self.writers))
 
     def initializer(self, name: str) -> onnx.TensorProto:
         """A constant as it stands in the file."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 from prunus.errors import MissingError, PrunusError
-from prunus.memory import loading
+from prunus.onnx_session import open_session
 from prunus.sparse.executor import OperationTiming
 from prunus.sparse.plan import OnnxPart
 
@@ -25,21 +25,15 @@ class OnnxSession:
         self._left_behind: Any = None
 
     def _start(self) -> Any:
+        spinning = "1" if self._alone and self._threads > 1 else "0"
         try:
-            from onnxruntime import InferenceSession, SessionOptions  # type: ignore[attr-defined]
+            return open_session(
+                self._part.complete_model(), self._threads, {"session.intra_op.allow_spinning": spinning}
+            )
         except ImportError as error:
             raise MissingError(
                 "The network cannot run", "parts of it need onnxruntime, which is missing", "pip install onnxruntime"
             ) from error
-        options = SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
-        options.log_severity_level = 4
-        options.add_session_config_entry(
-            "session.intra_op.allow_spinning", "1" if self._alone and self._threads > 1 else "0"
-        )
-        try:
-            with loading():
-                return InferenceSession(self._part.complete_model(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library's errors have no common class of their own
             raise PrunusError("ONNX Runtime cannot load a part of the network", str(error)) from error
 

@@ -18,6 +18,10 @@ WEIGHTY = (Convolution, Linear, MatMul)
 """Operations that are worth handing tensors over to the native engine."""
 
 
+class _UndeclaredError(Exception):
+    """A tensor between two parts whose type is not known; the text is its name."""
+
+
 @dataclass(frozen=True)
 class _Placed:
     """A node, and the operations that it becomes or the reason why it becomes none."""
@@ -40,12 +44,18 @@ class _Placed:
 
 def partition(graph: Graph) -> Plan:
     """All parts, in an order in which they can run, with as few crossings as the order of the graph allows."""
-    placed = _needed([_place(node, graph) for node in graph.nodes], graph)
+    every = [_place(node, graph) for node in graph.nodes]
+    placed = _needed(every, graph)
     groups = _groups(placed)
-    if not all(placed_.native for placed_ in placed):
-        placed = _without_light_groups(groups)
+    if not all(item.native for item in placed):
+        placed = _needed(_without_light_groups(every, groups), graph)
         groups = _groups(placed)
-    parts = tuple(_part(group, graph, _read_elsewhere(group, placed, graph)) for group in groups)
+    try:
+        parts = tuple(_part(group, graph, _read_elsewhere(group, placed, graph)) for group in groups)
+    except _UndeclaredError as error:
+        reason = f"ONNX Runtime does not say what {str(error)!r} is, where it would be divided"
+        whole = [_Placed(item.node, reason) for item in every]
+        parts = (_part(whole, graph, set(graph.outputs)),)
     return Plan(tuple(_ports(graph)), graph.outputs, parts, dict(_constant_outputs(graph)))
 
 
@@ -80,15 +90,16 @@ def _groups(placed: list[_Placed]) -> list[list[_Placed]]:
     return [groups[depth] for depth in sorted(groups)]
 
 
-def _without_light_groups(groups: list[list[_Placed]]) -> list[_Placed]:
+def _without_light_groups(every: list[_Placed], groups: list[list[_Placed]]) -> list[_Placed]:
     """Native groups without a weighty operation go to ONNX Runtime, which runs what is around them."""
-    order: list[_Placed] = []
-    for group in groups:
-        operations = [op for item in group if isinstance(item.found, Lowered) for op in item.found.operations]
-        light = group[0].native and not any(isinstance(op, WEIGHTY) for op in operations)
-        reason = "what is around it runs in ONNX Runtime"
-        order += [_Placed(item.node, reason) if light else item for item in group]
-    return order
+    weighty = {id(item.node) for group in groups if not _is_light(group) for item in group}
+    reason = "what is around it runs in ONNX Runtime"
+    return [item if id(item.node) in weighty or not item.native else _Placed(item.node, reason) for item in every]
+
+
+def _is_light(group: list[_Placed]) -> bool:
+    operations = [op for item in group if isinstance(item.found, Lowered) for op in item.found.operations]
+    return group[0].native and not any(isinstance(op, WEIGHTY) for op in operations)
 
 
 def _read_elsewhere(group: list[_Placed], placed: list[_Placed], graph: Graph) -> set[str]:
@@ -134,7 +145,7 @@ def _onnx_part(group: list[_Placed], graph: Graph, written: set[str], outputs: t
     inputs = tuple(name for name in reads if not graph.is_constant(name))
     for name in (*inputs, *outputs):
         if name not in graph.declared:
-            raise InputError(f"The network cannot be divided at {name!r}", "ONNX Runtime does not say what it is")
+            raise _UndeclaredError(name)
     nodes = [item.node.proto for item in group]
     declared = graph.declared
     inner = onnx.helper.make_graph(

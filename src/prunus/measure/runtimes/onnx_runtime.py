@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from prunus.errors import InputError
 from prunus.measure.runtime import Inputs, Run, Runtime
 from prunus.measure.variant import Variant
-from prunus.memory import loading
+from prunus.onnx_session import open_session
 
 
 class OnnxRuntime(Runtime):
@@ -27,19 +27,11 @@ class OnnxRuntime(Runtime):
 
     def load(self, variant: Variant, inputs: Inputs, threads: int) -> Run:
         """Open a session of its own with so many threads."""
-        from onnxruntime import InferenceSession, SessionOptions  # type: ignore[attr-defined]
-
-        options = SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Threads of other sessions must not burn the cores while this one is timed.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0" if threads == 1 else "1")
-        options.add_session_config_entry("session.force_spinning_stop", "1")  # at the end of each run
         path = variant.file(self.file_format)
+        # Threads of other sessions must not burn the cores while this one is timed.
+        spinning = {"session.intra_op.allow_spinning": "0" if threads == 1 else "1", "session.force_spinning_stop": "1"}
         try:
-            with loading():
-                session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            session = open_session(path, threads, spinning)
         except Exception as error:  # the library's errors have no common class of their own
             raise InputError(f"ONNX Runtime cannot load {path}", str(error), "export it again") from error
         given = {session.get_inputs()[0].name: inputs}

@@ -107,9 +107,10 @@ def softmax(builder: Builder, op: Softmax) -> None:
     last = [axis for axis in range(len(shape)) if axis != op.axis] + [op.axis]
     given = _permuted(builder, builder.tensor(op.input), last)
     back = [last.index(axis) for axis in range(len(shape))]
-    rows = Tensor(plain(given.layout.shape), f"{op.output} by rows") if last != back else builder.output(given.layout)
+    moves = op.axis != len(shape) - 1
+    rows = Tensor(plain(given.layout.shape), f"{op.output} by rows") if moves else builder.output(given.layout)
     _add_rows(builder, "softmax", given, rows, shape[op.axis])
-    if last != back:
+    if moves:
         _permute(builder, rows, builder.output(plain(shape)), back)
 
 

@@ -39,6 +39,7 @@ RULES: dict[str, Rule] = {
     "Neg": elementwise.negative,
     "Pad": rearranging.pad,
     "Pow": elementwise.power,
+    "Reciprocal": elementwise.reciprocal,
     "ReduceMax": window.reduce_max,
     "ReduceMean": normalisation.reduce_mean,
     "Relu": elementwise.function("relu"),
@@ -67,6 +68,9 @@ def lower(node: Node, graph: Graph) -> Lowered:
     if node.kind not in RULES:
         raise NotCoveredError("the native engine has no such operation")
     lowered = RULES[node.kind](node, graph)
+    made = {operation.output for operation in lowered.operations} - set(node.outputs)
+    if taken := sorted(graph.names & made.union(lowered.constants)):
+        raise NotCoveredError(f"another tensor has the name {taken[0]!r}")
     complete = Lowered(lowered.operations, {**_read_constants(lowered, graph), **lowered.constants})
     _check(complete, node, graph)
     return complete

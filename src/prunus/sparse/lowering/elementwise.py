@@ -85,6 +85,14 @@ def negative(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
     return Lowered((product,), {minus: np.array(-1, np.float32)})
 
 
+def reciprocal(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+    """Reciprocal: 1 divided by it."""
+    one = f"{node.output}.one"
+    return Lowered(
+        (Binary(output=node.output, left=one, right=node.inputs[0], operator="divide"),), {one: np.array(1, np.float32)}
+    )
+
+
 def where(node: Node, graph: Graph) -> Lowered:
     """Where(IsNaN(x), 0, x), which attention is exported with."""
     test, given = graph.writers.get(node.inputs[0]), node.inputs[2]
@@ -95,6 +103,7 @@ def where(node: Node, graph: Graph) -> Lowered:
 
 
 def same(node: Node, graph: Graph) -> Lowered:
-    """Identity, Dropout, and a Cast from fp32 to fp32."""
+    """Identity, Dropout out of training, and a Cast from fp32 to fp32."""
+    require(not number(graph, node.input(2), "training mode", 0), "it is in training mode")
     require(not any(graph.readers.get(name) for name in node.outputs[1:]), "its mask is used")
     return Lowered((Reshape(output=node.output, input=node.inputs[0], shape=graph.shape(node.output)),))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from prunus.sparse.lowering.lowered import Lowered, axes_of, integers, require
@@ -47,10 +49,19 @@ def layer_norm(node: Node, graph: Graph) -> Lowered:
 
 def softmax(node: Node, graph: Graph) -> Lowered:
     """Softmax; before opset 13 it was over all axes from one on."""
-    rank = len(graph.shape(node.inputs[0]))
+    shape = graph.shape(node.inputs[0])
+    rank = len(shape)
     axis = node.attributes.get("axis", -1 if graph.opset >= 13 else 1) % rank
-    require(graph.opset >= 13 or axis == rank - 1, "it is over several axes")
-    return Lowered((Softmax(output=node.output, input=node.inputs[0], axis=axis),))
+    if graph.opset >= 13 or axis == rank - 1:
+        return Lowered((Softmax(output=node.output, input=node.inputs[0], axis=axis),))
+    rows, result = f"{node.output}.rows", f"{node.output}.result"
+    return Lowered(
+        (
+            Reshape(output=rows, input=node.inputs[0], shape=(math.prod(shape[:axis]), math.prod(shape[axis:]))),
+            Softmax(output=result, input=rows, axis=1),
+            Reshape(output=node.output, input=result, shape=shape),
+        )
+    )
 
 
 def reduce_mean(node: Node, graph: Graph) -> Lowered:

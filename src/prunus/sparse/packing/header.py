@@ -46,7 +46,7 @@ class PortEntry(_Entry):
     """An input of the network."""
 
     name: str
-    dtype: DtypeName
+    dtype: DtypeName | Literal["object"]  # of strings
     shape: Sizes
 
 

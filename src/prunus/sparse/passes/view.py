@@ -30,7 +30,9 @@ class View:
         return float(value.reshape(())) if value is not None and value.size == 1 else None
 
     def add_constant(self, name: str, value: Array) -> str:
-        """A new constant; its name."""
+        """A new constant; its name, which is another one where that is taken."""
+        while name in self.constants or name in self.shapes:
+            name += "'"
         self.constants[name] = value
         return name
 
