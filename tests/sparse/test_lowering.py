@@ -94,6 +94,7 @@ CASES = {
     "erf": case("Erf", IMAGE),
     "pow-2": case("Pow", IMAGE, {"e": np.float32(2)}, operands=("x", "e")),
     "pow-3": case("Pow", IMAGE, {"e": np.float32(3)}, operands=("x", "e")),
+    "expand": case("Expand", {"x": (4, 1, 6)}, {"n": ints(2, 1, 7, 1)}, operands=("x", "n")),
     "reciprocal": case("Reciprocal", IMAGE),
     "neg": case("Neg", IMAGE),
     "add": case("Add", {"x": (2, 4, 7, 6), "z": (4, 1, 6)}, operands=("x", "z")),

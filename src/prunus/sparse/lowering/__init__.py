@@ -22,6 +22,7 @@ RULES: dict[str, Rule] = {
     "Div": elementwise.binary("divide"),
     "Dropout": elementwise.same,
     "Erf": elementwise.function("erf"),
+    "Expand": elementwise.expand,
     "Flatten": rearranging.reshape,
     "Gather": rearranging.gather,
     "Gelu": elementwise.gelu,

@@ -85,6 +85,16 @@ def negative(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
     return Lowered((product,), {minus: np.array(-1, np.float32)})
 
 
+def expand(node: Node, graph: Graph) -> Lowered:
+    """Expand: a product with as many ones as an element is repeated."""
+    shape = graph.shape(node.output)
+    given = (1,) * (len(shape) - len(graph.shape(node.inputs[0]))) + graph.shape(node.inputs[0])
+    ones = f"{node.output}.ones"
+    repeated = tuple(size if size != before else 1 for size, before in zip(shape, given, strict=True))
+    product = Binary(output=node.output, left=node.inputs[0], right=ones, operator="multiply")
+    return Lowered((product,), {ones: np.ones(repeated, np.float32)})
+
+
 def reciprocal(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
     """Reciprocal: 1 divided by it."""
     one = f"{node.output}.one"
