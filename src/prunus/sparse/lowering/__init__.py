@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from prunus.errors import InputError
-from prunus.sparse.lowering import elementwise, linear, normalisation, rearranging, window
+from prunus.sparse.lowering import elementwise, fused, linear, normalisation, rearranging, window
 from prunus.sparse.lowering.lowered import Lowered, Rule
 from prunus.sparse.onnx_graph import Graph, Node, NotCoveredError
 from prunus.sparse.program import Shape
@@ -57,6 +57,7 @@ RULES: dict[str, Rule] = {
     "Transpose": rearranging.transpose,
     "Unsqueeze": rearranging.reshape,
     "Where": elementwise.where,
+    **fused.RULES,
 }
 
 
