@@ -214,7 +214,7 @@ def _checked(engine: Any, session: Any, folder: Path) -> tuple[float, str]:
         (np.nan_to_num(a.astype(float)), np.nan_to_num(b.astype(float))) for a, b in zip(found, expected, strict=True)
     ]
     deviation = max(float(np.abs(a - b).max(initial=0)) for a, b in pairs) / scale
-    if deviation >= LIMIT or engine.plan.batch == 1 and engine.inputs[0].shape:
+    if deviation >= LIMIT or (engine.plan.batch == 1 and engine.inputs[0].shape):
         return deviation, ""
     engine.save(folder / "model.prunus")
     others = {f"{count} threads": Engine(engine.plan, count, engine.choices) for count in THREADS}

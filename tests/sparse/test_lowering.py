@@ -77,6 +77,9 @@ CASES = {
     "reduce-mean-flat": case("ReduceMean", IMAGE, {"a": ints(1)}, operands=("x", "a"), keepdims=0),
     "reduce-mean-13": case("ReduceMean", IMAGE, opset=13, axes=[2, 3], keepdims=0),
     "reduce-mean-all": case("ReduceMean", IMAGE),
+    "reduce-sum": case("ReduceSum", IMAGE, {"a": ints(1, -1)}, operands=("x", "a"), keepdims=0),
+    "reduce-sum-square": case("ReduceSumSquare", IMAGE, opset=13, axes=[2]),
+    "reduce-l2": case("ReduceL2", IMAGE, opset=13, axes=[1]),
     "reduce-max-image": case("ReduceMax", IMAGE, {"a": ints(2, 3)}, operands=("x", "a"), keepdims=0),
     "relu": case("Relu", IMAGE),
     "leaky-relu": case("LeakyRelu", IMAGE, alpha=0.2),
@@ -95,6 +98,8 @@ CASES = {
     "pow-2": case("Pow", IMAGE, {"e": np.float32(2)}, operands=("x", "e")),
     "pow-3": case("Pow", IMAGE, {"e": np.float32(3)}, operands=("x", "e")),
     "expand": case("Expand", {"x": (4, 1, 6)}, {"n": ints(2, 1, 7, 1)}, operands=("x", "n")),
+    "prelu": case("PRelu", IMAGE, {"s": values(4, 1, 1)}, operands=("x", "s")),
+    "sum": case("Sum", {"x": (2, 4, 7, 6), "z": (4, 1, 6)}, operands=("x", "z", "x")),
     "reciprocal": case("Reciprocal", IMAGE),
     "neg": case("Neg", IMAGE),
     "add": case("Add", {"x": (2, 4, 7, 6), "z": (4, 1, 6)}, operands=("x", "z")),
@@ -111,6 +116,7 @@ CASES = {
         "LayerNormalization", ROWS, {"s": values(6), "b": values(6)}, operands=("x", "s", "b"), epsilon=0.01
     ),
     "layer-norm-two-axes": case("LayerNormalization", ROWS, {"s": values(5, 6)}, operands=("x", "s"), axis=1),
+    "instance-norm": case("InstanceNormalization", IMAGE, {"s": values(4), "b": values(4)}, operands=("x", "s", "b")),
     "concat": case("Concat", {"x": (2, 4, 3), "z": (2, 1, 3)}, operands=("x", "z", "x"), axis=-2),
     "split": case(
         "Split", IMAGE, {"n": ints(1, 3)}, operands=("x", "n"), outputs=("y", "z"), axis=1
@@ -135,6 +141,9 @@ CASES = {
     "squeeze": case("Squeeze", {"x": (2, 1, 3, 1)}, {"a": ints(1)}, operands=("x", "a")),
     "unsqueeze": case("Unsqueeze", ROWS, {"a": ints(0, -1)}, operands=("x", "a")),
     "unsqueeze-11": case("Unsqueeze", ROWS, opset=11, axes=[1]),
+    "depth-to-space": case("DepthToSpace", {"x": (2, 8, 3, 2)}, blocksize=2),
+    "depth-to-space-columns": case("DepthToSpace", {"x": (2, 8, 3, 2)}, blocksize=2, mode="CRD"),
+    "space-to-depth": case("SpaceToDepth", {"x": (2, 3, 4, 6)}, blocksize=2),
     "transpose": case("Transpose", IMAGE, perm=[0, 2, 3, 1]),
     "transpose-reverse": case("Transpose", ROWS),
 }  # fmt: skip

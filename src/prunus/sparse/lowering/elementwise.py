@@ -85,6 +85,31 @@ def negative(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
     return Lowered((product,), {minus: np.array(-1, np.float32)})
 
 
+def prelu(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+    """PRelu: what is above 0, and a slope times what is below."""
+    above, below, bent = (f"{node.output}.{word}" for word in ("above", "below", "bent"))
+    given, slope = node.inputs
+    operations = (
+        Elementwise(output=above, input=given, activation=Activation("relu")),
+        Elementwise(output=below, input=given, activation=Activation("clip", -math.inf, 0.0)),
+        Binary(output=bent, left=below, right=slope, operator="multiply"),
+        Binary(output=node.output, left=above, right=bent, operator="add"),
+    )
+    return Lowered(operations)
+
+
+def sum_(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+    """Sum: one addition after the other."""
+    require(len(node.inputs) >= 2, "it is of one tensor")
+    operations = []
+    left = node.inputs[0]
+    for place, right in enumerate(node.inputs[1:], 2):
+        output = node.output if place == len(node.inputs) else f"{node.output}.{place}"
+        operations.append(Binary(output=output, left=left, right=right, operator="add"))
+        left = output
+    return Lowered(tuple(operations))
+
+
 def expand(node: Node, graph: Graph) -> Lowered:
     """Expand: a product with as many ones as an element is repeated."""
     shape = graph.shape(node.output)

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 
-from prunus.sparse.lowering.lowered import Lowered, axes_of, integers, require
+from prunus.sparse.lowering.lowered import Lowered, Rule, axes_of, integers, require
 from prunus.sparse.onnx_graph import Graph, Node
-from prunus.sparse.program import Affine, LayerNorm, Mean, Reshape, Softmax
+from prunus.sparse.program import (
+    Activation,
+    Affine,
+    Binary,
+    Elementwise,
+    LayerNorm,
+    Mean,
+    Operation,
+    Reshape,
+    Softmax,
+)
 
 
 def batch_norm(node: Node, graph: Graph) -> Lowered:
@@ -66,11 +77,58 @@ def softmax(node: Node, graph: Graph) -> Lowered:
 
 def reduce_mean(node: Node, graph: Graph) -> Lowered:
     """ReduceMean; its axes are an input since opset 18."""
-    rank = len(graph.shape(node.inputs[0]))
-    axes = node.attributes.get("axes") or integers(graph, node.input(1), "axes")
+    axes = _axes(node, graph)
     if not axes:
-        if node.attributes.get("noop_with_empty_axes", 0):
-            return Lowered((Reshape(output=node.output, input=node.inputs[0], shape=graph.shape(node.output)),))
-        axes = range(rank)
-    keep = bool(node.attributes.get("keepdims", 1))
-    return Lowered((Mean(output=node.output, input=node.inputs[0], axes=axes_of(tuple(axes), rank), keep=keep),))
+        return Lowered((Reshape(output=node.output, input=node.inputs[0], shape=graph.shape(node.output)),))
+    return Lowered((_mean(node, node.output, node.inputs[0], axes),))
+
+
+def reduce_sum(power: Literal[1, 2], root: bool = False) -> Rule:
+    """ReduceSum, ReduceSumSquare, ReduceL2: means times the number of elements."""
+
+    def rule(node: Node, graph: Graph) -> Lowered:
+        axes, shape = _axes(node, graph), graph.shape(node.inputs[0])
+        require(bool(axes), "it has no axes")
+        given, mean, count, total = node.inputs[0], *(f"{node.output}.{word}" for word in ("mean", "count", "sum"))
+        operations: list[Operation] = []
+        if power == 2:
+            squares = f"{node.output}.squares"
+            operations.append(Binary(output=squares, left=given, right=given, operator="multiply"))
+            given = squares
+        operations.append(_mean(node, mean, given, axes))
+        total = total if root else node.output
+        operations.append(Binary(output=total, left=mean, right=count, operator="multiply"))
+        if root:
+            operations.append(Elementwise(output=node.output, input=total, activation=Activation("sqrt")))
+        number = np.array(math.prod(shape[axis] for axis in axes), np.float32)
+        return Lowered(tuple(operations), {count: number})
+
+    return rule
+
+
+def _axes(node: Node, graph: Graph) -> tuple[int, ...]:
+    """Axes of a reduction, counted from 0; none where it changes nothing."""
+    rank = len(graph.shape(node.inputs[0]))
+    axes = tuple(node.attributes.get("axes") or integers(graph, node.input(1), "axes") or ())
+    if not axes and not node.attributes.get("noop_with_empty_axes", 0):
+        axes = tuple(range(rank))
+    return axes_of(axes, rank)
+
+
+def _mean(node: Node, output: str, given: str, axes: tuple[int, ...]) -> Mean:
+    return Mean(output=output, input=given, axes=axes, keep=bool(node.attributes.get("keepdims", 1)))
+
+
+def instance_norm(node: Node, graph: Graph) -> Lowered:
+    """InstanceNormalization: a layer normalisation of every channel, then its scale and shift."""
+    shape = graph.shape(node.inputs[0])
+    require(len(shape) >= 3, f"its input is {shape}")
+    normal = f"{node.output}.normal"
+    epsilon = node.attributes.get("epsilon", 1e-5)
+    operations = (
+        LayerNorm(output=normal, input=node.inputs[0], axis=2, epsilon=epsilon),
+        Affine(output=node.output, input=normal, scale=node.inputs[1], shift=node.inputs[2]),
+    )
+    for name in node.inputs[1:3]:
+        graph.constant(name, "scale or bias")
+    return Lowered(operations)

@@ -79,6 +79,38 @@ def gather(node: Node, graph: Graph) -> Lowered:
     return Lowered((part, Reshape(output=node.output, input=middle, shape=graph.shape(node.output))))
 
 
+def depth_to_space(node: Node, graph: Graph) -> Lowered:
+    """DepthToSpace, in both of its orders."""
+    batch, channels, height, width = graph.shape(node.inputs[0])
+    side = node.attributes["blocksize"]
+    rest = channels // side**2
+    if node.attributes.get("mode", b"DCR") == b"CRD":
+        apart, order = (batch, rest, side, side, height, width), (0, 1, 4, 2, 5, 3)
+    else:
+        apart, order = (batch, side, side, rest, height, width), (0, 3, 4, 1, 5, 2)
+    return _by_axes(node, graph, apart, order)
+
+
+def space_to_depth(node: Node, graph: Graph) -> Lowered:
+    """SpaceToDepth."""
+    batch, channels, height, width = graph.shape(node.inputs[0])
+    side = node.attributes["blocksize"]
+    apart = (batch, channels, height // side, side, width // side, side)
+    return _by_axes(node, graph, apart, (0, 3, 5, 1, 2, 4))
+
+
+def _by_axes(node: Node, graph: Graph, apart: Shape, order: Shape) -> Lowered:
+    """Axes taken apart, put into another order, and joined."""
+    split, moved = f"{node.output}.apart", f"{node.output}.moved"
+    return Lowered(
+        (
+            Reshape(output=split, input=node.inputs[0], shape=apart),
+            Transpose(output=moved, input=split, permutation=order),
+            Reshape(output=node.output, input=moved, shape=graph.shape(node.output)),
+        )
+    )
+
+
 def pad(node: Node, graph: Graph) -> Lowered:
     """Pad with one value; negative sizes cut off."""
     require(node.attributes.get("mode", b"constant") == b"constant", "it does not pad with a constant")
