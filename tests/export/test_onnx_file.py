@@ -273,6 +273,19 @@ def test_what_cannot_be_exported_says_so(tmp_path):
 
     with pytest.raises(InputError, match="Branching cannot be exported to ONNX"):
         write_onnx(Branching(), torch.zeros(1, 4), tmp_path / "no")
+
+
+def test_an_input_that_is_no_batch_but_as_long_as_one_says_so(tmp_path):
+    class Product(nn.Module):
+        def forward(self, x, matrix):
+            return x @ matrix
+
+    with pytest.raises(InputError, match=r"another batch size than the example.*give an example of another batch size"):
+        write_onnx(Product(), (torch.zeros(2, 2), torch.zeros(2, 2)), tmp_path / "no")
+    assert write_onnx(Product(), (torch.zeros(3, 2), torch.zeros(2, 2)), tmp_path / "yes").deviation < 1e-5
+
+
+def test_examples_must_have_a_batch(tmp_path):
     with pytest.raises(InputError, match="not tensors with a batch dimension"):
         write_onnx(nn.ReLU(), (), tmp_path / "no")
 

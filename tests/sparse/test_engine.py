@@ -13,6 +13,8 @@ import prunus
 from prunus.errors import InputError, MissingError
 from prunus.sparse import native
 from prunus.sparse.engine import Engine
+from prunus.sparse.plan import Plan, Port
+from prunus.sparse.program import Convolution, Program
 from prunus.sparse.saving import load
 from sparse.executors import EXECUTORS, reference
 from sparse.onnx_models import model, save
@@ -36,6 +38,9 @@ def test_arrays_give_arrays_and_tensors_give_tensors(engine):
     assert isinstance(from_tensor, torch.Tensor)
     assert np.array_equal(from_tensor.numpy(), found)
     assert np.array_equal(engine.run(images()[..., ::-1].copy()[..., ::-1]), found)
+    assert np.array_equal(engine.run(images().astype(">f4")), found)
+    shifted = np.frombuffer(b"." + images().tobytes(), np.float32, offset=1).reshape(images().shape)
+    assert np.array_equal(engine.run(shifted), found)
 
 
 def test_inputs_stay_and_results_are_new(engine):
@@ -47,6 +52,16 @@ def test_inputs_stay_and_results_are_new(engine):
     assert np.array_equal(first, kept)
 
 
+def test_outputs_that_are_inputs_or_constants_are_new_too(tmp_path):
+    constants = {"w": np.ones(3, np.float32)}
+    path = save(model([node("Relu", ["x"], ["y"])], {"x": (3,)}, ["x", "w", "y"], constants), tmp_path / "model.onnx")
+    engine = prunus.sparse.from_onnx(path)
+    given = np.ones(3, np.float32)
+    for output in engine.run(given):
+        output[:] = 0
+    assert [output.tolist() for output in engine.run(given)] == [[1, 1, 1]] * 3
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
@@ -54,6 +69,7 @@ def test_inputs_stay_and_results_are_new(engine):
         ([images()[:, :, :5]], r"made for \(2, 3, 6, 6\).*give it in that shape"),
         ([images().astype(np.float64)], "is float64.*takes float32.*convert"),
         ([torch.zeros(2, 3, 6, 6, dtype=torch.int64)], "is int64"),
+        ([torch.zeros(2, 3, 6, 6, dtype=torch.bfloat16)], "is torch.bfloat16.*give float32"),
         ([images().tolist()], "is of type list"),
         ([], "was given 0 inputs.*takes 1: x"),
         ([images(), images()], "was given 2 inputs"),
@@ -81,6 +97,21 @@ def test_explained_numbers_are_those_of_their_definition():
     assert (first.kind, first.ms) == ("convolution", 0.5)
     assert first.sparsity == 0.75
     assert first.gflops == 2 * 100 / 0.5e-3 / 1e9
+
+
+@pytest.mark.skipif(native.missing() is not None, reason=str(native.missing()))
+@pytest.mark.parametrize(("strides", "batch"), [((1, 1), 1), ((2, 2), 1), ((3, 2), 16), ((3, 3), 16)])
+def test_strides_change_neither_sparsity_nor_gflops(strides, batch):
+    """Native kernels have more zeros than the weights, where they take a stride apart into phases."""
+    weight = np.zeros((8, 4, 3, 3), np.float32)
+    weight.ravel()[:60] = 1
+    convolution = Convolution(output="y", input="x", weight="w", strides=strides)
+    program = Program({"x": (batch, 4, 12, 12)}, (convolution,), ("y",), {"w": weight})
+    plan = Plan((Port("x", "float32", (batch, 4, 12, 12)),), ("y",), (program,))
+    (layer,) = Engine(plan, 1).explain(runs=1).layers
+    pixels = (9 // strides[0] + 1) * (9 // strides[1] + 1)
+    assert layer.sparsity == 1 - 60 / 288
+    assert layer.gflops * layer.ms == pytest.approx(2 * batch * pixels * 288 / 1e6)
 
 
 def test_no_threads_is_an_error():

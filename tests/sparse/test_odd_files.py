@@ -109,6 +109,35 @@ CASES = {
         ),
         None,
     ),
+    "weights-as-integers": (
+        model(
+            [node("DequantizeLinear", ["q", "scale"], ["w"]), conv("x", "y")], IMAGE, ["y"],
+            {"q": (10 * WEIGHT["w"]).astype(np.int8), "scale": np.float32(0.1)},
+        ),
+        "native",
+    ),
+    "activations-as-integers": (
+        model(
+            [
+                node("QuantizeLinear", ["x", "scale"], ["i"]), node("DequantizeLinear", ["i", "scale"], ["j"]),
+                node("DequantizeLinear", ["q", "scale"], ["w"]), conv("j", "y"),
+            ],
+            IMAGE, ["y"], {"q": (10 * WEIGHT["w"]).astype(np.uint8), "scale": np.float32(0.1)},
+        ),
+        "onnxruntime",
+    ),
+    "weights-normalised-each-time": (
+        model(
+            [
+                node("Reshape", ["w0", "one"], ["w1"]),
+                node("BatchNormalization", ["w1", "s", "b", "m", "v"], ["w2", "m2", "v2"], training_mode=1),
+                node("Reshape", ["w2", "four"], ["w"]), conv("x", "y"),
+            ],
+            IMAGE, ["y"],
+            {"w0": WEIGHT["w"], "one": np.array([1, 4, -1]), "four": np.array([4, 4, 3, 3])} | NORM, opset=15,
+        ),
+        "native",
+    ),
     "a-text": (
         model([node("StringNormalizer", ["x"], ["y"])], {"x": (2,)}, ["y"], dtypes=dict.fromkeys("xy", "text")),
         "onnxruntime",

@@ -100,6 +100,14 @@ def test_an_open_batch_needs_a_size_and_a_fixed_one_keeps_its_own(tmp_path):
         plan_of(path, batch=4)
 
 
+def test_the_batch_may_be_that_of_any_input(tmp_path):
+    nodes = [node("Div", ["x", "t"], ["y"])]
+    path = save(model(nodes, {"t": (1,), "x": ("n", 4)}, ["y"]), tmp_path / "model.onnx")
+    assert [port.shape for port in plan_of(path, batch=3).inputs] == [(1,), (3, 4)]
+    path = save(model([node("Constant", [], ["y"], value_floats=[1.0])], {}, ["y"]), tmp_path / "none.onnx")
+    assert plan_of(path, batch=3).constants["y"].tolist() == [1]
+
+
 def test_other_open_sizes_are_asked_for_by_name(tmp_path):
     nodes = [node("Add", ["x", "z"], ["y"])]
     path = save(model(nodes, {"x": ("n", "length"), "z": ("n", "length")}, ["y"]), tmp_path / "model.onnx")

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from prunus.errors import PrunusError
+from prunus.errors import InputError, PrunusError
 from prunus.export.comparison import LIMIT, onnx_deviation
 from prunus.export.example import Examples, as_tuple, input_names
-from prunus.export.onnx_template import OnnxTemplate
+from prunus.export.onnx_template import OnnxTemplate, innermost
 from prunus.export.written import WrittenFile, write_network_file
 from prunus.graph.results import plain
 
@@ -39,7 +39,16 @@ class OnnxTemplates:
         template = OnnxTemplate.from_model(model, inputs, names)
         self.exports += 1
         content = template.fill(model)
-        deviation = onnx_deviation(content, model, inputs)
+        try:
+            deviation = onnx_deviation(content, model, inputs)
+        except PrunusError:
+            raise
+        except Exception as error:  # of the model itself, or of ONNX Runtime
+            raise InputError(
+                f"{type(model).__name__} cannot be exported to ONNX",
+                f"it does not run with another batch size than the example's: {innermost(error)}",
+                "inputs as long as the first one are taken for batches: give an example of another batch size",
+            ) from error
         if deviation > LIMIT:
             raise PrunusError(
                 f"The ONNX file of {type(model).__name__} does not compute what the network does",

@@ -104,14 +104,14 @@ def _export(
             )
     except Exception as error:
         raise InputError(
-            f"{type(model).__name__} cannot be exported to ONNX", _innermost(error), "export it as safetensors"
+            f"{type(model).__name__} cannot be exported to ONNX", innermost(error), "export it as safetensors"
         ) from error
     if program is None:
         raise PrunusError(f"{type(model).__name__} was not exported to ONNX", "torch returned nothing")
     return program.model_proto
 
 
-def _innermost(error: BaseException) -> str:
+def innermost(error: BaseException) -> str:
     """The first line of the error that began it all."""
     while error.__cause__ is not None:
         error = error.__cause__

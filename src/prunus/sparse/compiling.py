@@ -59,7 +59,7 @@ def plan_of(path: str | Path, *, batch: int | None = None, shapes: Mapping[str, 
     """What the engine of an ONNX file runs; see `from_onnx`."""
     proto = fix_sizes(read_onnx(Path(path)), batch, shapes)
     plan = partition(Graph(fold(proto, str(path))))
-    if batch is not None and plan.batch != batch:
+    if batch is not None and plan.inputs and all(port.shape[:1] != (batch,) for port in plan.inputs):
         raise InputError(
             f"{path} cannot be compiled for batches of {batch}",
             f"its input {plan.inputs[0].name!r} is {plan.inputs[0].shape}",

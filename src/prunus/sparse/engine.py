@@ -96,7 +96,8 @@ class Engine:
 
     def _outputs(self, arrays: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
         tensors = self._tensors(arrays)
-        return [tensors[name] for name in self.plan.outputs]
+        owned = {port.name for port in self.inputs}.union(self.plan.constants)
+        return [tensors[name].copy() if name in owned else tensors[name] for name in self.plan.outputs]
 
     def _tensors(self, arrays: Sequence[npt.NDArray[Any]]) -> dict[str, Any]:
         """Everything that parts hand to one another."""
@@ -122,7 +123,7 @@ def _array(value: Any, port: Port) -> npt.NDArray[Any]:
         same = value.ndim == len(port.shape) and value.shape[1:] == port.shape[1:]
         do = f"compile another engine for batches of {len(value)}" if same else "give it in that shape"
         raise InputError(what, f"the engine was made for {port.shape}", do)
-    return np.asarray(value, order="C")
+    return np.require(value, port.dtype, ["C_CONTIGUOUS", "ALIGNED"])  # in the byte order of this machine
 
 
 def _check_handed_over(part: Program, given: Sequence[Any]) -> None:
@@ -141,7 +142,10 @@ def _from_torch(value: Any, port: Port) -> npt.NDArray[Any]:
     if not isinstance(value, torch.Tensor):
         kind = type(value).__name__
         raise InputError(f"The input {port.name!r} is of type {kind}", "an engine takes numpy arrays and torch tensors")
-    array: npt.NDArray[Any] = value.detach().cpu().numpy()
+    try:
+        array: npt.NDArray[Any] = value.detach().cpu().numpy()
+    except TypeError as error:
+        raise InputError(f"The input {port.name!r} is {value.dtype}", str(error), f"give {port.dtype}") from None
     return array
 
 

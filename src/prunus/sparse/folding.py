@@ -10,6 +10,7 @@ import numpy as np
 
 from prunus.errors import InputError
 from prunus.onnx_session import open_session
+from prunus.sparse.constants import compute_constants
 from prunus.sparse.onnx_file import LARGEST_BYTES
 
 if TYPE_CHECKING:
@@ -41,7 +42,11 @@ def fold(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
             open_session(source, settings={EXTERNAL: "folded.data"} if isinstance(source, str) else {}, **options)
         except Exception as error:  # the library's errors have no common class of their own
             raise InputError(f"ONNX Runtime cannot load {name}", str(error), "export it again") from error
-        return _with_types(onnx.load(str(target)))
+        folded = onnx.load(str(target))
+    folded.graph.initializer.extend(_dense(tensor) for tensor in folded.graph.sparse_initializer)
+    del folded.graph.sparse_initializer[:]
+    compute_constants(folded)
+    return _with_types(folded)
 
 
 def _source(proto: onnx.ModelProto, folder: Path) -> bytes | str:
@@ -60,8 +65,6 @@ def _with_types(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The model with the type of every tensor; large constants are held back meanwhile, for their shape is enough."""
     import onnx
 
-    proto.graph.initializer.extend(_dense(tensor) for tensor in proto.graph.sparse_initializer)
-    del proto.graph.sparse_initializer[:]
     constants = list(proto.graph.initializer)
     del proto.graph.initializer[:]
     for tensor in constants:

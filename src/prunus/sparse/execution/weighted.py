@@ -50,7 +50,7 @@ def convolution(builder: Builder, op: Convolution) -> None:
         residual = builder.moved(builder.tensor(op.residual), out.layout)
     taps = Taps(op.strides, (op.padding[0], op.padding[1]), op.dilation, op.groups)
     source = builder.image_layout(builder.shapes[op.input])
-    macs = math.prod(builder.shapes[op.output][2:]) * builder.shapes[op.output][0]
+    places = math.prod(builder.shapes[op.output][2:]) * builder.shapes[op.output][0]
     only_across = False
     if source.lanes > 1 and suits_pixels(op, builder.shapes):
         given = builder.moved(given, source)
@@ -63,11 +63,20 @@ def convolution(builder: Builder, op: Convolution) -> None:
         given, only_across = builder.moved(given, source), True
     else:
         phases = Phases(op, weight.shape, out.layout.shape)
-        given, weight = phases.input(builder, given, out.layout), phases.weight(weight)
+        given, spread = phases.input(builder, given, out.layout), phases.weight(weight)
         taps = Taps((1, 1), (0, 0), (1, 1), op.groups)
+        add_convolution(builder, given, out, residual, spread, bias, taps, op.activation, places, pooled=pooled)
+        _count(builder, places, weight)
+        return
     add_convolution(
-        builder, given, out, residual, weight, bias, taps, op.activation, macs, only_across=only_across, pooled=pooled
+        builder, given, out, residual, weight, bias, taps, op.activation, places, only_across=only_across, pooled=pooled
     )
+
+
+def _count(builder: Builder, places: int, weight: Array) -> None:
+    """The multiplications of the step before as those of the network's own weight, which it has among more zeros."""
+    builder.steps[-1].macs = places * weight.size
+    builder.steps[-1].nonzero_macs = places * int(np.count_nonzero(weight))
 
 
 def _convolve_pixels(
@@ -82,8 +91,7 @@ def _convolve_pixels(
         builder, as_pixels(given), pixels, added, spread, np.repeat(bias, count), taps, op.activation, batch
     )
     out.doubt = pixels.doubt
-    builder.steps[-1].macs = batch * count * weight.size
-    builder.steps[-1].nonzero_macs = batch * count * int(np.count_nonzero(weight))
+    _count(builder, batch * count, weight)
 
 
 def is_across(op: Convolution, weight: Array, builder: Builder) -> bool:
