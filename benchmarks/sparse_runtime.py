@@ -2,6 +2,7 @@
 
     python benchmarks/sparse_runtime.py                                  # VGG11 and ResNet-18, batches 1 and 64
     python benchmarks/sparse_runtime.py resnet50 --batch 1,16 --sparsity 0,0.8,0.9,0.95 --threads 2
+    python benchmarks/sparse_runtime.py torchvision:densenet121 --batch 1 --threads 1,2
 
 Weights are random, pruned by magnitude, the same share in every layer but the last. The three are timed in interleaved
 rounds of one process; medians are printed, and the time of each other runtime divided by that of prunus. ONNX Runtime's
@@ -59,6 +60,11 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int, str]] = {  # builder, pi
 }
 
 
+def network(name: str) -> tuple[Callable[[], nn.Module], int, str]:
+    """One of these, or any of torchvision's as `torchvision:NAME`, for images of 224 pixels."""
+    return NETWORKS.get(name) or (lambda: build_model(Part(name=name), (3, 224, 224), 1000), 224, "1,16")
+
+
 COLUMNS = (
     "network", "batch", "threads", "sparsity", "prunus ms", "ONNX Runtime ms", "torch ms",
     "ratio", "over torch", "GFLOP/s",
@@ -84,7 +90,7 @@ def main() -> None:
     if not options.break_even:
         print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for name in options.networks:
-        for batch in _numbers(options.batch or NETWORKS[name][2], int):
+        for batch in _numbers(options.batch or network(name)[2], int):
             for threads in _numbers(options.threads, int):
                 if options.break_even:
                     _break_even(name, batch, threads)
@@ -98,7 +104,7 @@ def _numbers(text: str, kind: Callable[[str], Any]) -> list[Any]:
 
 
 def _engine(name: str, batch: int, threads: int, sparsity: float, path: Path) -> tuple[nn.Module, Engine]:
-    build, pixels, _ = NETWORKS[name]
+    build, pixels, _ = network(name)
     torch.manual_seed(0)
     model = prune(build().eval(), sparsity)
     write_onnx(model, torch.zeros(1, 3, pixels, pixels), path)
@@ -107,7 +113,7 @@ def _engine(name: str, batch: int, threads: int, sparsity: float, path: Path) ->
 
 def _cell(name: str, batch: int, threads: int, sparsity: float, options: argparse.Namespace) -> None:
     torch.set_num_threads(threads)
-    pixels = NETWORKS[name][1]
+    pixels = network(name)[1]
     images = torch.randn(batch, 3, pixels, pixels)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"

@@ -129,6 +129,8 @@ class Builder:
     ) -> None:
         """out[window] = activation(left[source] operator right), element by element, broadcast as in numpy."""
         to = window or Window.whole(out.layout)
+        left = self._repeatable(left, len(to.shape))
+        right = self._repeatable(right, len(to.shape)) if right else None
         sides = [(out, to), (left, source or Window.whole(left.layout).broadcast(to.shape))]
         if right is not None:
             sides.append((right, Window.whole(right.layout).broadcast(to.shape)))
@@ -156,6 +158,11 @@ class Builder:
                 return engine.map(operator, shape, places[0], places[1], places[2] if right else None, given)
 
             self.add(reads, [out], make)
+
+    def _repeatable(self, tensor: Tensor, rank: int) -> Tensor:
+        """The tensor without lanes where its batch becomes another dimension of so many."""
+        same = tensor.layout.lanes == 1 or len(tensor.layout.shape) == rank
+        return tensor if same else self.moved(tensor, plain(tensor.layout.shape))
 
 
 @dataclass(frozen=True)
