@@ -23,6 +23,7 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,9 @@ def _export(network: Any, given: tuple[Any, ...], path: Path, exporter: str, ops
             )
             return
         example = tuple(torch.cat([tensor, tensor]) for tensor in given) if batch_open else given
-        shapes = tuple({0: torch.export.Dim("batch")} for _ in given) if batch_open else None
+        shapes: Any = tuple({0: torch.export.Dim("batch")} for _ in given) if batch_open else None
+        if shapes and any(each.kind is each.VAR_POSITIONAL for each in signature(network.forward).parameters.values()):
+            shapes = (shapes,)
         program = torch.onnx.export(
             network, example, dynamo=True, opset_version=opset, dynamic_shapes=shapes, input_names=names, verbose=False
         )

@@ -64,12 +64,31 @@ def own_operators(proto):
     return proto
 
 
+def of_version_3(proto):
+    """As long as constants had to be inputs."""
+    proto.ir_version = 3
+    types = {value.name: value for value in proto.graph.input}
+    for tensor in proto.graph.initializer:
+        if tensor.name not in types:
+            proto.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    return proto
+
+
 CASES = {
     "output-is-input": (model([conv("x", "y")], IMAGE, ["y", "x"], WEIGHT), "native"),
     "output-is-constant": (model([conv("x", "y")], IMAGE, ["y", "w"], WEIGHT), "native"),
     "nothing-but-an-input": (model([], IMAGE, ["x"]), ""),
     "constants-are-inputs": (
         with_inputs(model([conv("x", "y")], IMAGE, ["y"], WEIGHT), w=(4, 4, 3, 3)), "native",
+    ),
+    "constants-are-inputs-that-are-folded": (
+        of_version_3(
+            model(
+                [node("ConstantOfShape", ["s"], ["w"]), conv("x", "a"), node("Sin", ["a"], ["b"]), conv("b", "y")],
+                IMAGE, ["y"], {"s": np.array([4, 4, 3, 3])}, opset=9,
+            )
+        ),
+        "native onnxruntime native",
     ),
     "weights-as-a-list": (sparse(model([conv("x", "y")], IMAGE, ["y"], WEIGHT)), "native"),
     "a-sequence": (
@@ -233,6 +252,16 @@ def test_a_batch_is_known_by_its_name_at_other_places(tmp_path):
     nodes = [node("MatMul", ["z", "x"], ["y"])]
     path = save(model(nodes, {"x": ("batch", 8), "z": (3, "batch")}, ["y"]), tmp_path / "model.onnx")
     assert [port.shape for port in plan_of(path, batch=4).inputs] == [(4, 8), (3, 4)]
+
+
+def test_sizes_may_be_0_and_are_open_where_they_are_less(tmp_path):
+    nodes = [node("Concat", ["x", "z"], ["y"], axis=1)]
+    path = save(model(nodes, {"x": (-1, 0), "z": (-1, 2)}, ["y"]), tmp_path / "model.onnx")
+    plan = plan_of(path, batch=3)
+    assert [port.shape for port in plan.inputs] == [(3, 0), (3, 2)]
+    inputs = random_inputs(plan)
+    assert np.array_equal(Engine(plan, 1, prepare=reference).run(*inputs), inputs[1])
+    assert [port.shape for port in plan_of(path, shapes={"x": (4, 0), "z": (4, 2)}).inputs] == [(4, 0), (4, 2)]
 
 
 def test_an_input_of_any_number_of_dimensions_is_given_a_shape(tmp_path):

@@ -43,6 +43,7 @@ def fold(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
         except Exception as error:  # the library's errors have no common class of their own
             raise InputError(f"ONNX Runtime cannot load {name}", str(error), "export it again") from error
         folded = onnx.load(str(target))
+    _keep_inputs(folded, {value.name for value in proto.graph.input} - {one.name for one in proto.graph.initializer})
     folded.graph.initializer.extend(_dense(tensor) for tensor in folded.graph.sparse_initializer)
     del folded.graph.sparse_initializer[:]
     compute_constants(folded)
@@ -80,6 +81,14 @@ def _with_types(proto: onnx.ModelProto) -> onnx.ModelProto:
     inferred.graph.initializer.extend(constants)
     _declare(inferred)
     return inferred
+
+
+def _keep_inputs(proto: onnx.ModelProto, names: set[str]) -> None:
+    """No inputs but these: up to version 3 of the format, constants were inputs as well."""
+    inputs = [value for value in proto.graph.input if value.name in names]
+    del proto.graph.input[:]
+    proto.graph.input.extend(inputs)
+    proto.ir_version = max(proto.ir_version, 4)
 
 
 def _dense(tensor: onnx.SparseTensorProto) -> onnx.TensorProto:

@@ -88,7 +88,7 @@ def fix_sizes(
         _set_shape(inputs[name], shape, sizes)
     for value in inputs.values():
         for first in _dims(value)[:1]:
-            if first.dim_param and batch is not None:
+            if first.dim_param and batch is not None:  # it may stand at other places as well
                 sizes.setdefault(first.dim_param, batch)
     for value in inputs.values():
         _close(value, batch, sizes)
@@ -106,6 +106,11 @@ def _dims(value: onnx.ValueInfoProto) -> Sequence[onnx.TensorShapeProto.Dimensio
     return dims
 
 
+def _is_open(dim: onnx.TensorShapeProto.Dimension) -> bool:
+    """Whether a size is left open; some files say -1."""
+    return not dim.HasField("dim_value") or dim.dim_value < 0
+
+
 def _set_shape(value: onnx.ValueInfoProto, shape: Sequence[int], sizes: dict[str, int]) -> None:
     tensor = value.type.tensor_type
     if value.type.HasField("tensor_type") and not tensor.HasField("shape"):  # even their number is open
@@ -116,7 +121,7 @@ def _set_shape(value: onnx.ValueInfoProto, shape: Sequence[int], sizes: dict[str
     if len(dims) != len(shape):
         raise InputError(f"The input {value.name!r} has {len(dims)} dimensions", f"{tuple(shape)} was asked for")
     for place, (dim, size) in enumerate(zip(dims, shape, strict=True)):
-        expected = dim.dim_value if dim.HasField("dim_value") else sizes.get(dim.dim_param, size)
+        expected = sizes.get(dim.dim_param, size) if _is_open(dim) else dim.dim_value
         if expected != size:
             what = f"dimension {place} of the input {value.name!r} is {expected}"
             raise InputError(what, f"{size} was asked for", "export the network with that dimension left open")
@@ -127,7 +132,7 @@ def _set_shape(value: onnx.ValueInfoProto, shape: Sequence[int], sizes: dict[str
 
 def _close(value: onnx.ValueInfoProto, batch: int | None, sizes: Mapping[str, int]) -> None:
     for place, dim in enumerate(_dims(value)):
-        if dim.HasField("dim_value") and dim.dim_value > 0:
+        if not _is_open(dim):
             continue
         size = sizes.get(dim.dim_param, batch if place == 0 else None)
         if size is None:

@@ -96,7 +96,8 @@ def space_to_depth(node: Node, graph: Graph) -> Lowered:
     batch, channels, height, width = graph.shape(node.inputs[0])
     side = node.attributes["blocksize"]
     apart = (batch, channels, height // side, side, width // side, side)
-    return _by_axes(node, graph, apart, (0, 3, 5, 1, 2, 4))
+    columns = node.attributes.get("mode", b"DCR") == b"CRD"
+    return _by_axes(node, graph, apart, (0, 1, 3, 5, 2, 4) if columns else (0, 3, 5, 1, 2, 4))
 
 
 def _by_axes(node: Node, graph: Graph, apart: Shape, order: Shape) -> Lowered:
