@@ -35,12 +35,12 @@ class Along:
     def _in_order(self) -> Ids:
         return np.argsort(self._order[self._first], kind="stable")
 
-    @property
+    @cached_property
     def unique(self) -> Ids:
         """The atoms, in order of their first positions."""
         return self._sorted[self._first][self._in_order]
 
-    @property
+    @cached_property
     def counts(self) -> Ids:
         """How often each of them is there."""
         return np.diff(self._first, append=len(self._sorted))[self._in_order]
@@ -49,10 +49,13 @@ class Along:
         """The positions of each of these atoms."""
         key = atoms.tobytes()
         if key not in self._known:
-            begins = np.searchsorted(self._sorted, atoms, "left").tolist()
-            ends = np.searchsorted(self._sorted, atoms, "right").tolist()
-            positions = self._positions.tolist()
-            self._known[key] = tuple(tuple(positions[a:b]) for a, b in zip(begins, ends, strict=True))
+            begins = np.searchsorted(self._sorted, atoms, "left")
+            ends = np.searchsorted(self._sorted, atoms, "right")
+            if (ends == begins + 1).all():
+                self._known[key] = tuple(zip(self._positions[begins].tolist(), strict=True))
+            else:
+                positions, ranges = self._positions.tolist(), zip(begins.tolist(), ends.tolist(), strict=True)
+                self._known[key] = tuple(tuple(positions[a:b]) for a, b in ranges)
         return self._known[key]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -66,16 +67,19 @@ class Axes:
 
     def untied_zero(self) -> Axes:
         """The same, but no longer zero at removed positions."""
-        return Axes(tuple(replace(axis, vanishes=False) for axis in self.axes))
+        return Axes(tuple(Axis(axis.labels, False, axis.origins) if axis.vanishes else axis for axis in self.axes))
 
     def activation(self) -> Axes:
         """The same, but no longer made of parameters alone."""
-        return Axes(tuple(replace(axis, origins=frozenset()) for axis in self.axes))
+        return Axes(tuple(Axis(axis.labels, axis.vanishes) if axis.origins else axis for axis in self.axes))
 
 
+@cache
 def kept_axis(size: int) -> Axis:
     """A dimension of which nothing can be removed."""
-    return Axis(np.full(size, KEPT, dtype=np.int64))
+    labels = np.full(size, KEPT, dtype=np.int64)
+    labels.setflags(write=False)
+    return Axis(labels)
 
 
 def kept(shape: Shape) -> Axes:

@@ -14,7 +14,8 @@ from prunus.errors import InputError
 
 PLAIN = (nn.Module.__setstate__, _ConvNd.__setstate__)  # ways to be restored that only mend what older versions left
 EVERY = frozenset(vars(nn.Module()))  # attributes of every module: flags, and containers that are its own, mostly empty
-SHARED = (type(None), bool, int, float, complex, str, bytes, type)  # nothing in them can change
+SHARED = frozenset({type(None), bool, int, float, complex, str, bytes, type})  # nothing in them can change
+NO_TENSORS = SHARED | {dict, OrderedDict, list, tuple, set}  # types of attributes that are no tensors themselves
 
 
 Instead = Mapping[int, Tensor]
@@ -23,11 +24,27 @@ Instead = Mapping[int, Tensor]
 
 def held_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Parameters, buffers and plain tensor attributes of all modules, each under every name that it has."""
-    for path, module in model.named_modules(remove_duplicate=False):
-        for table in (module._parameters, module._buffers, vars(module)):
+    waiting = [("", model)]
+    while waiting:
+        path, module = waiting.pop()
+        plain = {} if NO_TENSORS.issuperset(map(type, vars(module).values())) else vars(module)
+        for table in (module._parameters, module._buffers, plain):
             for name, value in table.items():
                 if isinstance(value, Tensor):
-                    yield f"{path}.{name}" if path else name, value
+                    yield path + name, value
+        waiting += [(f"{path}{name}.", part) for name, part in reversed(module._modules.items()) if part is not None]
+
+
+def modules_of(model: nn.Module) -> list[nn.Module]:
+    """The model and all modules in it, each once: what its own way to list them gives, without its dozens of calls."""
+    found: dict[nn.Module, None] = {}
+    waiting = [model]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found[module] = None
+            waiting += [part for part in reversed(module._modules.values()) if part is not None]
+    return list(found)
 
 
 def fresh_copy(model: nn.Module, instead: Instead | None = None) -> nn.Module:
@@ -37,9 +54,10 @@ def fresh_copy(model: nn.Module, instead: Instead | None = None) -> nn.Module:
     are set to training mode; a copy with other parameters must not find them.
     """
     twin = exact_copy(model, instead)
-    twin.train()
-    for ours, theirs in zip(twin.modules(), model.modules(), strict=True):
-        ours.training = theirs.training
+    if any(type(module).train is not nn.Module.train for module in modules_of(model)):
+        twin.train()
+        for ours, theirs in zip(modules_of(twin), modules_of(model), strict=True):
+            ours.training = theirs.training
     return twin
 
 
@@ -62,8 +80,10 @@ def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
         twin: nn.Module = copy.deepcopy(module, memo)
         return twin
     memo[id(module)] = twin = kind.__new__(kind)
-    for name, value in vars(module).items():
-        twin.__dict__[name] = type(value)() if name in EVERY and not value else _part(value, memo)
+    attributes = vars(twin)
+    attributes.update(vars(module))
+    for name, value in [each for each in attributes.items() if type(each[1]) not in SHARED]:
+        attributes[name] = type(value)() if name in EVERY and not value else _part(value, memo)
     return twin
 
 

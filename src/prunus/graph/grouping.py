@@ -186,8 +186,7 @@ def _without_overlap(
 ) -> Iterator[ChannelGroup]:
     """Of groups that divide the same positions, in blocks and across blocks, only one is left: that which is pruned."""
     rivals: dict[int, set[int]] = {i: set() for i in range(len(groups))}
-    for atoms in wiring.labels.products():
-        homes = set(_homes(home, np.fromiter(atoms, dtype=np.int64)))
+    for homes in wiring.labels.meeting(home):
         for i in homes:
             rivals[i] |= homes - {i}
     outer_first = 1 if heads == "whole" else -1

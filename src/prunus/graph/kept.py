@@ -15,6 +15,7 @@ class Kept:
     def __init__(self, labels: Labels, removed: Ids) -> None:
         self._labels = labels
         self._left = labels.without(removed)
+        self._counted: dict[int, tuple[Ids, int]] = {}  # id of an array of labels -> the array, and how many are left
 
     def mask(self, ids: Ids) -> NDArray[np.bool_]:
         """For each position, whether it is left."""
@@ -22,7 +23,11 @@ class Kept:
 
     def count(self, axis: Axis) -> int:
         """How many positions of the dimension are left."""
-        return int(self.mask(axis.labels).sum()) if axis.labels.any() else axis.size
+        found = self._counted.get(id(axis.labels))
+        if found is None:
+            count = int(self.mask(axis.labels).sum()) if axis.labels.any() else axis.size
+            found = self._counted[id(axis.labels)] = axis.labels, count
+        return found[1]
 
     def before(self, axis: Axis, position: int) -> int:
         """How many of the first `position` positions are left."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain, product
 from typing import TypeAlias
 
 import numpy as np
@@ -11,7 +12,12 @@ from numpy.typing import NDArray
 Ids: TypeAlias = NDArray[np.int64]
 Atoms: TypeAlias = frozenset[int]
 
+NONE: Atoms = frozenset()
 KEPT = 0  # the label of every position that can't be removed by itself: pixels, tokens, batch, the model's inputs
+
+MOST = 4  # atoms of one label that are looked up for many labels at once: a part, a head and its dimension are three
+UNUSED = (KEPT,) * MOST
+FIRST = 2**15  # labels that there is room for at first
 
 
 class Labels:
@@ -36,13 +42,16 @@ class Labels:
     def __init__(self, single: Iterable[str] = ()) -> None:
         self.single = frozenset(single)
         self.conflicts: set[str] = set()
-        self._parent = np.zeros(1024, dtype=np.int64)
+        self._parent = np.arange(FIRST, dtype=np.int64)
         self._size = 1
         self._parts: dict[int, Atoms] = {}  # label -> the labels it stands for
-        self._composed = np.zeros(1024, dtype=np.bool_)  # label -> whether it stands for others
-        self._fixed = np.zeros(1024, dtype=np.bool_)  # label -> whether it is an atom that is pinned
+        self._composed = np.zeros(FIRST, dtype=np.bool_)  # label -> whether it stands for others
+        self._fixed = np.zeros(FIRST, dtype=np.bool_)  # label -> whether it is an atom that is pinned
+        self._within = np.zeros(FIRST, dtype=np.bool_)  # label -> whether it may be among those that another stands for
         self._interned: dict[Atoms, int] = {}
-        self._known: dict[int, Atoms] = {}  # label -> its atoms, until labels are joined again
+        self._known: dict[int, Atoms] = {}  # label that stands for others -> its atoms, until one of them is joined
+        self._made_of = np.zeros((FIRST, MOST), dtype=np.int64)  # label that stands for others -> what these were
+        self._crowded = np.zeros(FIRST, dtype=np.bool_)  # label -> whether it stands for more than `MOST` others
         self._pinned: dict[int, str] = {}  # atom -> reason
         self.axis: dict[int, tuple[str, int]] = {}  # atom made by splitting a dimension -> (which split, which axis)
 
@@ -50,18 +59,22 @@ class Labels:
         """New atoms."""
         start, self._size = self._size, self._size + count
         if self._size > len(self._parent):
-            longer = max(self._size, 2 * len(self._parent))
-            self._parent = np.resize(self._parent, longer)
-            self._composed, self._fixed = np.resize(self._composed, longer), np.resize(self._fixed, longer)
-        ids = np.arange(start, self._size, dtype=np.int64)
-        self._parent[start : self._size] = ids
-        self._composed[start : self._size] = self._fixed[start : self._size] = False
-        return ids
+            self._grow(max(self._size, 2 * len(self._parent)))
+        return self._parent[start : self._size].copy()
+
+    def _grow(self, size: int) -> None:
+        """Room for so many labels, of which those that are not given out yet are atoms of their own."""
+        more = size - len(self._parent)
+        self._parent = np.concatenate([self._parent, np.arange(len(self._parent), size, dtype=np.int64)])
+        self._composed, self._fixed, self._within, self._crowded, self._made_of = (
+            np.concatenate([marks, np.zeros((more, *marks.shape[1:]), dtype=marks.dtype)])
+            for marks in (self._composed, self._fixed, self._within, self._crowded, self._made_of)
+        )
 
     def roots(self, ids: Ids) -> Ids:
         """The label that each label was last joined to."""
         found = self._parent[ids]
-        while not np.array_equal(found, above := self._parent[found]):
+        while np.count_nonzero(found != (above := self._parent[found])):
             found = above
         self._parent[ids] = found
         return found
@@ -76,20 +89,16 @@ class Labels:
 
     def atoms(self, label: int) -> Atoms:
         """The atoms that a position needs to exist; empty for `KEPT`."""
-        known = self._known.get(label)
+        root = self.root(label)
+        known = self._known.get(root)
         if known is None:
-            known = self._known[label] = self._atoms(self.root(label))
+            if root == KEPT:
+                return NONE
+            parts = self._parts.get(root)
+            if parts is None:
+                return frozenset((root,))
+            known = self._parts[root] = self._known[root] = NONE.union(*(self.atoms(part) for part in parts))
         return known
-
-    def _atoms(self, root: int) -> Atoms:
-        if root == KEPT:
-            return frozenset()
-        parts = self._parts.get(root)
-        if parts is None:
-            return frozenset((root,))
-        atoms: Atoms = frozenset().union(*(self.atoms(part) for part in parts))
-        self._parts[root] = atoms
-        return atoms
 
     @property
     def size(self) -> int:
@@ -102,40 +111,91 @@ class Labels:
         if not self._composed[roots].any():
             positions = np.flatnonzero(roots)
             return positions, roots[positions]
-        atoms = {label: sorted(self.atoms(label)) for label in np.unique(roots).tolist()}
-        pairs = [(position, atom) for position, label in enumerate(roots.tolist()) for atom in atoms[label]]
-        positions, each = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-        return positions, each
+        each = self.needed(roots)
+        if each is None:
+            lists = [sorted(self.atoms(label)) for label in roots.tolist()]
+            positions = np.repeat(np.arange(len(lists)), [len(atoms) for atoms in lists])
+            return positions, np.fromiter(chain.from_iterable(lists), dtype=np.int64, count=len(positions))
+        there = np.flatnonzero(each)
+        return there // MOST, each.reshape(-1)[there]
+
+    def needed(self, ids: Ids) -> Ids | None:
+        """The atoms of each label in order, shape (..., `MOST`), behind as many `KEPT` as there are fewer of them.
+
+        None if a label has more of them, or was made of what stands for others now.
+        """
+        roots = self.roots(ids)
+        parts = self.roots(self._made_of[roots])
+        if self._composed[parts].any() or self._crowded[roots].any():
+            return None
+        parts[..., -1] = np.where(self._composed[roots], parts[..., -1], roots)
+        parts.sort(axis=-1)
+        parts[..., 1:][parts[..., 1:] == parts[..., :-1]] = KEPT
+        parts.sort(axis=-1)
+        return parts
 
     def without(self, removed: Ids) -> NDArray[np.bool_]:
         """Label -> whether a position with it is left once these atoms are gone; for labels that are roots."""
         left = np.ones(self._size, dtype=np.bool_)
         left[removed] = False
-        gone = frozenset(removed.tolist()) if self._parts else frozenset()
-        for label in list(self._parts):
-            left[label] = gone.isdisjoint(self.atoms(label))
+        composed = self._composed_roots()
+        if (needed := self.needed(composed)) is not None:
+            left[composed] = left[needed].all(axis=1)  # that of none, `KEPT`, is always left
+        else:
+            gone = frozenset(removed.tolist())
+            left[composed] = [gone.isdisjoint(self.atoms(label)) for label in composed.tolist()]
         return left
+
+    def _composed_roots(self) -> Ids:
+        """All labels that stand for others and were joined to no other one."""
+        return np.unique(self.roots(np.fromiter(self._parts, dtype=np.int64, count=len(self._parts))))
 
     def free(self, label: int) -> Atoms:
         """The atoms of a position that may be removed."""
-        return frozenset(atom for atom in self.atoms(label) if atom not in self._pinned)
+        return self.atoms(label).difference(self._pinned)
 
     def all_of(self, labels: Iterable[int]) -> int:
         """The label that needs all atoms of these labels."""
-        atoms: Atoms = frozenset().union(*(self.atoms(label) for label in labels))
-        if not atoms:
-            return KEPT
-        if len(atoms) == 1:
-            return next(iter(atoms))
-        if atoms not in self._interned:
-            label = int(self.fresh(1)[0])
-            self._parts[label] = atoms
-            self._composed[label] = True
-            self._interned[atoms] = label
-        return self._interned[atoms]
+        return int(self.all_of_each([tuple(labels)])[0])
+
+    def all_of_each(self, many: Sequence[Collection[int]]) -> Ids:
+        """For each of these collections of labels the one that needs all their atoms."""
+        found, start = [], self._size
+        new: list[Atoms] = []
+        known = {label: self.atoms(label) for label in set(chain.from_iterable(many))}
+        for labels in many:
+            atoms = NONE.union(*map(known.__getitem__, labels))
+            if len(atoms) < 2:
+                label = next(iter(atoms), KEPT)
+            elif (label := self._interned.get(atoms, KEPT)) == KEPT:
+                label = self._interned[atoms] = start + len(new)
+                new.append(atoms)
+            found.append(label)
+        self._compose(new)
+        return np.array(found, dtype=np.int64)
+
+    def all_pairs(self, one: Ids, other: Ids) -> Ids:
+        """`all_of` for each of two times two atoms that were never needed together; shape (ones, others)."""
+        new = list(map(frozenset, product(one.tolist(), other.tolist())))
+        fresh = self._compose(new)
+        self._interned.update(zip(new, fresh.tolist(), strict=True))
+        return fresh.reshape(len(one), len(other))
+
+    def _compose(self, new: Sequence[Atoms]) -> Ids:
+        """New labels that stand for several atoms each."""
+        fresh = self.fresh(len(new))
+        self._parts.update(zip(fresh.tolist(), new, strict=True))
+        self._composed[fresh] = True
+        self._within[list(NONE.union(*new))] = True
+        self._crowded[fresh] = [len(atoms) > MOST for atoms in new]
+        padded = [(*atoms, *UNUSED)[:MOST] for atoms in new]
+        self._made_of[fresh] = np.array(padded, dtype=np.int64).reshape(-1, MOST)
+        return fresh
 
     def pinned(self, label: int) -> str | None:
         """Why a position can't be removed, or None."""
+        if not self._composed[label] and self._parent[label] == label:
+            return self._pinned.get(label)
         return next((self._pinned[atom] for atom in self.atoms(label) if atom in self._pinned), None)
 
     def marked(self) -> set[int]:
@@ -149,16 +209,31 @@ class Labels:
                 self._pinned.setdefault(atom, reason)
                 self._fixed[atom] = True
 
-    def products(self) -> set[Atoms]:
-        """All sets of several atoms that some position needs."""
-        return {atoms for label in list(self._parts) if len(atoms := self.atoms(label)) > 1}
+    def meeting(self, home: Ids) -> set[frozenset[int]]:
+        """Which families have atoms that some position needs at once. home: atom -> its family, or -1."""
+        composed = self._composed_roots()
+        if (needed := self.needed(composed)) is not None:
+            found = np.unique(np.where(needed == KEPT, -1, home[needed]), axis=0).tolist()
+        else:
+            found = [home[list(self.atoms(label))].tolist() for label in composed.tolist()]
+        return {frozenset(families) - {-1} for families in found}
+
+    def are_unrelated(self, ids: Ids) -> bool:
+        """Whether all labels are atoms of their own that may be removed."""
+        roots = self.roots(ids).reshape(-1)
+        special = self._composed[roots] | self._fixed[roots] | (roots == KEPT)
+        return not special.any() and len(np.unique(roots)) == len(roots)
+
+    def may_go(self, atoms: Ids) -> bool:
+        """Whether nothing speaks against removing any of these atoms."""
+        return not self._fixed[atoms].any()
 
     def join_all(self, left: Ids, right: Ids, reason: str) -> None:
         """Make labels equal position by position; `reason` says why, should one of two be `KEPT`."""
-        if left is right or np.array_equal(left, right):
+        if left is right:
             return
         left, right = self.roots(left), self.roots(right)
-        if np.array_equal(left, right):
+        if left.shape == right.shape and not np.count_nonzero(left != right):
             return
         if self._untouched(left, right):
             self._become(left, right)
@@ -171,13 +246,19 @@ class Labels:
 
     def _untouched(self, new: Ids, old: Ids) -> bool:
         """Whether the labels are distinct free atoms, so that they can simply take over the others."""
-        new = new.ravel()
-        if not (new.all() and old.all()) or self._composed[new].any() or self._fixed[new].any():
+        new, some = new.ravel(), np.count_nonzero
+        if some(new) < new.size or some(old) < old.size or some(self._composed[new]) or some(self._fixed[new]):
             return False
-        if not (np.diff(new) > 0).all() and len(np.unique(new)) < new.size:
+        rising = some(new[1:] <= new[:-1]) == 0
+        if not rising and len(np.unique(new)) < new.size:
             return False
+        alone = not some(self._within[new])
+        if alone and rising and (old.max() < new[0] or old.min() > new[-1]):
+            return True
         among = np.zeros(self._size, dtype=np.bool_)
         among[old] = True
+        if alone:
+            return not among[new].any()
         for label in np.flatnonzero(among & self._composed[: self._size]).tolist():
             among[list(self.atoms(label))] = True
         return not among[new].any()
@@ -205,4 +286,6 @@ class Labels:
 
     def _become(self, labels: int | Ids, others: int | Ids) -> None:
         self._parent[labels] = others
-        self._known.clear()
+        if self._within[labels].any():
+            self._within[others] = True
+            self._known.clear()

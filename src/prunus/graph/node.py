@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import torch
@@ -52,7 +53,12 @@ class Node:
     module_class: str
     output: Any
 
-    @property
+    @cached_property
+    def reads(self) -> tuple[Ref, ...]:
+        """All references among its arguments."""
+        return tuple(refs((self.args, self.kwargs)))
+
+    @cached_property
     def kind(self) -> str:
         """The operation without overload and in-place mark: `aten.add_.Tensor` becomes `add`."""
         return kind_of(self.op)
@@ -134,7 +140,7 @@ class Graph:
 def used_tensors(graph: Graph) -> set[str]:
     """Names of the model's tensors that some operation reads."""
     held = {*graph.tensors.parameters, *graph.tensors.buffers, *graph.tensors.constants}
-    read = {ref.name for node in graph.nodes for ref in refs((node.args, node.kwargs))}
+    read = {ref.name for node in graph.nodes for ref in node.reads}
     return {graph.tensors.name_of(node) for node in held & read}
 
 
@@ -146,11 +152,10 @@ def refs(value: Any) -> Iterator[Ref]:
     """
     if isinstance(value, Ref):
         yield value
-    elif isinstance(value, dict):
-        yield from refs(tuple(value.values()))
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from refs(item)
+    elif isinstance(value, (tuple, list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            if not isinstance(item, (int, float, str)):
+                yield from refs(item)
 
 
 def replace_refs(value: Any, by: Callable[[Any], Any]) -> Any:

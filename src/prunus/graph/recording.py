@@ -166,7 +166,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         needed, nodes = {ref.name for ref in refs(outputs)}, []
         for node in reversed(self._nodes):
             if node.name in needed or node.in_place:
-                needed.update(ref.name for ref in refs((node.args, node.kwargs)))
+                needed.update(ref.name for ref in node.reads)
                 nodes.append(node)
         return Graph(tuple(reversed(nodes)), inputs, self._tensors, self._types, outputs, called, returned)
 

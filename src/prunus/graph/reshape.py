@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product as product_of
 
 import numpy as np
 
@@ -64,8 +65,8 @@ def product(labels: Labels, outer: Ids, inner: Ids) -> Ids:
         return np.repeat(inner[None, :], len(outer), axis=0)
     rows, row = np.unique(outer, return_inverse=True)
     columns, column = np.unique(inner, return_inverse=True)
-    both = np.array([[labels.all_of((x, y)) for y in columns.tolist()] for x in rows.tolist()], dtype=np.int64)
-    return both[row][:, column]
+    both = labels.all_of_each([(x, y) for x in rows.tolist() for y in columns.tolist()])
+    return both.reshape(len(rows), len(columns))[row][:, column]
 
 
 def split(labels: Labels, axis: Axis, shape: Shape, reason: str) -> list[Axis]:
@@ -83,29 +84,65 @@ def factor(labels: Labels, grid: Ids, reason: str) -> list[Ids]:
     """
     if not grid.any():
         return [np.full(size, KEPT, dtype=np.int64) for size in grid.shape]
+    if grid.ndim == 2 and min(grid.shape) > 1:
+        if labels.are_unrelated(grid):
+            axes = _refined(labels, [np.full(size, KEPT, dtype=np.int64) for size in grid.shape], reason)
+            if all(ids.any() for ids in axes):
+                labels.join_all(grid, labels.all_pairs(*axes), reason)
+                return axes
+            return _joined(labels, axes, grid, reason)
+        if (found := _crossing(labels, grid)) is not None:
+            return found
     atoms = {label: labels.free(label) for label in np.unique(grid).tolist()}
     axes = [_common(labels, np.moveaxis(grid, k, 0).reshape(size, -1), atoms) for k, size in enumerate(grid.shape)]
-    if not _explains(labels, axes, grid, atoms):
-        axes = _refined(labels, axes, reason)
-        products = [labels.all_of(_at(axes, place)) for place in np.ndindex(grid.shape)]
-        labels.join_all(grid, np.array(products, dtype=np.int64).reshape(grid.shape), reason)
+    if _explains(labels, axes, grid, atoms):
+        return axes
+    return _joined(labels, _refined(labels, axes, reason), grid, reason)
+
+
+def _joined(labels: Labels, axes: list[Ids], grid: Ids, reason: str) -> list[Ids]:
+    """The axes, of which the positions of the grid are now the products."""
+    labels.join_all(grid, labels.all_of_each(_all_places(axes)).reshape(grid.shape), reason)
     return axes
+
+
+def _crossing(labels: Labels, grid: Ids) -> list[Ids] | None:
+    """The labels of rows and columns, where each position needs the one atom of its row and the one of its column."""
+    needed = labels.needed(grid)
+    if needed is None or needed[..., :-2].any():
+        return None
+    pairs = needed[..., -2:]
+    if not pairs.all() or not labels.may_go(pairs):
+        return None
+    rows, columns = _of_all(pairs), _of_all(pairs.swapaxes(0, 1))
+    if rows is None or columns is None:
+        return None
+    both = np.stack(np.broadcast_arrays(rows[:, None], columns), axis=-1)
+    return [rows, columns] if np.array_equal(np.sort(both, axis=-1), pairs) else None
+
+
+def _of_all(pairs: Ids) -> Ids | None:
+    """The one atom that all of a row have, of each row; None where that is not one."""
+    first = pairs[:, 0]
+    everywhere = (pairs[:, :, None] == first[:, None, :, None]).any(axis=-1).all(axis=1)
+    return np.where(everywhere[:, 0], first[:, 0], first[:, 1]) if (everywhere.sum(axis=1) == 1).all() else None
 
 
 def _common(labels: Labels, slices: Ids, atoms: dict[int, Atoms]) -> Ids:
     """For each slice, the label of the atoms that all its positions need."""
-    shared = (frozenset.intersection(*(atoms[label] for label in np.unique(row).tolist())) for row in slices)
-    return np.array([labels.all_of(common) for common in shared], dtype=np.int64)
+    shared = [frozenset.intersection(*(atoms[label] for label in set(row))) for row in slices.tolist()]
+    return labels.all_of_each(shared)
 
 
-def _at(axes: list[Ids], place: tuple[int, ...]) -> list[int]:
-    return [int(ids[i]) for ids, i in zip(axes, place, strict=True)]
+def _all_places(axes: list[Ids]) -> list[tuple[int, ...]]:
+    """The labels of the axes at each place of the grid, the last varying fastest."""
+    return list(product_of(*(ids.tolist() for ids in axes)))
 
 
 def _explains(labels: Labels, axes: list[Ids], grid: Ids, atoms: dict[int, Atoms]) -> bool:
     return all(
-        atoms[int(grid[place])] == frozenset().union(*(labels.atoms(label) for label in _at(axes, place)))
-        for place in np.ndindex(grid.shape)
+        atoms[label] == frozenset().union(*(labels.atoms(axis) for axis in place))
+        for label, place in zip(grid.reshape(-1).tolist(), _all_places(axes), strict=True)
     )
 
 
@@ -117,8 +154,8 @@ def _refined(labels: Labels, axes: list[Ids], name: str) -> list[Ids]:
         if name in labels.single and k != longest:
             refined.append(common)
             continue
-        fresh = labels.fresh(len(common)).tolist()
+        atoms = labels.fresh(len(common))
+        fresh = atoms.tolist()
         labels.axis.update((atom, (name, k)) for atom in fresh)
-        both = [labels.all_of(pair) for pair in zip(common.tolist(), fresh, strict=True)]
-        refined.append(np.array(both, dtype=np.int64))
+        refined.append(labels.all_of_each(list(zip(common.tolist(), fresh, strict=True))) if common.any() else atoms)
     return refined

@@ -16,13 +16,9 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.utils import _pytree as pytree
 
 from prunus.graph.copying import Instead, held_tensors
+from prunus.graph.imagining import imagined
 
 META = torch.device("meta")
-
-ACTIVATIONS = frozenset({"relu", "hardtanh", "relu6", "hardswish", "hardsigmoid", "silu", "gelu", "leaky_relu", "elu"})
-ARITHMETIC = frozenset({"add", "sub", "mul", "div"})
-NORMS = frozenset({"batch_norm", "layer_norm", "rms_norm"})
-"""Operations whose result is like their first argument: torch takes up to a millisecond each to find that out."""
 
 
 class NotImaginableError(Exception):
@@ -74,35 +70,10 @@ def _without_values(tensor: Tensor) -> Tensor:
 
 def run(operation: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The result of an operation on tensors without values, which has none either, also where one is made anew."""
-    name = operation.overloadpacket.__name__
-    if name in ACTIVATIONS or (name in NORMS and _fits(name, *args)):
-        return _like(args[0], contiguous=name in ("layer_norm", "rms_norm"))
-    if name.removesuffix("_") in ACTIVATIONS:
-        return args[0]
-    if name.removesuffix("_") in ARITHMETIC and _are_alike(*args[:2]):
-        return args[0] if name.endswith("_") else _like(args[0])
-    result = operation(*args, **kwargs)
+    result = imagined(operation.overloadpacket.__name__, args, kwargs)
+    if result is None:
+        result = operation(*args, **kwargs)
     return result.to(META) if isinstance(result, Tensor) and result.device != META else result
-
-
-def _like(x: Tensor, contiguous: bool = False) -> Tensor:
-    """An empty tensor like another one; its numbers in the same order in memory, or in that of its dimensions."""
-    return x.new_empty(x.shape) if contiguous or x.is_contiguous() else torch.empty_like(x)
-
-
-def _are_alike(one: Any, other: Any) -> bool:
-    """Whether two real tensors have the same shape, and their numbers the same order in memory."""
-    if not isinstance(one, Tensor) or not isinstance(other, Tensor) or not one.is_floating_point():
-        return False
-    return one.dtype == other.dtype and one.shape == other.shape and one.stride() == other.stride()
-
-
-def _fits(norm: str, x: Tensor, *args: Any) -> bool:
-    """Whether its tensors and sizes are those of what a norm is taken of; if not, torch says what is wrong."""
-    channels = x.shape[1:2] if norm == "batch_norm" else x.shape[-len(args[0]) :]
-    tensors = args[:4] if norm == "batch_norm" else args[1:3]
-    sizes = [tensor.shape for tensor in tensors if isinstance(tensor, Tensor)]
-    return all(size == channels for size in (sizes if norm == "batch_norm" else (tuple(args[0]), *sizes)))
 
 
 @contextmanager

@@ -134,7 +134,7 @@ def _propagate(graph: Graph, wiring: Wiring, values: dict[str, Value]) -> None:
 def _parts_read(graph: Graph) -> dict[str, frozenset[int]]:
     """Node with several results -> the numbers of those that are read."""
     found: dict[str, set[int]] = {}
-    read = {ref.name for ref in refs((graph.outputs, [(node.args, node.kwargs) for node in graph.nodes]))}
+    read = {ref.name for each in (refs(graph.outputs), *(node.reads for node in graph.nodes)) for ref in each}
     for node in graph.nodes:
         if node.kind == "getitem" and node.name in read:
             found.setdefault(node.args[0].name, set()).add(node.args[1])

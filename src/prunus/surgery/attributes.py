@@ -90,5 +90,9 @@ TABLE: dict[type[nn.Module], Row] = {
 def update_attributes(module: nn.Module) -> None:
     """Make the module's numbers agree with its tensors."""
     row = next((TABLE[kind] for kind in type(module).__mro__ if kind in TABLE), None)
+    held = vars(module)
     for name, value in (row(module) if row else {}).items():
-        setattr(module, name, value)
+        if name in held:
+            held[name] = value  # a number or a list, which setting it would take time to find out
+        else:
+            setattr(module, name, value)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from numbers import Integral, Real
 from operator import attrgetter
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -28,9 +30,8 @@ def magnitude(model: nn.Module, group: ChannelGroup) -> Tensor:
     total = torch.zeros(group.units, dtype=torch.float64)
     for member in weights or group.producers:
         rows = _square_sums(tensors[member.parameter].movedim(member.dim, 0))
-        positions = torch.tensor([position for at in member.indices for position in at])
-        sums = rows[positions]
-        if any(len(at) != 1 for at in member.indices):
+        sums = rows[torch.from_numpy(np.fromiter(chain.from_iterable(member.indices), dtype=np.int64))]
+        if set(map(len, member.indices)) != {1}:
             unit = torch.tensor([u for u, at in enumerate(member.indices) for _ in at])
             sums = torch.zeros(group.units, dtype=torch.float64).index_add(0, unit, sums)
         norms = sums.sqrt()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from prunus.graph.kept import Kept
 from prunus.surgery.plan import Plan, kept_units
 from prunus.surgery.reference import masked_network
 from prunus.surgery.removed import kept_after
-from prunus.surgery.tensors import NamedTensors, anew
+from prunus.surgery.tensors import anew
 
 
 def unit_masks(
@@ -61,11 +60,5 @@ def zeroed(model: nn.Module, plan: Plan, values: Instead | None = None, double: 
 
     values: id of a tensor -> other values for it. double: in double precision.
     """
-    twin = fresh_copy(model, anew(model, values or {}, double))
-    tensors, positions = NamedTensors(twin), cache(torch.tensor)
     with torch.no_grad():
-        for cut in plan.cuts:
-            if cut.zero and cut.tensor in tensors.all():  # what is written into a forward can't be zeroed
-                tensor = tensors[cut.tensor]
-                tensor.index_fill_(cut.dim, positions(cut.removed).to(tensor.device), 0)
-    return twin
+        return fresh_copy(model, anew(model, values or {}, double, [cut for cut in plan.cuts if cut.zero]))

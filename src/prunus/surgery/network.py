@@ -109,7 +109,7 @@ def _last_uses(graph: Graph) -> dict[str, list[str]]:
     """Node -> values that nobody reads after it."""
     last: dict[str, str] = {}
     for node in graph.nodes:
-        for ref in refs((node.args, node.kwargs)):
+        for ref in node.reads:
             last[ref.name] = node.name
     kept = {ref.name for ref in refs(graph.outputs)}
     ends: dict[str, list[str]] = {node.name: [] for node in graph.nodes}

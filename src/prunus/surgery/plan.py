@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from pydantic import Field, NonNegativeInt, ValidationError
@@ -124,7 +125,7 @@ def kept_units(group: ChannelGroup, wanted: Any) -> set[int]:
 
 
 def _positions(indices: Sequence[Iterable[int]], units: Iterable[int]) -> set[int]:
-    return {position for unit in units for position in indices[unit]}
+    return set(chain.from_iterable(map(indices.__getitem__, units)))
 
 
 def _of_group(group: ChannelGroup, units: tuple[int, ...]) -> Iterator[tuple[tuple[str, int, bool], set[int]]]:
@@ -142,8 +143,11 @@ def _cuts(chosen: Sequence[tuple[ChannelGroup, tuple[int, ...]]]) -> tuple[Cut, 
     gone: dict[tuple[str, int, bool], set[int]] = {}
     for group, units in chosen:
         for place, positions in _of_group(group, units):
-            gone.setdefault(place, set()).update(positions)
-    return tuple(Cut(tensor=t, dim=d, removed=tuple(sorted(at)), zero=z) for (t, d, z), at in gone.items() if at)
+            gone[place] = gone[place] | positions if place in gone else positions
+    in_order = {id(at): tuple(sorted(at)) for at in gone.values()}  # many places have the very same ones
+    return tuple(
+        Cut.model_construct(tensor=t, dim=d, removed=in_order[id(at)], zero=z) for (t, d, z), at in gone.items() if at
+    )
 
 
 def _changes(chosen: Sequence[tuple[ChannelGroup, tuple[int, ...]]]) -> tuple[Change, ...]:

@@ -8,14 +8,15 @@ from typing import Any
 
 from torch import nn
 
-from prunus.cost import count_cost
 from prunus.errors import InputError
 from prunus.graph import ChannelGroup, channel_groups, wire_model
 from prunus.graph.grouping import Heads
+from prunus.surgery.amounts import Costs, costs_of
 from prunus.surgery.choice import BY_MAGNITUDE, Allocation, Scores, check_limits, choose, uniform
 from prunus.surgery.plan import Plan, plan
-from prunus.surgery.report import Amount, ShrinkReport, channels, group_rows
-from prunus.surgery.shrink import Shrunk, shrink
+from prunus.surgery.removed import kept_after
+from prunus.surgery.report import ShrinkReport, channels, group_rows
+from prunus.surgery.shrink import Shrunk, Surgeon
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,10 @@ def prune_channels(
     wiring = wire_model(model, example_inputs)
     groups = channel_groups(wiring, protect=protect, heads=heads)
     chosen = _chosen(model, groups, rate, scores, allocation, round_to, floor)
-    small = shrink(model, chosen, example_inputs, wiring)
-    return Pruned(small.model, chosen, _report(model, small, chosen, groups, example_inputs, rate, round_to))
+    kept = kept_after(wiring, chosen)
+    small = Surgeon(model, example_inputs, wiring).shrink(model, chosen, kept)
+    costs = costs_of(model, small.model, example_inputs, wiring, kept)
+    return Pruned(small.model, chosen, _report(small, chosen, groups, costs, rate, round_to))
 
 
 def _check_values(model: nn.Module) -> None:
@@ -91,29 +94,22 @@ def _chosen(
 
 
 def _report(
-    model: nn.Module,
-    small: Shrunk,
-    chosen: Plan,
-    groups: Sequence[ChannelGroup],
-    example_inputs: Any,
-    rate: float,
-    round_to: int,
+    small: Shrunk, chosen: Plan, groups: Sequence[ChannelGroup], costs: Costs, rate: float, round_to: int
 ) -> ShrinkReport:
-    before, after = (count_cost(one, example_inputs) for one in (model, small.model))
     rows = group_rows(groups, chosen)
     return ShrinkReport(
         rate=rate,
         round_to=round_to,
         groups=rows,
         channels=channels(rows),
-        parameters=Amount(before=before.parameters, after=after.parameters),
-        macs=Amount(before=before.dense_macs, after=after.dense_macs),
-        bops=Amount(before=before.dense_bops, after=after.dense_bops),
+        parameters=costs.parameters,
+        macs=costs.macs,
+        bops=costs.bops,
         deviation=small.deviation,
         form=small.form,
         adapted=small.adapted,
         fixed_batch=small.fixed_batch,
         evaluation_only=small.evaluation_only,
         normalised=chosen.normalised,
-        not_counted=dict(after.not_counted),
+        not_counted=costs.not_counted,
     )

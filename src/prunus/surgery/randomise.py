@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from prunus.graph.copying import held_tensors
+
 SMALL = 0.1
 STATISTICS = ("running_mean", "running_var")
 
@@ -18,9 +20,12 @@ def random_constants(model: nn.Module) -> dict[int, Tensor]:
     start at zero computes the same whatever is cut before them. Values are of a size that keeps activations moderate.
     """
     generator = torch.Generator().manual_seed(0)
-    tensors = [*model.parameters(), *(buffer for name, buffer in model.named_buffers() if name.endswith(STATISTICS))]
+    held = dict(held_tensors(model))
+    weights = [tensor for tensor in held.values() if isinstance(tensor, nn.Parameter)]
+    statistics = [tensor for name, tensor in held.items() if name.endswith(STATISTICS)]
     with torch.no_grad():
-        return {id(each): _random(each, generator) for each in tensors if _is_constant(each)}
+        each = {id(tensor): tensor for tensor in (*weights, *statistics)}
+        return {key: _random(tensor, generator) for key, tensor in each.items() if _is_constant(tensor)}
 
 
 def _is_constant(tensor: Tensor) -> bool:
@@ -34,7 +39,7 @@ def _is_repeated(tensor: Tensor, dim: int) -> bool:
     if tensor.shape[dim] < 2:
         return False
     first = tensor.narrow(dim, 0, 1)
-    return bool((tensor.narrow(dim, 1, 1) == first).all()) and bool((tensor == first).all())
+    return torch.equal(tensor.narrow(dim, 1, 1), first) and bool((tensor == first).all())
 
 
 def _random(tensor: Tensor, generator: torch.Generator) -> Tensor:

@@ -49,9 +49,10 @@ def _removed(wiring: Wiring, cuts: Mapping[str, Mapping[int, tuple[int, ...]]]) 
             goes[_valid(name, len(roots), removed)] = True
             there.append(roots)
             going.append(roots[goes])
-    known = np.unique(np.concatenate(there))
+    every, some = (np.bincount(np.concatenate(ids), minlength=labels.size) for ids in (there, going))
+    known = np.flatnonzero(every)
     places, atoms = labels.spread(known)
-    counts = [np.bincount(np.concatenate(some), minlength=labels.size)[known][places] for some in (there, going)]
+    counts = [count[known][places] for count in (every, some)]
     total, gone = (np.bincount(atoms, count, labels.size) for count in counts)
     return np.flatnonzero((gone > 0) & (gone == total))
 

@@ -72,14 +72,16 @@ class Surgeon:
         self._training: tuple[str, ...] | None = None  # what is done in training alone; asked for when it is needed
         self._larger: Wiring | str | None = None  # at another batch size, or why not; asked for when it is needed
 
-    def shrink(self, model: nn.Module, plan: Plan) -> Shrunk:
+    def shrink(self, model: nn.Module, plan: Plan, kept: Kept | None = None) -> Shrunk:
         """A smaller copy of the model, which must be on the CPU.
+
+        kept: what is left after the plan, to save working it out again.
 
         It is proven on the model's own weights, with random ones where all channels have the same: there nothing would
         show that the wrong ones were removed.
         Raises `InputError` if the plan was made for another model, `DifferenceError` if no form of the cut is proven.
         """
-        kept = kept_after(self.wiring, plan)
+        kept = kept or kept_after(self.wiring, plan)
         telling = random_constants(model)
         proof = Proof(lambda double: masked_in(model, plan, self.wiring, kept, telling, double), self._example_inputs)
         for form in self._forms(model, plan, kept):

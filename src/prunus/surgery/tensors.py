@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from prunus.errors import InputError, nearest
-from prunus.graph.copying import Instead, fresh_copy, held_tensors
+from prunus.graph.copying import Instead, fresh_copy, held_tensors, modules_of
 from prunus.surgery.attributes import update_attributes
-from prunus.surgery.plan import Change, Plan
+from prunus.surgery.plan import Change, Cut, Plan
+
+Positions: TypeAlias = dict[int, tuple[int, ...]]
+"""Dimension of a tensor -> positions along it."""
+
+SMALL = 2**16
+"""Numbers of a tensor that is copied as it is before some are set to zero."""
 
 
 class NamedTensors:
@@ -79,10 +87,10 @@ def cut_tensors(model: nn.Module, plan: Plan, elsewhere: Collection[str] = ()) -
             _check(name, old, positions)
             instead[id(old)] = in_place_of(old, without(old, positions, left))
     twin = fresh_copy(model, instead)
-    modules = dict(twin.named_modules())
+    modules = dict(twin.named_modules()) if plan.changes else {}
     for change in plan.changes:
         _change(modules.get(change.module), change)
-    for module in twin.modules():
+    for module in modules_of(twin):
         update_attributes(module)
     return twin
 
@@ -100,13 +108,39 @@ def own(tensor: Tensor, double: bool) -> Tensor:
     return tensor.detach().to(wide if double and real else tensor.dtype, copy=True)
 
 
-def anew(model: nn.Module, values: Instead, double: bool) -> Instead:
+def zeroed(
+    tensor: Tensor,
+    positions: Mapping[int, tuple[int, ...]],
+    double: bool,
+    index: Callable[[tuple[int, ...]], Tensor] = torch.tensor,
+) -> Tensor:
+    """`own`, with zeros at these positions of its dimensions. index: positions as a tensor."""
+    rows = dict(positions)
+    wide = double and tensor.dtype == torch.float32 and tensor.device.type == "cpu" and tensor.numel() > SMALL
+    left = _left(len(tensor), rows.pop(0)) if wide and 0 in rows else None
+    copy = own(tensor, double) if left is None else tensor.detach().index_select(0, left)
+    for dim, removed in rows.items():
+        copy.index_fill_(dim, index(removed).to(copy.device), 0)
+    if left is None:
+        return copy
+    whole = torch.from_numpy(np.zeros(tensor.shape))  # memory that is not touched where nothing is written
+    return whole.index_copy_(0, left, copy.double())
+
+
+def anew(model: nn.Module, values: Instead, double: bool, zero: Iterable[Cut] = ()) -> Instead:
     """For each tensor of a model one with memory of its own, that takes its place in a copy; double: as in `own`.
 
-    values: id of a tensor -> other values for it.
+    values: id of a tensor -> other values for it. zero: what of them is zero in the copy.
     """
-    tensors = NamedTensors(model).all().values()
-    return {id(each): in_place_of(each, own(values.get(id(each), each), double)) for each in tensors}
+    held, cuts = NamedTensors(model).all(), defaultdict[int, Positions](dict)
+    for cut in zero:
+        if cut.tensor in held:  # what is written into a forward can't be zeroed
+            of_tensor = cuts[id(held[cut.tensor])]
+            of_tensor[cut.dim] = (*of_tensor.get(cut.dim, ()), *cut.removed)
+    tensors = {id(tensor): tensor for tensor in held.values()}
+    pairs = ((key, tensor, values.get(key, tensor)) for key, tensor in tensors.items())
+    index = cache(torch.tensor)  # a layer and its norm lose the same
+    return {key: in_place_of(old, zeroed(new, cuts.get(key, {}), double, index)) for key, old, new in pairs}
 
 
 def cut_values(model: nn.Module, small: nn.Module, plan: Plan, values: Instead) -> Instead:

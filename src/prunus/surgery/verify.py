@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from prunus.errors import InputError, PrunusError
-from prunus.graph.copying import Instead, exact_copy
+from prunus.graph.copying import Instead, exact_copy, modules_of
 from prunus.graph.results import plain
 from prunus.graph.trace import Call, as_call
+from prunus.surgery.convolving import QuickConvolutions
 from prunus.surgery.tensors import anew
 
 LIMIT = 1e-5
@@ -85,7 +86,7 @@ def random_like(call: Call) -> Call:
 
     def fill(value: Any) -> Any:
         if isinstance(value, Tensor) and value.is_floating_point():
-            return torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value)
+            return torch.randn(value.shape, generator=generator, dtype=torch.float32).to(value)
         return value
 
     filled: Call = pytree.tree_map(fill, call)
@@ -101,12 +102,13 @@ def _double(value: Any) -> Any:
 
 def _outputs(model: nn.Module, arguments: Call) -> list[Tensor]:
     """All tensors that a model returns in evaluation mode. What it draws at random is the same for every model."""
-    modes = {module: module.training for module in model.modules()}
+    modes = {module: module.training for module in modules_of(model)}
     args, kwargs = copy.deepcopy(arguments)
     try:
         with torch.no_grad(), torch.compiler.set_stance("force_eager"), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            result = model.eval()(*args, **kwargs)
+            with QuickConvolutions():
+                result = model.eval()(*args, **kwargs)
     finally:
         for module, mode in modes.items():
             module.training = mode

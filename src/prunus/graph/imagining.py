@@ -1,0 +1,146 @@
+"""Results without values of the commonest operations, at once: torch takes up to milliseconds for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+Result: TypeAlias = Callable[..., Tensor | None]
+
+
+def imagined(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Tensor | None:
+    """What the operation of that name gives, or None where torch has to say it: on other arguments, and wrong ones."""
+    how = RESULTS.get(name)
+    try:
+        return how(*args, **kwargs) if how and "out" not in kwargs else None
+    except (TypeError, IndexError):  # called in another way, or with other shapes, than the row knows
+        return None
+
+
+def _like(x: Tensor, *_: Any, **__: Any) -> Tensor | None:
+    """Empty, and its numbers in the same order in memory."""
+    if not x.is_floating_point():
+        return None
+    return x.new_empty(x.shape) if x.is_contiguous() else torch.empty_like(x)
+
+
+def _in_place(x: Tensor, *_: Any, **__: Any) -> Tensor:
+    return x
+
+
+def _arithmetic(x: Tensor, y: Any, **_: Any) -> Tensor | None:
+    """Of two tensors of one type."""
+    if not isinstance(y, Tensor) or not _alike(x, y):
+        return None
+    if x.shape == y.shape:
+        return _like(x) if x.stride() == y.stride() else None
+    plain = x.is_contiguous() and y.is_contiguous() and _broadcast(x.shape, y.shape)
+    return x.new_empty(_repeated(x.shape, y.shape)) if plain else None
+
+
+def _broadcast(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether tensors of these shapes are repeated to the same one."""
+    return all(a == b or 1 in (a, b) for a, b in zip(reversed(one), reversed(other), strict=False))
+
+
+def _repeated(one: Sequence[int], other: Sequence[int]) -> list[int]:
+    """The shape that both are repeated to."""
+    pairs = zip_longest(reversed(one), reversed(other), fillvalue=1)
+    return [b if a == 1 else a for a, b in pairs][::-1]
+
+
+def _arithmetic_in_place(x: Tensor, y: Any, **_: Any) -> Tensor | None:
+    result = _arithmetic(x, y)
+    return x if result is not None and result.shape == x.shape else None
+
+
+def _batch_norm(x: Tensor, *args: Any) -> Tensor | None:
+    return _like(x) if _are_of(x.shape[1:2], args[:4]) else None
+
+
+def _layer_norm(x: Tensor, shape: Sequence[int], *args: Any) -> Tensor | None:
+    fits = x.shape[-len(shape) :] == tuple(shape) and _are_of(tuple(shape), args[:2])
+    return x.new_empty(x.shape) if fits and x.is_floating_point() else None
+
+
+def _are_of(shape: Sequence[int], tensors: Sequence[Any]) -> bool:
+    """Whether a norm's tensors have this shape; if not, torch says what is wrong."""
+    return all(tensor.shape == shape for tensor in tensors if isinstance(tensor, Tensor))
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
+    out, features = weight.shape if weight.dim() == 2 else (0, 0)
+    fits = x.dim() > 1 and x.shape[-1] == features and (bias is None or bias.shape == (out,))
+    return x.new_empty((*x.shape[:-1], out)) if fits and _alike(x, weight, bias) else None
+
+
+def _convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sequence[int] = (1, 1),
+    padding: Sequence[int] = (0, 0),
+    dilation: Sequence[int] = (1, 1),
+    groups: int = 1,
+) -> Tensor | None:
+    """Of two dimensions."""
+    out, inner, *kernel = weight.shape
+    fits = x.dim() == 4 and x.shape[1] == inner * groups and out % groups == 0 and (bias is None or len(bias) == out)
+    if not fits or not (_alike(x, weight, bias) and x.is_contiguous() and weight.is_contiguous()):
+        return None
+    sizes = [(x.shape[2 + d] + 2 * padding[d] - dilation[d] * (kernel[d] - 1) - 1) // stride[d] + 1 for d in (0, 1)]
+    return x.new_empty((x.shape[0], out, *sizes)) if min(sizes) > 0 else None
+
+
+def _alike(*tensors: Tensor | None) -> bool:
+    """Whether those that are there are floating-point, and of one type."""
+    kinds = {tensor.dtype for tensor in tensors if tensor is not None}
+    return len(kinds) == 1 and kinds.pop().is_floating_point
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, *_: Any, **how: Any) -> Any:
+    batch, length = query.shape[:-2], key.shape[-2]
+    same = (
+        key.shape[:-2] == value.shape[:-2] == batch and key.shape[-1] == query.shape[-1] and value.shape[-2] == length
+    )
+    shown = mask is None or (mask.dim() <= query.dim() and _broadcast(mask.shape, (*batch, query.shape[-2], length)))
+    if not same or not shown or how.get("enable_gqa") or not _alike(query, key, value):
+        return None
+    return query.new_empty((*query.shape[:-1], value.shape[-1]))
+
+
+def _pooled(x: Tensor, size: Sequence[int]) -> Tensor | None:
+    """An average over parts of the last two dimensions."""
+    plain = x.dim() == 4 and x.is_contiguous() and x.is_floating_point() and x.numel() and min(size) > 0
+    return x.new_empty((*x.shape[:2], *size)) if plain else None
+
+
+def _joined(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
+    first = tensors[0]
+    shape = list(first.shape)
+    alike = _alike(*tensors) and all(tensor.dim() == len(shape) and tensor.is_contiguous() for tensor in tensors)
+    others = {(*tensor.shape[:dim], *tensor.shape[dim:][1:]) for tensor in tensors}
+    if not alike or len(others) > 1 or dim < 0:
+        return None
+    shape[dim] = sum(tensor.shape[dim] for tensor in tensors)
+    return first.new_empty(shape)
+
+
+_KINDS: tuple[tuple[Result, str], ...] = (
+    (_like, "relu hardtanh relu6 hardswish hardsigmoid silu gelu leaky_relu elu sigmoid tanh"),
+    (_in_place, "relu_ hardtanh_ relu6_ hardswish_ hardsigmoid_ silu_ gelu_ leaky_relu_ elu_ sigmoid_ tanh_"),
+    (_arithmetic, "add sub mul div"),
+    (_arithmetic_in_place, "add_ sub_ mul_ div_"),
+    (_batch_norm, "batch_norm"),
+    (_layer_norm, "layer_norm rms_norm"),
+    (_linear, "linear"),
+    (_convolution, "conv2d"),
+    (_attention, "scaled_dot_product_attention"),
+    (_pooled, "adaptive_avg_pool2d"),
+    (_joined, "cat"),
+)
+RESULTS: dict[str, Result] = {name: result for result, names in _KINDS for name in names.split()}
