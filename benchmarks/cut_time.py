@@ -21,11 +21,12 @@ import torchvision
 from zoo import _torch_pruning
 
 import prunus
-from prunus.cost import count_cost
 from prunus.graph import channel_groups, trace, wire
 from prunus.graph.exporting import export
 from prunus.surgery import plan, shrink
+from prunus.surgery.amounts import costs_of
 from prunus.surgery.choice import choose, magnitude, uniform
+from prunus.surgery.removed import kept_after
 from prunus.surgery.tensors import cut_tensors
 
 RATE = 0.5
@@ -50,7 +51,8 @@ def _line(model: torch.nn.Module, x: torch.Tensor) -> str:
     chosen, planning = _timed(lambda: _plan(model, wiring))
     _, cutting = _timed(lambda: cut_tensors(model, chosen))
     small, proving = _timed(lambda: shrink(model, chosen, x, wiring))
-    _, counting = _timed(lambda: [count_cost(one, x) for one in (model, small.model)])
+    kept = kept_after(wiring, chosen)
+    _, counting = _timed(lambda: costs_of(model, small.model, x, wiring, kept))
     _, whole = _timed(lambda: prunus.prune_channels(model, x, RATE))
     there = importlib.util.find_spec("torch_pruning")
     peer = _torch_pruning(lambda: copy.deepcopy(model), x).get("seconds") if there else None
