@@ -20,8 +20,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime  # noqa: F401  (once, before the processes are forked)
 from onnx import numpy_helper
 from sparse_reach import LIMIT
+
+from prunus.onnx_session import open_session
+from prunus.sparse import from_onnx
+from prunus.sparse.native import load_module
 
 Case = tuple[str, onnx.ModelProto, list[Any]]
 SECONDS = 300
@@ -29,6 +34,7 @@ SECONDS = 300
 
 def main() -> None:
     words = sys.argv[1:]
+    load_module()
     outcomes: Counter[str] = Counter()
     for name, model, inputs in cases():
         if words and not any(word in name for word in words):
@@ -80,9 +86,6 @@ def in_a_process(model: onnx.ModelProto, inputs: list[Any]) -> tuple[str, str]:
 
 def compared(model: onnx.ModelProto, inputs: list[Any]) -> tuple[str, str]:
     """Its outcome, and why."""
-    from prunus.onnx_session import open_session
-    from prunus.sparse import from_onnx
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         onnx.save(model, str(path))
