@@ -14,6 +14,10 @@ namespace {
 // The partial sums of a run of tiles shall stay in the second cache between two blocks of input channels.
 constexpr std::ptrdiff_t partial_bytes = 100 * 1024;
 
+// Outputs of more bytes are written past the caches: the next layer would not find them there any more, and a line need not
+// be read before it is written.
+constexpr std::ptrdiff_t streamed_bytes = 4 * 1024 * 1024;
+
 }  // namespace
 
 Conv::Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& out, const View* residual,
@@ -34,6 +38,8 @@ Conv::Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& o
         if (!residual->same_layout(out)) throw std::invalid_argument("a residual must be laid out as the output is");
         residual_ = residual->offset - out.offset;
     }
+    const bool cells = out.lanes == isa.width && out.image % out.lanes == 0 && out.plane % out.lanes == 0 && out.row % out.lanes == 0;
+    streams_ = cells && !residual && activation_.function == Function::none && out.images * out.image * 4 > streamed_bytes;
     stride_ = flat ? 1 : shape.stride_x;
     image_rows_ = flat ? 1 : out.height;
     rows_ = image_rows_ * out.images;

@@ -78,6 +78,7 @@ class Conv : public Step {
     float low_, high_;  // what the tile kernel itself can do of the activation
     ConvShape shape_;
     bool has_residual_;
+    bool streams_;  // outputs go to memory past the caches
     std::unique_ptr<View> pooled_;
     std::vector<bool> skipped_;  // [out channels][weights of a channel]: zeros that are not multiplied; empty: none
     int threads_;

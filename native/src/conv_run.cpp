@@ -1,5 +1,6 @@
 // Running a convolution: its tiles, and what is not finite.
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 
 #include "conv.h"
@@ -106,6 +107,7 @@ void Conv::run_part(float* memory, float* out_memory, int first_tile, int last_t
     tile.low = low_, tile.high = high_;
     tile.has_residual = has_residual_;
     tile.partial_plane = own_plane * 4;
+    tile.streams = streams_ && out_memory && reinterpret_cast<std::uintptr_t>(out_memory + out_.offset) % (isa_.width * sizeof(float)) == 0;
     const std::ptrdiff_t own_tile = own_plane * tile.groups * K;
     float* const own = blocks_ > 1 || !out_memory ? scratch_memory(own_tile * (last_tile - first_tile)) : nullptr;
     for (int block = 0; block < blocks_; ++block) {

@@ -81,12 +81,18 @@ inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, c
         for (int p = 0; p < R * C; ++p) sums[p] = bits(bits(sums[p]) & bits(load(mask + p % C * vector_bytes)));
     }
     doubt += sum_of_all<0, R * C>(sums) * 0.0f;
+    if (tile.streams) {
+#pragma GCC unroll 32
+        for (int p = 0; p < R * C; ++p) stream(out + to_row[p / C] + p % C * vector_bytes, sums[p]);
+        return;
+    }
 #pragma GCC unroll 32
     for (int p = 0; p < R * C; ++p) store(out + to_row[p / C] + p % C * vector_bytes, sums[p]);
 }
 
 template <int K, int R, int C, int Stride>
-void tile_kernel(const Tile& tile) {
+void tile_kernel(const Tile& given) {
+    const Tile tile = given;
     constexpr int sets = sets_of_sums(K * R * C);
     constexpr int ahead = K == 1 ? 3 : 1;  // groups for whose outputs memory is asked early
     constexpr int at_once = sets > 1 ? sets : K == 1 ? 2 : 1;
@@ -94,11 +100,12 @@ void tile_kernel(const Tile& tile) {
     std::ptrdiff_t to_row[R];
     for (int r = 0; r < R; ++r) in[r] = tile.in[r], to_row[r] = tile.out[r] - tile.out[0];
     Vector doubt{};
+    std::ptrdiff_t begin = *tile.begins, end = *tile.ends;
     for (int group = 0; group < tile.groups; ++group) {
         const int channel = group * K;
         char* const out = tile.out[0] + channel * tile.out_plane;
         const int rows = K == 1 ? 1 : tile.channels - channel < K ? tile.channels - channel : K;
-        if (tile.last && group + ahead < tile.groups) {
+        if (tile.last && !tile.streams && group + ahead < tile.groups) {
             const char* next = tile.out[0] + static_cast<std::ptrdiff_t>(group + ahead) * K * tile.out_plane;
 #pragma GCC unroll 32
             for (int k = 0; k < K; ++k)
@@ -132,9 +139,11 @@ void tile_kernel(const Tile& tile) {
 #pragma GCC unroll 32
                 for (int p = 0; p < R * C; ++p) sums[u][k][p] = Vector{};
 
-        int left = tile.ends[group] - tile.begins[group];
-        const std::uint32_t* offsets = tile.offsets + tile.begins[group];
-        const float* values = tile.values + static_cast<std::ptrdiff_t>(tile.begins[group]) * K;
+        const std::uint32_t* offsets = tile.offsets + begin;
+        const float* values = tile.values + begin * K;
+        std::ptrdiff_t left = end - begin;
+        const int next = group + 1 < tile.groups ? group + 1 : group;
+        begin = tile.begins[next], end = tile.ends[next];
         for (; left >= at_once; left -= at_once, offsets += at_once, values += at_once * K)
             if constexpr (K == 1) {
 #pragma GCC unroll 32
@@ -157,6 +166,7 @@ void tile_kernel(const Tile& tile) {
         for (int k = 0; k < K; ++k)
             if (k < rows) finish<R, C>(tile, out + k * tile.out_plane, tile.partial + (channel + k) * tile.partial_plane, sums[0][k], to_row, doubt);
     }
+    if (tile.streams) drain();
     mark_doubt(tile.doubt, doubt);
 }
 

@@ -26,6 +26,26 @@ inline void store(char* at, Vector value) {
 }
 inline void store(float* at, Vector value) { store(reinterpret_cast<char*>(at), value); }
 
+// To memory, past the caches, where the machine can; at a multiple of the vector's bytes.
+inline void stream(char* at, Vector value) {
+#if defined(__AVX512F__)
+    __builtin_ia32_movntps512(reinterpret_cast<float*>(at), value);
+#elif defined(__AVX__)
+    __builtin_ia32_movntps256(reinterpret_cast<float*>(at), value);
+#elif defined(__SSE__)
+    __builtin_ia32_movntps(reinterpret_cast<float*>(at), value);
+#else
+    store(at, value);
+#endif
+}
+
+// What was streamed is seen by other threads afterwards.
+inline void drain() {
+#if defined(__SSE__)
+    __builtin_ia32_sfence();
+#endif
+}
+
 // x - 0 is x for every x (-0 and NaN too), so that compilers make one broadcast of it.
 inline Vector broadcast(float value) { return value - Vector{}; }
 

@@ -50,6 +50,7 @@ class Report {
 };
 
 void test_convolutions(const prunus::Isa& isa, Report& report);
+void test_streamed(const prunus::Isa& isa, Report& report);
 void test_winograd(const prunus::Isa& isa, Report& report);
 void test_linear_layers(const prunus::Isa& isa, Report& report);
 void test_pools(const prunus::Isa& isa, Report& report);

@@ -2,8 +2,10 @@
 #include "../src/winograd.h"
 #include "image.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 
 using namespace prunus;
@@ -149,4 +151,26 @@ void test_winograd(const Isa& isa, Report& report) {
             report.require(what + ": in place", std::memcmp(in_place.data(), found.data(), 4 * found.size()) == 0);
         }
     }
+}
+
+// Outputs larger than the caches, at multiples of a vector's bytes: those are written past the caches.
+void test_streamed(const Isa& isa, Report& report) {
+    constexpr int ins = 2, outs = 24, size = 64, batch = 16;
+    Random random(3);
+    std::vector<float> memory(static_cast<std::size_t>(batch) * (ins + outs) * (size + 1) * (size + 1) + 4096);
+    const std::ptrdiff_t aligned = static_cast<std::ptrdiff_t>((64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) % 64 / sizeof(float));
+    const Image in(batch, ins, size, size, isa.width, 0, 0, isa.width, aligned), out(batch, outs, size, size, isa.width, 0, 0, isa.width, in.end);
+    Case test{{1, 1, 1, 1, 0, 0, 1, 1, 1}, in, out, out, std::move(memory), {}, {}};
+    in.fill(test.memory, random);
+    for (int i = 0; i < ins * outs; ++i) test.weights.push_back(random.chance(0.3) ? 0.0f : random.normal());
+    for (int k = 0; k < outs; ++k) test.bias.push_back(random.normal());
+    const std::vector<double> expected = reference(test, false);
+    float* const bases[] = {test.memory.data()};
+    for (const ConvChoice& choice : {ConvChoice{1, 1, 8, 2}, ConvChoice{1, 2, 4, 1}, ConvChoice{4, 1, 2, 2}})
+        for (const int threads : {1, 3}) {
+            Threads pool(threads);
+            std::fill(test.memory.begin() + out.view.offset, test.memory.begin() + out.end, 0.0f);
+            Conv(isa, test.shape, in.view, out.view, nullptr, test.weights.data(), test.bias.data(), Activation::named("relu", 0, 0), choice, threads).run(bases, pool);
+            report.check(std::string(isa.name) + ": streamed, " + std::to_string(choice.group) + " channels", out.values(test.memory), expected);
+        }
 }
