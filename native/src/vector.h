@@ -28,11 +28,13 @@ inline void store(float* at, Vector value) { store(reinterpret_cast<char*>(at), 
 
 // To memory, past the caches, where the machine can; at a multiple of the vector's bytes.
 inline void stream(char* at, Vector value) {
-#if defined(__AVX512F__)
+#if defined(__clang__)
+    __builtin_nontemporal_store(value, reinterpret_cast<Vector*>(at));
+#elif defined(__AVX512F__) && PRUNUS_WIDTH == 16
     __builtin_ia32_movntps512(reinterpret_cast<float*>(at), value);
-#elif defined(__AVX__)
+#elif defined(__AVX__) && PRUNUS_WIDTH == 8
     __builtin_ia32_movntps256(reinterpret_cast<float*>(at), value);
-#elif defined(__SSE__)
+#elif defined(__SSE__) && PRUNUS_WIDTH == 4
     __builtin_ia32_movntps(reinterpret_cast<float*>(at), value);
 #else
     store(at, value);
