@@ -44,7 +44,6 @@ inline void mark_doubt(float* mark_of, Vector doubt) {
     __atomic_store(mark_of, &mark, __ATOMIC_RELAXED);
 }
 
-// Writes the sums of one output channel.
 template <int R, int C, int Stride>
 inline __attribute__((always_inline)) void add_products(Vector (&sums)[R * C], const char* const (&in)[R], std::ptrdiff_t offset,
                                                         Vector weight) {
@@ -64,6 +63,7 @@ inline __attribute__((always_inline)) void take_pair(Vector (&first)[R * C], Vec
     add_products<R, C, Stride>(second, in, static_cast<std::ptrdiff_t>(both >> 32), other);
 }
 
+// Writes the sums of one output channel.
 template <int R, int C>
 inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, char* partial, Vector (&sums)[R * C],
                                                   const std::ptrdiff_t (&to_row)[R], Vector& doubt) {

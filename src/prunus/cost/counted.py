@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from prunus.cost.formulas import convolution_macs, matmul_macs
+from prunus.cost.formulas import attention_macs, convolution_macs, matmul_macs
 from prunus.cost.product import Factor, Product, Rule
 
 Products = tuple[Product, ...]
@@ -73,14 +73,9 @@ def _attention(heads: int, length: int) -> Rule:
 
 
 def _attended(batch: int, queries: int, keys: int, size: int, value_size: int) -> Products:
-    """Query times key and weights times value.
-
-    Masked places are counted: a dense kernel computes them or not, the formula does not know.
-    """
-    return (
-        Product("attention", matmul_macs(queries, size, keys, batch), size),
-        Product("attention", matmul_macs(queries, keys, value_size, batch), keys),
-    )
+    """Query times key and weights times value."""
+    first, second = attention_macs(queries, keys, size, value_size, batch)
+    return Product("attention", first, size), Product("attention", second, keys)
 
 
 def _recurrent_layer(args: tuple[Any, ...], _: Any) -> Products:

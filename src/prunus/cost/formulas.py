@@ -29,6 +29,17 @@ def matmul_macs(rows: int, inner: int, columns: int, batch: int = 1) -> int:
     return batch * rows * inner * columns
 
 
+def attention_macs(queries: int, keys: int, size: int, value_size: int, batch: int = 1) -> tuple[int, int]:
+    """MACs of queries times keys, both of `size` numbers, and of the weights times values of `value_size`.
+
+    Masked places are counted: a dense kernel computes them or not, the formula does not know.
+
+    >>> attention_macs(2, 3, 4, 5)
+    (24, 30)
+    """
+    return matmul_macs(queries, size, keys, batch), matmul_macs(queries, keys, value_size, batch)
+
+
 def effective_macs(macs: int, nonzero_weights: int, weights: int) -> int:
     """Those of `macs` that have a non-zero weight, where every weight element is used equally often.
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import torch
 from torch._ops import OpOverload
 
-from prunus.cost.formulas import convolution_macs, matmul_macs
+from prunus.cost.formulas import attention_macs, convolution_macs
 from prunus.cost.ignored import is_ignored
 from prunus.graph.node import Graph, Node, Ref, Shape, TensorType
 
@@ -123,8 +123,7 @@ def _addmm(result: Shape, _: Shape, left: Shape, *__: Any) -> int:
 
 
 def _attention(_: Shape, query: Shape, key: Shape, value: Shape, *__: Any) -> int:
-    heads, queries, keys = math.prod(query[:-2]), query[-2], key[-2]
-    return matmul_macs(queries, query[-1], keys, heads) + matmul_macs(queries, keys, value[-1], heads)
+    return sum(attention_macs(query[-2], key[-2], query[-1], value[-1], math.prod(query[:-2])))
 
 
 _KINDS: tuple[tuple[Callable[..., int], str], ...] = (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +17,7 @@ def imagined(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Tensor |
     how = RESULTS.get(name)
     try:
         return how(*args, **kwargs) if how and "out" not in kwargs else None
-    except (TypeError, IndexError):  # called in another way, or with other shapes, than the row knows
+    except (TypeError, IndexError, ValueError):  # called in another way, or with other shapes, than the row knows
         return None
 
 
@@ -38,19 +38,8 @@ def _arithmetic(x: Tensor, y: Any, **_: Any) -> Tensor | None:
         return None
     if x.shape == y.shape:
         return _like(x) if x.stride() == y.stride() else None
-    plain = x.is_contiguous() and y.is_contiguous() and _broadcast(x.shape, y.shape)
-    return x.new_empty(_repeated(x.shape, y.shape)) if plain else None
-
-
-def _broadcast(one: Sequence[int], other: Sequence[int]) -> bool:
-    """Whether tensors of these shapes are repeated to the same one."""
-    return all(a == b or 1 in (a, b) for a, b in zip(reversed(one), reversed(other), strict=False))
-
-
-def _repeated(one: Sequence[int], other: Sequence[int]) -> list[int]:
-    """The shape that both are repeated to."""
-    pairs = zip_longest(reversed(one), reversed(other), fillvalue=1)
-    return [b if a == 1 else a for a, b in pairs][::-1]
+    plain = x.is_contiguous() and y.is_contiguous()
+    return x.new_empty(np.broadcast_shapes(x.shape, y.shape)) if plain else None
 
 
 def _arithmetic_in_place(x: Tensor, y: Any, **_: Any) -> Tensor | None:
@@ -107,7 +96,8 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = 
     same = (
         key.shape[:-2] == value.shape[:-2] == batch and key.shape[-1] == query.shape[-1] and value.shape[-2] == length
     )
-    shown = mask is None or (mask.dim() <= query.dim() and _broadcast(mask.shape, (*batch, query.shape[-2], length)))
+    weights = (*batch, query.shape[-2], length)
+    shown = mask is None or np.broadcast_shapes(mask.shape, weights) == weights
     if not same or not shown or how.get("enable_gqa") or not _alike(query, key, value):
         return None
     return query.new_empty((*query.shape[:-1], value.shape[-1]))

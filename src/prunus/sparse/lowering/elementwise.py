@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -101,13 +102,16 @@ def prelu(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
 def sum_(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
     """Sum: one addition after the other."""
     require(len(node.inputs) >= 2, "it is of one tensor")
-    operations = []
-    left = node.inputs[0]
-    for place, right in enumerate(node.inputs[1:], 2):
-        output = node.output if place == len(node.inputs) else f"{node.output}.{place}"
-        operations.append(Binary(output=output, left=left, right=right, operator="add"))
-        left = output
-    return Lowered(tuple(operations))
+    return Lowered(tuple(additions(node.inputs, node.output)))
+
+
+def additions(given: Sequence[str], output: str) -> Iterator[Binary]:
+    """The sum of two and more tensors, one addition after the other."""
+    left = given[0]
+    for place, right in enumerate(given[1:], 2):
+        total = output if place == len(given) else f"{output}.{place}"
+        yield Binary(output=total, left=left, right=right, operator="add")
+        left = total
 
 
 def expand(node: Node, graph: Graph) -> Lowered:

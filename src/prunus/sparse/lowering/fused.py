@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from prunus.sparse.lowering import linear, window
+from prunus.sparse.lowering.elementwise import additions
 from prunus.sparse.lowering.lowered import Lowered, Rule, require
 from prunus.sparse.onnx_graph import Graph, Node
 from prunus.sparse.program import (
@@ -124,14 +125,9 @@ def skip_layer_norm(node: Node, graph: Graph) -> Lowered:
     """SkipLayerNormalization: of the sum of two tensors and a bias; the sum may be an output too."""
     require(not any(graph.readers.get(name) for name in node.outputs[1:3]), "its statistics are used")
     shape = graph.shape(node.inputs[0])
-    sums = [name for name in (node.inputs[1], node.input(4)) if name is not None]
+    given = [name for name in (*node.inputs[:2], node.input(4)) if name is not None]
     total = node.outputs[3] if len(node.outputs) > 3 and node.outputs[3] else f"{node.output}.sum"
-    operations: list[Operation] = []
-    left = node.inputs[0]
-    for place, right in enumerate(sums):
-        output = total if place == len(sums) - 1 else f"{node.output}.part"
-        operations.append(Binary(output=output, left=left, right=right, operator="add"))
-        left = output
+    operations: list[Operation] = list(additions(given, total))
     for name in filter(None, node.inputs[2:4]):
         graph.constant(name, "scale or bias")
     operations.append(
