@@ -1,4 +1,4 @@
-"""Convolutions as sums of products compute what torch's own do."""
+"""Convolutions that are computed otherwise give what torch's own do."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from torch import nn
 from torch.nn import functional
 
 from prunus.surgery import convolving
-from prunus.surgery.convolving import QuickConvolutions
+from prunus.surgery.quick import QuickProducts
 
-CASES = list(itertools.product([1, 2, 4, 6], [(3, 3), (2, 3), (5, 1)], [1, 2, 3], [0, (1, 1), (2, 0)], [4, 12]))
+CASES = list(itertools.product([1, 2, 4, 6], [(3, 3), (2, 5), (5, 1)], [1, 2, 3], [0, (1, 1), (2, 0)], [4, 12]))
 
 
-@pytest.mark.parametrize("batch", [1, 2])
-def test_every_kind_of_window_gives_what_torch_gives(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+@pytest.mark.parametrize(("batch", "few", "rows", "places"), [(1, 10**6, 9, 150), (2, 10**6, 9, 15), (2, 0, 0, 25)])
+def test_every_kind_of_window_gives_what_torch_gives(
+    monkeypatch: pytest.MonkeyPatch, batch: int, few: int, rows: int, places: int
+) -> None:
     monkeypatch.setattr(convolving, "COLUMNS", 0)
+    monkeypatch.setattr(convolving, "FEW", few)
     calls = []
-    monkeypatch.setattr(convolving, "_summed", lambda *args, how=convolving._summed: calls.append(1) or how(*args))
+    for name in ("_by_rows", "_by_places"):
+        how = getattr(convolving, name)
+        monkeypatch.setattr(convolving, name, lambda *args, name=name, how=how: calls.append(name) or how(*args))
     for groups, window, stride, padding, channels in CASES:
         if channels % groups:
             continue
@@ -27,31 +32,42 @@ def test_every_kind_of_window_gives_what_torch_gives(monkeypatch: pytest.MonkeyP
         weight = torch.randn(channels, channels // groups, *window, dtype=torch.float64)
         bias = torch.randn(channels, dtype=torch.float64)
         expected = functional.conv2d(x, weight, bias, stride, padding, 1, groups)
-        with QuickConvolutions():
+        with QuickProducts():
             found = functional.conv2d(x, weight, bias, stride, padding, 1, groups)
         assert found.is_contiguous()
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
-    assert len(calls) > (150 if batch == 1 else 15)
+    assert calls.count("_by_rows") >= rows
+    assert calls.count("_by_places") >= places
+
+
+@pytest.mark.parametrize("few", [10**6, 0])
+def test_depthwise_windows_may_be_padded_by_a_word(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    monkeypatch.setattr(convolving, "FEW", few)
+    x = torch.randn(2, 4, 9, 9, dtype=torch.float64)
+    for padding, dilation in (("same", 1), ("valid", 1), ("same", 2), (2, (2, 1))):
+        layer = nn.Conv2d(4, 4, 5, padding=padding, dilation=dilation, groups=4, dtype=torch.float64)
+        expected = layer(x)
+        with QuickProducts(), torch.no_grad():
+            torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_what_it_does_not_know_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convolving, "_summed", None)  # whatever calls it fails
+    monkeypatch.setattr(convolving, "_by_places", None)  # whatever calls it fails
     depthwise = nn.Conv2d(4, 4, 3, groups=4, dtype=torch.float64)
     layers = [
         nn.Conv2d(4, 4, 3, groups=4),  # in single precision
         nn.Conv2d(4, 4, 3, groups=4, dilation=2, dtype=torch.float64),
-        nn.Conv2d(4, 4, 3, groups=4, padding="same", dtype=torch.float64),
         nn.Conv2d(4, 4, 3, groups=4, stride=(1, 2), dtype=torch.float64),
         nn.Conv2d(4, 4, 3, dtype=torch.float64),  # so small that one product is as good
     ]
     for layer in layers:
         x = torch.randn(1, 4, 6, 6, dtype=layer.weight.dtype)
         expected = layer(x)
-        with QuickConvolutions():
+        with QuickProducts():
             assert torch.equal(layer(x), expected)
     x = torch.randn(1, 4, 6, 6, dtype=torch.float64)
-    with QuickConvolutions(), pytest.raises(TypeError):
+    with QuickProducts(), pytest.raises(TypeError):
         depthwise(x)
-    with QuickConvolutions():
+    with QuickProducts():
         named = torch.conv2d(input=x, weight=depthwise.weight, groups=4)
     assert torch.equal(named, torch.conv2d(x, depthwise.weight, groups=4))

@@ -3,57 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+
+Pair: TypeAlias = tuple[int, int]
+Size: TypeAlias = int | Sequence[int]
 
 COLUMNS = 12 * 2**20
 """Bytes of the windows that torch writes out side by side; where they are fewer, its one product is best."""
 
-
-class QuickConvolutions(TorchFunctionMode):
-    """Within it, those whose windows take long to write out are sums of products, one for each place in them."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if (func is torch.conv2d or func is torch.ops.aten.conv2d.default) and len(args) > 1:
-            result = _convolved(*args, **(kwargs or {}))
-            if result is not None:
-                return result
-        return func(*args, **(kwargs or {}))
+FEW = 2**15
+"""Numbers of a depthwise convolution's result; where they are fewer, it is calls that take the time."""
 
 
-def _convolved(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: int | Sequence[int] = 1,
-    padding: Any = 0,
-    dilation: int | Sequence[int] = 1,
-    groups: int = 1,
+def convolved(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: Size, padding: Any, dilation: Size, groups: int
 ) -> Tensor | None:
-    """The result, shape (N, O, H, W), or None where torch's own way is as good."""
-    steps, padded, spread = (_pair(each) for each in (stride, padding, dilation))
-    if padded is None or spread != (1, 1) or steps is None or steps[0] != steps[1] or not _is_double(x, weight, bias):
-        return None
+    """What `torch.conv2d` gives, shape (N, O, H, W), or None where torch's own way is as good."""
     out, inner, *window = weight.shape
-    sizes = [(x.shape[2 + d] + 2 * padded[d] - window[d]) // steps[0] + 1 for d in (0, 1)]
-    depthwise = inner == 1 and out == groups > 1
-    columns = x.shape[1] * window[0] * window[1] * sizes[0] * sizes[1] * x.element_size()
-    worth = window != [1, 1] and (depthwise or (columns > COLUMNS and len(x) == 1))
-    if not worth or min(sizes) < 1 or x.shape[1] != inner * groups:
+    if window == [1, 1] or not _is_double(x, weight, bias) or x.shape[1] != inner * groups:
         return None
-    result = _summed(x, weight, steps[0], padded, (sizes[0], sizes[1]), groups)
+    steps, spread = pair(stride), pair(dilation)
+    padded = _padding(padding, window, spread)
+    if padded is None:
+        return None
+    height, width = ((x.shape[2 + d] + 2 * padded[d] - spread[d] * (window[d] - 1) - 1) // steps[d] + 1 for d in (0, 1))
+    if min(height, width) < 1:
+        return None
+    depthwise, places = inner == 1 and out == groups > 1, height * width
+    columns = x.shape[1] * window[0] * window[1] * places * x.element_size()
+    if depthwise and window[1] > 3 and len(x) * out * places < FEW:
+        result = _by_rows(x, weight, steps, padded, spread, (height, width))
+    elif steps[0] == steps[1] and spread == (1, 1) and (depthwise or (columns > COLUMNS and len(x) == 1)):
+        result = _by_places(x, weight, steps[0], padded, (height, width), groups)
+    else:
+        return None
     return result if bias is None else result.add_(bias[:, None, None])
 
 
-def _summed(
-    x: Tensor, weight: Tensor, step: int, padding: tuple[int, int], sizes: tuple[int, int], groups: int
-) -> Tensor:
+def _by_rows(x: Tensor, weight: Tensor, steps: Pair, padding: Pair, spread: Pair, sizes: Pair) -> Tensor:
+    """Of each channel by itself: what its window's rows give along all rows of the image, summed up where they meet."""
+    channels, _, height, width = weight.shape
+    x = functional.pad(x, (padding[1], padding[1], padding[0], padding[0])).contiguous()
+    batch, _, tall, wide = x.shape
+    length = tall * sizes[1]
+    shifted = x.as_strided((batch, channels, width, tall, sizes[1]), (*x.stride()[:2], spread[1], wide, steps[1]))
+    along = torch.matmul(weight[:, 0], shifted.reshape(batch, channels, width, length))
+    strides = (*along.stride()[:2], length + spread[0] * sizes[1], steps[0] * sizes[1], 1)
+    return along.as_strided((batch, channels, height, *sizes), strides).sum(2)
+
+
+def _by_places(x: Tensor, weight: Tensor, step: int, padding: Pair, sizes: Pair, groups: int) -> Tensor:
     """One product for each place in the window, of the weights there and what they meet as the window moves.
 
     With every row of the image behind the other, that is one piece of memory, of which the ends of rows are cut off.
@@ -85,11 +88,18 @@ def _summed(
     return whole.view(batch, out, sizes[0], row)[..., : sizes[1]].contiguous()
 
 
-def _pair(size: Any) -> tuple[int, int] | None:
-    """Of both dimensions; None for a word."""
-    if isinstance(size, int):
-        return size, size
-    return tuple(size) if not isinstance(size, str) and len(size) == 2 else None
+def pair(size: Size) -> Pair:
+    """Of both dimensions."""
+    first, last = (size, size) if isinstance(size, int) else (size[0], size[-1])
+    return first, last
+
+
+def _padding(padding: Any, window: Sequence[int], spread: Pair) -> Pair | None:
+    """Of both sides of each dimension; None where one gets more."""
+    if padding == "same":
+        both = [spread[d] * (window[d] - 1) for d in (0, 1)]
+        return None if any(each % 2 for each in both) else (both[0] // 2, both[1] // 2)
+    return (0, 0) if padding == "valid" else pair(padding)
 
 
 def _is_double(x: Tensor, *others: Tensor | None) -> bool:

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from prunus.errors import InputError, nearest
 from prunus.graph.copying import Instead, fresh_copy, held_tensors, modules_of
 from prunus.surgery.attributes import update_attributes
+from prunus.surgery.hollow import Hollow
 from prunus.surgery.plan import Change, Cut, Plan
 
 Positions: TypeAlias = dict[int, tuple[int, ...]]
 """Dimension of a tensor -> positions along it."""
 
-SMALL = 2**16
-"""Numbers of a tensor that is copied as it is before some are set to zero."""
+SMALL = 2**12
+"""Numbers of a weight of which all are written down before some are set to zero."""
 
 
 class NamedTensors:
@@ -42,6 +43,8 @@ class NamedTensors:
 
 def in_place_of(old: Tensor, value: Tensor) -> Tensor:
     """The value as what the other tensor is: a parameter of its kind, or not."""
+    if type(value) is Hollow:
+        return value
     return nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else value
 
 
@@ -112,19 +115,28 @@ def zeroed(
     tensor: Tensor,
     positions: Mapping[int, tuple[int, ...]],
     double: bool,
+    parameter: bool = False,
     index: Callable[[tuple[int, ...]], Tensor] = torch.tensor,
+    left: Callable[[int, tuple[int, ...]], Tensor] = _left,
 ) -> Tensor:
-    """`own`, with zeros at these positions of its dimensions. index: positions as a tensor."""
-    rows = dict(positions)
-    wide = double and tensor.dtype == torch.float32 and tensor.device.type == "cpu" and tensor.numel() > SMALL
-    left = _left(len(tensor), rows.pop(0)) if wide and 0 in rows else None
-    copy = own(tensor, double) if left is None else tensor.detach().index_select(0, left)
-    for dim, removed in rows.items():
+    """`own`, with zeros at these positions of its dimensions; a large one is hollow in double precision.
+
+    parameter: whether it takes the place of one. index, left: positions, and those that stay, as a tensor.
+    """
+    if double and positions and max(positions) < 2 and tensor.dim() > 1 and _is_large(tensor):
+        rows, columns = (left(tensor.shape[dim], positions[dim]) if dim in positions else None for dim in (0, 1))
+        small = tensor.detach()
+        for dim, some in enumerate((rows, columns)):
+            small = small if some is None else small.index_select(dim, some)
+        return Hollow.of(tensor.shape, small.to(torch.float64, copy=True), rows, columns, parameter)
+    copy = own(tensor, double)
+    for dim, removed in positions.items():
         copy.index_fill_(dim, index(removed).to(copy.device), 0)
-    if left is None:
-        return copy
-    whole = torch.from_numpy(np.zeros(tensor.shape))  # memory that is not touched where nothing is written
-    return whole.index_copy_(0, left, copy.double())
+    return copy
+
+
+def _is_large(tensor: Tensor) -> bool:
+    return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and tensor.numel() > SMALL
 
 
 def anew(model: nn.Module, values: Instead, double: bool, zero: Iterable[Cut] = ()) -> Instead:
@@ -139,8 +151,11 @@ def anew(model: nn.Module, values: Instead, double: bool, zero: Iterable[Cut] = 
             of_tensor[cut.dim] = (*of_tensor.get(cut.dim, ()), *cut.removed)
     tensors = {id(tensor): tensor for tensor in held.values()}
     pairs = ((key, tensor, values.get(key, tensor)) for key, tensor in tensors.items())
-    index = cache(torch.tensor)  # a layer and its norm lose the same
-    return {key: in_place_of(old, zeroed(new, cuts.get(key, {}), double, index)) for key, old, new in pairs}
+    index, left = cache(torch.tensor), cache(_left)  # a layer and its norm lose the same
+    return {
+        key: in_place_of(old, zeroed(new, cuts.get(key, {}), double, isinstance(old, nn.Parameter), index, left))
+        for key, old, new in pairs
+    }
 
 
 def cut_values(model: nn.Module, small: nn.Module, plan: Plan, values: Instead) -> Instead:

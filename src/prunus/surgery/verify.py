@@ -14,7 +14,7 @@ from prunus.errors import InputError, PrunusError
 from prunus.graph.copying import Instead, exact_copy, modules_of
 from prunus.graph.results import plain
 from prunus.graph.trace import Call, as_call
-from prunus.surgery.convolving import QuickConvolutions
+from prunus.surgery.quick import QuickProducts
 from prunus.surgery.tensors import anew
 
 LIMIT = 1e-5
@@ -107,7 +107,7 @@ def _outputs(model: nn.Module, arguments: Call) -> list[Tensor]:
     try:
         with torch.no_grad(), torch.compiler.set_stance("force_eager"), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            with QuickConvolutions():
+            with QuickProducts():
                 result = model.eval()(*args, **kwargs)
     finally:
         for module, mode in modes.items():

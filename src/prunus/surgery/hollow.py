@@ -1,0 +1,132 @@
+"""Weights of which whole rows and columns are zero: products with them are made of what is left alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.utils import _pytree as pytree
+
+MOVED = 24
+"""Products that must be saved for each number that is moved to save them."""
+
+DEPTHWISE = 12
+"""How many of them each product of a depthwise convolution takes the time of."""
+
+
+class Hollow(Tensor):
+    """The weight of a linear layer or a convolution, on the CPU, of which some rows and columns are zero.
+
+    rows, columns: those that are left, of the first and the second dimension; None for all of them.
+    left: what is left.
+    It is like any other tensor to whoever does not read these: its numbers are written down as soon as he does.
+    """
+
+    rows: Tensor | None
+    columns: Tensor | None
+    left: Tensor
+    _is_param: bool
+    _is_written: bool
+
+    @classmethod
+    def of(cls, size: torch.Size, left: Tensor, rows: Tensor | None, columns: Tensor | None, parameter: bool) -> Hollow:
+        """size: of the whole. parameter: whether it takes the place of one."""
+        nothing = left.new_zeros(()).expand(size)  # takes no memory
+        hollow: Hollow = torch.Tensor._make_subclass(cls, nothing)
+        hollow.left, hollow.rows, hollow.columns = left, rows, columns
+        hollow._is_param, hollow._is_written = parameter, False
+        return hollow
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        with torch._C.DisableTorchFunctionSubclass():
+            if func not in OUTSIDE:
+                for each in pytree.tree_leaves((args, kwargs)):
+                    if isinstance(each, Hollow):
+                        each._write()
+            return func(*args, **(kwargs or {}))
+
+    def _write(self) -> None:
+        if not self._is_written:
+            self._is_written = True
+            rows, columns = (
+                torch.arange(size) if some is None else some
+                for size, some in zip(self.shape, (self.rows, self.columns), strict=False)
+            )
+            self.data = torch.zeros(self.shape, dtype=self.dtype)
+            self.detach()[rows[:, None], columns] = self.left
+
+
+OUTSIDE = frozenset(
+    (*(getattr(Tensor, name).__get__ for name in ("shape", "dtype", "device")), Tensor.size, Tensor.dim, Tensor.__len__)
+)
+"""Questions about a tensor that its numbers don't matter to."""
+
+
+def linear(x: Tensor, weight: Hollow, bias: Tensor | None = None) -> Tensor | None:
+    """A linear layer with such a weight, or None where the whole of it is as good."""
+    out, features = weight.size()
+    places = x.numel() // features
+    if not _is_worth(weight, places, x.numel() + places * out):
+        return None
+    taken = x if weight.columns is None else x.index_select(-1, weight.columns)
+    return _spread(functional.linear(taken, weight.left, _of_rows(bias, weight)), -1, weight, bias)
+
+
+def convolution(
+    x: Tensor, weight: Hollow, bias: Tensor | None, places: int, groups: int, how: Callable[..., Tensor]
+) -> Tensor | None:
+    """A convolution with such a weight, or None where the whole of it is as good, or what is left is in no order.
+
+    places: of the window. how: the convolution of input, weight, bias and groups.
+    """
+    out, inner = weight.size()[:2]
+    moved = x.numel() + out * places
+    is_depthwise = inner == 1 and out == groups  # then it is numbers that take the time, not products
+    if not _is_worth(weight, places * (DEPTHWISE if is_depthwise else 1), moved):
+        return None
+    left = _groups_left(weight, groups)
+    if left is None:
+        return None
+    channels = np.arange(inner) if weight.columns is None else weight.columns.numpy()
+    taken = (left[:, None] * inner + channels).ravel()
+    if len(taken) < x.shape[1]:
+        x = x.index_select(1, torch.from_numpy(taken))
+    return _spread(how(x, weight.left, _of_rows(bias, weight), len(left)), 1, weight, bias)
+
+
+def _is_worth(weight: Hollow, places: int, moved: int) -> bool:
+    """Whether the products saved, at so many places, are worth the numbers moved."""
+    return (math.prod(weight.size()) - weight.left.numel()) * places > MOVED * moved
+
+
+def _groups_left(weight: Hollow, groups: int) -> NDArray[np.int64] | None:
+    """The groups of a convolution of which rows are left; None if these are not as many in each."""
+    if weight.rows is None:
+        return np.arange(groups)
+    found, counts = np.unique(weight.rows.numpy() // (len(weight) // groups), return_counts=True)
+    return found if len(set(counts.tolist())) == 1 else None
+
+
+def _of_rows(bias: Tensor | None, weight: Hollow) -> Tensor | None:
+    return bias if bias is None or weight.rows is None else bias.index_select(0, weight.rows)
+
+
+def _spread(result: Tensor, dim: int, weight: Hollow, bias: Tensor | None) -> Tensor:
+    """The result of the rows that are left among those of the others, along a dimension: these are their bias."""
+    if weight.rows is None:
+        return result
+    size = list(result.shape)
+    size[dim] = len(weight)
+    whole = result.new_zeros(size)
+    if bias is not None and (others := bias.index_fill(0, weight.rows, 0)).any():
+        whole.movedim(dim, -1).copy_(others)
+    return whole.index_copy_(dim, weight.rows, result)
