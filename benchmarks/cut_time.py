@@ -25,7 +25,7 @@ from prunus.graph import channel_groups, trace, wire
 from prunus.graph.exporting import export
 from prunus.surgery import plan, shrink
 from prunus.surgery.amounts import costs_of
-from prunus.surgery.choice import choose, magnitude, uniform
+from prunus.surgery.choice import by_magnitude, choose, uniform
 from prunus.surgery.removed import kept_after
 from prunus.surgery.tensors import cut_tensors
 
@@ -65,7 +65,7 @@ def _line(model: torch.nn.Module, x: torch.Tensor) -> str:
 
 def _plan(model: torch.nn.Module, wiring: Any) -> Any:
     groups = channel_groups(wiring)
-    scores = {group.name: magnitude(model, group) for group in groups if group.protected is None}
+    scores = by_magnitude(model, [group for group in groups if group.protected is None])
     return plan(groups, choose(scores, uniform(scores, RATE), groups, 1, 1))
 
 

@@ -24,7 +24,7 @@ def test_joining_with_a_kept_position_pins_all() -> None:
 def test_a_pinned_atom_stays_pinned_when_it_is_split() -> None:
     labels = Labels()
     rows = labels.fresh(4)
-    labels.pin([int(rows[0])], "named")
+    labels.pin(rows[:1], "named")
     heads, dims = factor(labels, rows.reshape(2, 2), "")
     assert labels.pinned(int(heads[0])) == labels.pinned(int(dims[0])) == "named"
     assert labels.pinned(int(heads[1])) is None

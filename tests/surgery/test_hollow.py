@@ -29,6 +29,7 @@ def both(size: tuple[int, ...], rows: list[int] | None, columns: list[int] | Non
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every product is worth it."""
     monkeypatch.setattr(hollow, "MOVED", 0)
+    monkeypatch.setattr(hollow, "CALLS", 0)
 
 
 @pytest.mark.usefixtures("few")

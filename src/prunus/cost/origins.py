@@ -30,12 +30,12 @@ class Origins:
         self._by_tensor: MutableMapping[Tensor, Origin] = WeakIdKeyDictionary()
         self._activations: MutableMapping[Tensor, bool] = WeakIdKeyDictionary()
         names: dict[int, list[str]] = {}
-        constants = list(held_tensors(model))
-        for name, tensor in constants:
+        constants = held_tensors(model)
+        for name, tensor in constants.items():
             names.setdefault(id(tensor), []).append(name)
-        for _, tensor in constants:
+        for tensor in constants.values():
             self._by_tensor[tensor] = Origin(tuple(names[id(tensor)]), isinstance(tensor, nn.Parameter))
-        self._memory = {memory_of(tensor) for _, tensor in constants}
+        self._memory = {memory_of(tensor) for tensor in constants.values()}
         self.mark_activations(inputs)
 
     def owns(self, tensor: Tensor) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -22,17 +22,34 @@ Instead = Mapping[int, Tensor]
 """The id of a tensor of the model -> what takes its place in the copy."""
 
 
-def held_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+def held_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters, buffers and plain tensor attributes of all modules, each under every name that it has."""
+    held: dict[str, Tensor] = {}
     waiting = [("", model)]
     while waiting:
         path, module = waiting.pop()
-        plain = {} if NO_TENSORS.issuperset(map(type, vars(module).values())) else vars(module)
-        for table in (module._parameters, module._buffers, plain):
-            for name, value in table.items():
-                if isinstance(value, Tensor):
-                    yield path + name, value
-        waiting += [(f"{path}{name}.", part) for name, part in reversed(module._modules.items()) if part is not None]
+        attributes = vars(module)
+        for name, value in (*module._parameters.items(), *module._buffers.items()):
+            if value is not None:
+                held[path + name] = value
+        if not NO_TENSORS.issuperset(map(type, attributes.values())):
+            held.update((path + name, value) for name, value in attributes.items() if isinstance(value, Tensor))
+        if parts := module._modules:
+            waiting += [(f"{path}{name}.", part) for name, part in reversed(parts.items()) if part is not None]
+    return held
+
+
+def paths_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The model and all modules in it, each once, with its first name: what `named_modules` gives, but quickly."""
+    found: dict[nn.Module, str] = {}
+    waiting = [("", model)]
+    while waiting:
+        path, module = waiting.pop()
+        if module not in found:
+            found[module] = path
+            before = f"{path}." if path else ""
+            waiting += [(before + name, part) for name, part in reversed(module._modules.items()) if part is not None]
+    return [(path, module) for module, path in found.items()]
 
 
 def modules_of(model: nn.Module) -> list[nn.Module]:
@@ -47,16 +64,31 @@ def modules_of(model: nn.Module) -> list[nn.Module]:
     return list(found)
 
 
+def evaluating(model: nn.Module) -> nn.Module:
+    """The model itself, in evaluation mode: what its `eval()` does, without its dozens of calls."""
+    modules = modules_of(model)
+    if any(_has_own_modes(module) for module in modules):
+        return model.eval()
+    for module in modules:
+        vars(module)["training"] = False
+    return model
+
+
+def _has_own_modes(module: nn.Module) -> bool:
+    kind = type(module)
+    return kind.train is not nn.Module.train or kind.eval is not nn.Module.eval
+
+
 def fresh_copy(model: nn.Module, instead: Instead | None = None) -> nn.Module:
     """A deep copy in the same modes, without what its modules remember between calls in evaluation mode.
 
     Modules that keep tensors computed from their parameters, such as tables of attention biases, drop them when they
     are set to training mode; a copy with other parameters must not find them.
     """
-    twin = exact_copy(model, instead)
-    if any(type(module).train is not nn.Module.train for module in modules_of(model)):
+    twin, modules = exact_copy(model, instead), modules_of(model)
+    if any(_has_own_modes(module) for module in modules):
         twin.train()
-        for ours, theirs in zip(modules_of(twin), modules_of(model), strict=True):
+        for ours, theirs in zip(modules_of(twin), modules, strict=True):
             ours.training = theirs.training
     return twin
 
@@ -82,28 +114,36 @@ def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
     memo[id(module)] = twin = kind.__new__(kind)
     attributes = vars(twin)
     attributes.update(vars(module))
-    for name, value in [each for each in attributes.items() if type(each[1]) not in SHARED]:
-        attributes[name] = type(value)() if name in EVERY and not value else _part(value, memo)
+    for name, value in attributes.items():
+        what = type(value)
+        if what not in SHARED:
+            attributes[name] = what() if name in EVERY and not value else _part(value, memo)
     return twin
 
 
 def _is_plain(kind: type[nn.Module]) -> bool:
     """Whether a copy of the attributes is a copy of the module."""
-    plain = all(getattr(kind, name) is getattr(object, name) for name in ("__reduce__", "__reduce_ex__"))
-    return plain and kind.__setstate__ in PLAIN and not hasattr(kind, "__deepcopy__")
+    return (
+        kind.__reduce_ex__ is object.__reduce_ex__
+        and kind.__reduce__ is object.__reduce__
+        and kind.__setstate__ in PLAIN
+        and not hasattr(kind, "__deepcopy__")
+    )
 
 
 def _part(value: Any, memo: dict[int, Any]) -> Any:
-    if type(value) in SHARED:
-        return value
+    what, known = type(value), memo.get(id(value))
+    if known is not None:
+        return known
+    if what in (dict, OrderedDict):
+        memo[id(value)] = twin = what()
+        for key, item in value.items():
+            twin[key] = item if type(item) in SHARED else _part(item, memo)
+        return twin
     if isinstance(value, nn.Module):
         return _copied(value, memo)
-    if type(value) is tuple and all(type(item) in SHARED for item in value):
+    if what is tuple and SHARED.issuperset(map(type, value)):
         return value
-    if type(value) is set and all(type(item) in SHARED for item in value):
+    if what is set and SHARED.issuperset(map(type, value)):
         return memo.setdefault(id(value), set(value))
-    if type(value) not in (dict, OrderedDict) or id(value) in memo:
-        return copy.deepcopy(value, memo)
-    memo[id(value)] = twin = type(value)()
-    twin.update((key, _part(item, memo)) for key, item in value.items())
-    return twin
+    return copy.deepcopy(value, memo)

@@ -62,7 +62,8 @@ def _families(wiring: Wiring, producers: Sequence[Along], protect: Sequence[str]
     named, parts = _named_by_user(wiring, protect), _parts(wiring)
     kinds: dict[Any, int] = {(None, None, None): 0}
     kind = np.zeros(labels.size, dtype=np.int64)
-    for atom in labels.marked() | named | parts.keys():
+    kind[list(labels.reasons)] = [kinds.setdefault((why, None, None), len(kinds)) for why in labels.reasons.values()]
+    for atom in labels.axis.keys() | named | parts.keys():
         reason = labels.pinned(atom) or ("named by the user" if atom in named else None)
         kind[atom] = kinds.setdefault((reason, labels.axis.get(atom), parts.get(atom)), len(kinds))
     atoms = _in_order(np.concatenate([np.zeros(0, dtype=np.int64), *(along.unique for along in producers)]))

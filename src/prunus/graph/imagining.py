@@ -33,7 +33,9 @@ def _in_place(x: Tensor, *_: Any, **__: Any) -> Tensor:
 
 
 def _arithmetic(x: Tensor, y: Any, **_: Any) -> Tensor | None:
-    """Of two tensors of one type."""
+    """Of two tensors of one type, or of one and a number."""
+    if isinstance(y, (int, float)):
+        return _like(x)
     if not isinstance(y, Tensor) or not _alike(x, y):
         return None
     if x.shape == y.shape:
@@ -109,6 +111,26 @@ def _pooled(x: Tensor, size: Sequence[int]) -> Tensor | None:
     return x.new_empty((*x.shape[:2], *size)) if plain else None
 
 
+def _windows(
+    x: Tensor, window: Sequence[int], step: Sequence[int] = (), padding: Sequence[int] = (0, 0), *others: Any
+) -> Tensor | None:
+    """The largest or the average of each window of two dimensions."""
+    if others or len(window) != 2 or any(2 * padding[d] > window[d] for d in (0, 1)):
+        return None
+    step = step or window
+    sizes = [(x.shape[2 + d] + 2 * padding[d] - window[d]) // step[d] + 1 for d in (0, 1)]
+    return _pooled(x, sizes)
+
+
+def _mean(x: Tensor, dims: Sequence[int], keepdim: bool = False) -> Tensor | None:
+    over = {dim % x.dim() for dim in dims}
+    plain = x.is_floating_point() and x.is_contiguous() and len(over) == len(dims) and max(dims) < x.dim()
+    if not plain or not dims or min(dims) < -x.dim():
+        return None
+    sizes = ((1 if d in over else size) for d, size in enumerate(x.shape) if keepdim or d not in over)
+    return x.new_empty(tuple(sizes))
+
+
 def _joined(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
     first = tensors[0]
     shape = list(first.shape)
@@ -131,6 +153,8 @@ _KINDS: tuple[tuple[Result, str], ...] = (
     (_convolution, "conv2d"),
     (_attention, "scaled_dot_product_attention"),
     (_pooled, "adaptive_avg_pool2d"),
+    (_windows, "max_pool2d avg_pool2d"),
+    (_mean, "mean"),
     (_joined, "cat"),
 )
 RESULTS: dict[str, Result] = {name: result for result, names in _KINDS for name in names.split()}

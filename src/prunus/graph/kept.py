@@ -17,6 +17,8 @@ class Kept:
         self._left = labels.without(removed)
         self._counted: dict[int, tuple[Ids, int]] = {}  # id of an array of labels -> the array, and how many are left
 
+        self._positions: dict[int, tuple[Ids, Ids]] = {}  # the same, and which they are
+
     def mask(self, ids: Ids) -> NDArray[np.bool_]:
         """For each position, whether it is left."""
         return self._left[self._labels.roots(ids)]
@@ -27,6 +29,13 @@ class Kept:
         if found is None:
             count = int(self.mask(axis.labels).sum()) if axis.labels.any() else axis.size
             found = self._counted[id(axis.labels)] = axis.labels, count
+        return found[1]
+
+    def positions(self, ids: Ids) -> Ids:
+        """Those of the positions that are left, in order."""
+        found = self._positions.get(id(ids))
+        if found is None:
+            found = self._positions[id(ids)] = ids, np.flatnonzero(self.mask(ids))
         return found[1]
 
     def before(self, axis: Axis, position: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, product
 from typing import TypeAlias
 
@@ -44,6 +44,7 @@ class Labels:
         self.conflicts: set[str] = set()
         self._parent = np.arange(FIRST, dtype=np.int64)
         self._size = 1
+        self._is_settled = False  # whether the parent of every label is its root
         self._parts: dict[int, Atoms] = {}  # label -> the labels it stands for
         self._composed = np.zeros(FIRST, dtype=np.bool_)  # label -> whether it stands for others
         self._fixed = np.zeros(FIRST, dtype=np.bool_)  # label -> whether it is an atom that is pinned
@@ -74,10 +75,19 @@ class Labels:
     def roots(self, ids: Ids) -> Ids:
         """The label that each label was last joined to."""
         found = self._parent[ids]
-        while np.count_nonzero(found != (above := self._parent[found])):
-            found = above
-        self._parent[ids] = found
+        if self._is_settled:
+            return found
+        above = self._parent[found]
+        while np.count_nonzero(found != above):
+            found, above = above, self._parent[above]
+            self._parent[ids] = found
         return found
+
+    def settle(self) -> None:
+        """Find all roots at once, when no more labels are joined: from here on they are looked up."""
+        every = np.arange(self._size)
+        self._parent[every] = self.roots(every)
+        self._is_settled = True
 
     def root(self, label: int) -> int:
         """`roots` of one label."""
@@ -198,16 +208,20 @@ class Labels:
             return self._pinned.get(label)
         return next((self._pinned[atom] for atom in self.atoms(label) if atom in self._pinned), None)
 
-    def marked(self) -> set[int]:
-        """Atoms that can't be removed, and those that were made by splitting a dimension."""
-        return self._pinned.keys() | self.axis.keys()
+    @property
+    def reasons(self) -> Mapping[int, str]:
+        """Atom that can't be removed -> why."""
+        return self._pinned
 
-    def pin(self, labels: Iterable[int], reason: str) -> None:
+    def pin(self, ids: Ids, reason: str) -> None:
         """Forbid that any of these positions is removed."""
-        for label in labels:
-            for atom in self.atoms(label):
-                self._pinned.setdefault(atom, reason)
-                self._fixed[atom] = True
+        atoms = self.spread(ids)[1]
+        free = atoms[~self._fixed[atoms]]
+        self._fixed[free] = True
+        self._pinned.update(dict.fromkeys(free.tolist(), reason))
+
+    def _pin_atoms(self, atoms: Atoms, reason: str) -> None:
+        self.pin(np.fromiter(atoms, dtype=np.int64, count=len(atoms)), reason)
 
     def meeting(self, home: Ids) -> set[frozenset[int]]:
         """Which families have atoms that some position needs at once. home: atom -> its family, or -1."""
@@ -272,20 +286,21 @@ class Labels:
         one, other = self.free(left), self.free(right)
         one, other = one - other, other - one
         if not one or not other:
-            self.pin(one | other, self.pinned(left) or self.pinned(right) or reason)
+            self._pin_atoms(one | other, self.pinned(left) or self.pinned(right) or reason)
         elif len(one) == 1:
             self._bind(next(iter(one)), other)
         elif len(other) == 1:
             self._bind(next(iter(other)), one)
         else:
             self.conflicts |= {self.axis[atom][0] for atom in one | other if atom in self.axis}
-            self.pin(one | other, f"two ways to divide the same channels meet: {reason}")
+            self._pin_atoms(one | other, f"two ways to divide the same channels meet: {reason}")
 
     def _bind(self, atom: int, atoms: Atoms) -> None:
         self._become(atom, self.all_of(atoms))
 
     def _become(self, labels: int | Ids, others: int | Ids) -> None:
         self._parent[labels] = others
+        self._is_settled = False
         if self._within[labels].any():
             self._within[others] = True
             self._known.clear()

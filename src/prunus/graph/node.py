@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, TypeAlias
 
 import torch
 from torch.utils._pytree import TreeSpec
 
 Shape: TypeAlias = tuple[int, ...]
+NUMBERS = frozenset((int, float, bool, str, type(None)))  # and such: types of arguments in which there are no others
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,19 @@ class Node:
     @property
     def in_place(self) -> bool:
         """Whether the operation writes into its first argument."""
-        packet = self.op.split(".")[1] if "." in self.op else ""
-        return packet.startswith("__i") if packet.endswith("__") else packet.endswith("_")
+        return is_in_place(self.op)
 
-    def __str__(self) -> str:
+    @cached_property
+    def described(self) -> str:
+        """What a user is told about it."""
         place = f"layer '{self.module}'" if self.module else "the model's own forward"
         return f"operation {self.op.removeprefix('aten.').split('.')[0]} in {place} (node {self.name})"
 
+    def __str__(self) -> str:
+        return self.described
 
+
+@cache
 def kind_of(op: str) -> str:
     """The kind of the operation with that full name.
 
@@ -82,6 +88,13 @@ def kind_of(op: str) -> str:
     """
     packet = op.split(".")[1] if "." in op else op
     return packet if packet.startswith("_") or packet.endswith("__") else packet.rstrip("_")
+
+
+@cache
+def is_in_place(op: str) -> bool:
+    """Whether the operation with that full name writes into its first argument."""
+    packet = op.split(".")[1] if "." in op else ""
+    return packet.startswith("__i") if packet.endswith("__") else packet.endswith("_")
 
 
 @dataclass(frozen=True)
@@ -154,7 +167,7 @@ def refs(value: Any) -> Iterator[Ref]:
         yield value
     elif isinstance(value, (tuple, list, dict)):
         for item in value.values() if isinstance(value, dict) else value:
-            if not isinstance(item, (int, float, str)):
+            if type(item) not in NUMBERS:
                 yield from refs(item)
 
 
@@ -164,10 +177,11 @@ def replace_refs(value: Any, by: Callable[[Any], Any]) -> Any:
     >>> replace_refs((1, [Ref("a")]), lambda ref: ref.name)
     (1, ['a'])
     """
-    if isinstance(value, (Ref, PerSample)):
+    kind = type(value)
+    if kind is Ref or kind is PerSample:
         return by(value)
-    if isinstance(value, dict):
+    if kind is dict:
         return {key: replace_refs(item, by) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return type(value)(replace_refs(item, by) for item in value)
+        return kind([item if type(item) in NUMBERS else replace_refs(item, by) for item in value])
     return value

@@ -71,7 +71,7 @@ class Operation:
         """Nothing of these dimensions can be removed."""
         for axis in axes:
             if axis.labels.any():
-                self.labels.pin(set(axis.labels.tolist()), f"{why}: {self.node}")
+                self.labels.pin(axis.labels, f"{why}: {self.node}")
 
     def contract(self, axes: Sequence[Axis]) -> None:
         """Products of these dimensions are summed up: equal channels, of which one factor is zero where removed."""

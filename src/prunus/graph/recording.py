@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -11,8 +14,8 @@ from torch._ops import OpOverload
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from prunus.graph.copying import fresh_copy
-from prunus.graph.node import Graph, Node, Ref, Tensors, TensorType, kind_of, refs
+from prunus.graph.copying import evaluating, fresh_copy, paths_of
+from prunus.graph.node import NUMBERS, Graph, Node, Ref, Tensors, TensorType, is_in_place, kind_of, refs
 from prunus.graph.results import plain_result
 from prunus.graph.rules import RULES
 from prunus.graph.shapes import META, NotImaginableError, Shapes, apart, following, run, shapes_of
@@ -26,7 +29,7 @@ def record(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], trai
     Raises `NotImaginableError`, or whatever the model raises, where shapes or operations that have rules do not do.
     """
     shapes = shapes_of(model, (args, kwargs), fresh_copy)
-    twin = shapes.model.train(train)
+    twin = shapes.model.train() if train else evaluating(shapes.model)
     twin.register_forward_hook(plain_result)
     leaves, called = pytree.tree_flatten(shapes.inputs)
     args, kwargs = shapes.inputs
@@ -58,14 +61,23 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._tensors = Tensors({}, {}, {}, {})
         self._types: dict[str, TensorType] = {}
         self._constants: dict[int, tuple[str, Tensor]] = {}  # id of a plain attribute -> its name and values
-        for name, parameter in shapes.model.named_parameters():
-            self._tensors.parameters[self._named(f"p_{name}", parameter)] = name
-        for name, buffer in shapes.model.named_buffers():
-            self._tensors.buffers[self._named(f"b_{name}", buffer)] = name
+        paths = paths_of(shapes.model)
+        self._hold("p", self._tensors.parameters, [(path, module._parameters) for path, module in paths])
+        self._hold("b", self._tensors.buffers, [(path, module._buffers) for path, module in paths])
         for name, tensor in shapes.held.items():
             twin = shapes.twins[id(tensor)]
             if id(twin) not in self._names:
                 self._constants[id(twin)] = (name, tensor)
+
+    def _hold(
+        self, kind: str, names: dict[str, str], tables: Sequence[tuple[str, Mapping[str, Tensor | None]]]
+    ) -> None:
+        """Name the tensors in these tables of modules."""
+        for path, table in tables:
+            for last, tensor in table.items():
+                if tensor is not None and id(tensor) not in self._names:
+                    name = f"{path}.{last}" if path else last
+                    names[self._named(f"{kind}_{name}", tensor)] = name
 
     def take(self, value: Any) -> str:
         """The name of an input."""
@@ -74,16 +86,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if not isinstance(func, OpOverload) or func.namespace != "aten" or torch.is_autocast_enabled(self._device.type):
+        about = _about(func)
+        if about is None or torch.is_autocast_enabled(self._device.type):
             raise NotImaginableError(str(func))
-        if func is torch.ops.aten.lift_fresh.default and not args[0].is_meta:
+        if about.is_lifting and not args[0].is_meta:
             return self._written_out(args[0])
-        if kind_of(str(func)) not in RULES and not func._schema.is_mutable:
+        if not about.has_rule:
             return self._taken_apart(func, args, kwargs or {})
         written = self.argument(args), self.argument(kwargs or {})
         result = run(func, args, kwargs or {})
-        node = self._node(func.overloadpacket.__name__, str(func), *written, result)
-        if func._schema.is_mutable != node.in_place:
+        node = self._node(about.name, about.op, *written, result)
+        if about.writes_elsewhere:
             raise NotImaginableError(f"{node} writes into another argument than its first")
         if isinstance(result, Tensor):
             self._know(result, node.name)
@@ -100,10 +113,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise NotImaginableError(f"operation {func} has no rule")
         return result
 
-    def _node(self, kind: str, op: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Node:
+    def _node(self, name: str, op: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Node:
         path, module = self._running[-1]
         made = f"{type(module).__module__}.{type(module).__qualname__}"
-        node = Node(self._free(kind), op, args, kwargs, path, made, _type(result))
+        node = Node(self._free(name), op, args, kwargs, path, made, _type(result))
         self._nodes.append(node)
         return node
 
@@ -120,11 +133,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(value, Tensor):
             return Ref(self._name_of(value))
         if isinstance(value, (tuple, list)):
-            items = [self.argument(item) for item in value]
+            items = [item if type(item) in NUMBERS else self.argument(item) for item in value]
             return tuple(items) if isinstance(value, tuple) else items
         if isinstance(value, dict):
             return {key: self.argument(item) for key, item in value.items()}
-        return self._device if value == META else value
+        return self._device if isinstance(value, torch.device) and value == META else value
 
     def _name_of(self, tensor: Tensor) -> str:
         key = id(tensor)
@@ -135,7 +148,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif key in self._parts:
             parent, place = self._parts.pop(key)
             self._know(tensor, self._node("getitem", "getitem", (Ref(parent), place), {}, tensor).name)
-        if key not in self._names:
+        elif key not in self._names:
             raise NotImaginableError("a tensor from elsewhere")
         return self._names[key]
 
@@ -169,6 +182,30 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 needed.update(ref.name for ref in node.reads)
                 nodes.append(node)
         return Graph(tuple(reversed(nodes)), inputs, self._tensors, self._types, outputs, called, returned)
+
+
+@dataclass(frozen=True)
+class _Operation:
+    """What is to be known of an operation.
+
+    name: without namespace and overload. op: with both. is_lifting: it takes a tensor of numbers that stand in a
+    forward. writes_elsewhere: into another argument than its first.
+    """
+
+    name: str
+    op: str
+    has_rule: bool
+    is_lifting: bool
+    writes_elsewhere: bool
+
+
+@cache
+def _about(func: Any) -> _Operation | None:
+    if not isinstance(func, OpOverload) or func.namespace != "aten":
+        return None
+    op, name, is_mutable = str(func), func.overloadpacket.__name__, func._schema.is_mutable
+    is_lifting = func is torch.ops.aten.lift_fresh.default
+    return _Operation(name, op, kind_of(op) in RULES or is_mutable, is_lifting, is_mutable != is_in_place(op))
 
 
 def _type(value: Any) -> Any:

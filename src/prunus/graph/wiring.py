@@ -97,6 +97,7 @@ def wire(graphs: tuple[Graph, ...]) -> Wiring:
     while True:
         wiring = _wire(graphs, single)
         if wiring.labels.conflicts <= single:
+            wiring.labels.settle()
             return wiring
         single |= wiring.labels.conflicts
 
@@ -198,4 +199,4 @@ def _pin_outputs(graph: Graph, wiring: Wiring, values: dict[str, Value]) -> None
         if isinstance(output, Ref) and isinstance(axes := values.get(output.name), Axes):
             for axis in axes.axes:
                 if axis.labels.any():
-                    wiring.labels.pin(set(axis.labels.tolist()), "model output")
+                    wiring.labels.pin(axis.labels, "model output")

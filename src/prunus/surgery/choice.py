@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from numbers import Integral, Real
-from operator import attrgetter
 from typing import TypeAlias
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from prunus.errors import InputError
 from prunus.graph import ChannelGroup
+from prunus.graph.copying import held_tensors
 from prunus.prune.rounding import rounded_units, step_of
 
 Score: TypeAlias = Callable[[nn.Module, ChannelGroup], Tensor]
@@ -25,7 +25,17 @@ CACHED = 2**15  # numbers in double precision
 
 def magnitude(model: nn.Module, group: ChannelGroup) -> Tensor:
     """Size of each unit, shape (units,): its L2 norm over the weights that make it, relative to the group's mean."""
-    tensors = {member.parameter: attrgetter(member.parameter)(model).detach() for member in group.producers}
+    return by_magnitude(model, [group])[group.name]
+
+
+def by_magnitude(model: nn.Module, groups: Sequence[ChannelGroup]) -> dict[str, Tensor]:
+    """`magnitude` of the units of all groups."""
+    held = held_tensors(model)
+    return {group.name: _magnitude(held, group) for group in groups}
+
+
+def _magnitude(held: Mapping[str, Tensor], group: ChannelGroup) -> Tensor:
+    tensors = {member.parameter: held[member.parameter].detach() for member in group.producers}
     weights = [member for member in group.producers if tensors[member.parameter].dim() > 1]
     total = torch.zeros(group.units, dtype=torch.float64)
     for member in weights or group.producers:
@@ -51,9 +61,6 @@ def _square_sums(weight: Tensor) -> Tensor:
 def each(score: Score) -> Scores:
     """Scores of all groups from the score of one."""
     return lambda model, groups: {group.name: score(model, group) for group in groups}
-
-
-BY_MAGNITUDE = each(magnitude)
 
 
 def uniform(scores: Mapping[str, Tensor], rate: float) -> dict[str, float]:

@@ -13,33 +13,42 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-MOVED = 24
+MOVED = 8
 """Products that must be saved for each number that is moved to save them."""
 
+CALLS = 2**20
+"""Products that take as long as the calls to save them."""
+
+WRITTEN = 8
+"""Products that take as long as to write down one number."""
+
 DEPTHWISE = 12
-"""How many of them each product of a depthwise convolution takes the time of."""
+"""Products that take as long as one of a depthwise convolution."""
 
 
 class Hollow(Tensor):
     """The weight of a linear layer or a convolution, on the CPU, of which some rows and columns are zero.
 
+    whole: its size. left: what is left.
     rows, columns: those that are left, of the first and the second dimension; None for all of them.
-    left: what is left.
     It is like any other tensor to whoever does not read these: its numbers are written down as soon as he does.
     """
 
+    whole: torch.Size
+    left: Tensor
     rows: Tensor | None
     columns: Tensor | None
-    left: Tensor
     _is_param: bool
     _is_written: bool
 
     @classmethod
-    def of(cls, size: torch.Size, left: Tensor, rows: Tensor | None, columns: Tensor | None, parameter: bool) -> Hollow:
-        """size: of the whole. parameter: whether it takes the place of one."""
-        nothing = left.new_zeros(()).expand(size)  # takes no memory
+    def of(
+        cls, whole: torch.Size, left: Tensor, rows: Tensor | None, columns: Tensor | None, parameter: bool
+    ) -> Hollow:
+        """parameter: whether it takes the place of one."""
+        nothing = left.new_zeros(()).expand(whole)  # takes no memory
         hollow: Hollow = torch.Tensor._make_subclass(cls, nothing)
-        hollow.left, hollow.rows, hollow.columns = left, rows, columns
+        hollow.whole, hollow.left, hollow.rows, hollow.columns = whole, left, rows, columns
         hollow._is_param, hollow._is_written = parameter, False
         return hollow
 
@@ -47,22 +56,29 @@ class Hollow(Tensor):
     def __torch_function__(
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if func not in OUTSIDE:
+            for each in pytree.tree_leaves((args, kwargs)):
+                if isinstance(each, Hollow):
+                    each.written()
         with torch._C.DisableTorchFunctionSubclass():
-            if func not in OUTSIDE:
-                for each in pytree.tree_leaves((args, kwargs)):
-                    if isinstance(each, Hollow):
-                        each._write()
             return func(*args, **(kwargs or {}))
 
-    def _write(self) -> None:
-        if not self._is_written:
-            self._is_written = True
-            rows, columns = (
-                torch.arange(size) if some is None else some
-                for size, some in zip(self.shape, (self.rows, self.columns), strict=False)
-            )
-            self.data = torch.zeros(self.shape, dtype=self.dtype)
-            self.detach()[rows[:, None], columns] = self.left
+    def written(self) -> Tensor:
+        """All of its numbers, as a plain tensor."""
+        with torch._C.DisableTorchFunctionSubclass():
+            if not self._is_written:
+                self._is_written = True
+                self.data = _at(self.columns, 1, self.whole, _at(self.rows, 0, self.whole, self.left))
+            return self.detach()
+
+
+def _at(places: Tensor | None, dim: int, whole: torch.Size, left: Tensor) -> Tensor:
+    """What is left, at its places among zeros along a dimension."""
+    if places is None:
+        return left
+    size = list(left.shape)
+    size[dim] = whole[dim]
+    return left.new_zeros(size).index_copy_(dim, places, left)
 
 
 OUTSIDE = frozenset(
@@ -73,7 +89,7 @@ OUTSIDE = frozenset(
 
 def linear(x: Tensor, weight: Hollow, bias: Tensor | None = None) -> Tensor | None:
     """A linear layer with such a weight, or None where the whole of it is as good."""
-    out, features = weight.size()
+    out, features = weight.whole
     places = x.numel() // features
     if not _is_worth(weight, places, x.numel() + places * out):
         return None
@@ -88,32 +104,34 @@ def convolution(
 
     places: of the window. how: the convolution of input, weight, bias and groups.
     """
-    out, inner = weight.size()[:2]
-    moved = x.numel() + out * places
+    out, inner = weight.whole[:2]
     is_depthwise = inner == 1 and out == groups  # then it is numbers that take the time, not products
-    if not _is_worth(weight, places * (DEPTHWISE if is_depthwise else 1), moved):
+    if not _is_worth(weight, places * (DEPTHWISE if is_depthwise else 1), x.numel() + out * places):
         return None
-    left = _groups_left(weight, groups)
-    if left is None:
-        return None
-    channels = np.arange(inner) if weight.columns is None else weight.columns.numpy()
-    taken = (left[:, None] * inner + channels).ravel()
-    if len(taken) < x.shape[1]:
-        x = x.index_select(1, torch.from_numpy(taken))
-    return _spread(how(x, weight.left, _of_rows(bias, weight), len(left)), 1, weight, bias)
+    channels = weight.columns if groups == 1 else weight.rows if is_depthwise else None
+    count = 1 if groups == 1 else len(weight.left)
+    if groups > 1 and not is_depthwise:
+        left = _groups_left(weight, groups)
+        if left is None:
+            return None
+        within = np.arange(inner) if weight.columns is None else weight.columns.numpy()
+        channels, count = torch.from_numpy((left[:, None] * inner + within).ravel()), len(left)
+    taken = x if channels is None else x.index_select(1, channels)
+    return _spread(how(taken, weight.left, _of_rows(bias, weight), count), 1, weight, bias)
 
 
 def _is_worth(weight: Hollow, places: int, moved: int) -> bool:
     """Whether the products saved, at so many places, are worth the numbers moved."""
-    return (math.prod(weight.size()) - weight.left.numel()) * places > MOVED * moved
+    numbers = math.prod(weight.whole)
+    return (numbers - weight.left.numel()) * places + WRITTEN * numbers > CALLS + MOVED * moved
 
 
 def _groups_left(weight: Hollow, groups: int) -> NDArray[np.int64] | None:
     """The groups of a convolution of which rows are left; None if these are not as many in each."""
     if weight.rows is None:
         return np.arange(groups)
-    found, counts = np.unique(weight.rows.numpy() // (len(weight) // groups), return_counts=True)
-    return found if len(set(counts.tolist())) == 1 else None
+    found, counts = np.unique(weight.rows.numpy() // (weight.whole[0] // groups), return_counts=True)
+    return found if (counts == counts[0]).all() else None
 
 
 def _of_rows(bias: Tensor | None, weight: Hollow) -> Tensor | None:
@@ -125,8 +143,8 @@ def _spread(result: Tensor, dim: int, weight: Hollow, bias: Tensor | None) -> Te
     if weight.rows is None:
         return result
     size = list(result.shape)
-    size[dim] = len(weight)
+    size[dim] = weight.whole[0]
     whole = result.new_zeros(size)
-    if bias is not None and (others := bias.index_fill(0, weight.rows, 0)).any():
+    if bias is not None and (others := bias.index_fill(0, weight.rows, 0)).count_nonzero():
         whole.movedim(dim, -1).copy_(others)
     return whole.index_copy_(dim, weight.rows, result)

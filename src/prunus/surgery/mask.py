@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from prunus.graph import ChannelGroup, Wiring, wire_model
-from prunus.graph.copying import Instead, fresh_copy
+from prunus.graph.copying import Instead, fresh_copy, held_tensors
 from prunus.graph.kept import Kept
 from prunus.surgery.plan import Plan, kept_units
 from prunus.surgery.reference import masked_network
@@ -51,8 +51,11 @@ def masked_in(
     model: nn.Module, plan: Plan, wiring: Wiring, kept: Kept, values: Instead | None = None, double: bool = False
 ) -> nn.Module:
     """`masked` for a model that is wired already. values, double: as in `zeroed`."""
-    twin = zeroed(model, plan, values, double)
-    return masked_network(twin, wiring, kept, double).train(model.training) if plan.normalised else twin
+    if not plan.normalised:
+        return zeroed(model, plan, values, double)
+    tensors = _tensors(model, plan, values, double)
+    held = {name: tensors[id(tensor)] for name, tensor in held_tensors(model).items()}
+    return masked_network(held, wiring, kept, double).train(model.training)
 
 
 def zeroed(model: nn.Module, plan: Plan, values: Instead | None = None, double: bool = False) -> nn.Module:
@@ -60,5 +63,9 @@ def zeroed(model: nn.Module, plan: Plan, values: Instead | None = None, double: 
 
     values: id of a tensor -> other values for it. double: in double precision.
     """
+    return fresh_copy(model, _tensors(model, plan, values, double))
+
+
+def _tensors(model: nn.Module, plan: Plan, values: Instead | None, double: bool) -> Instead:
     with torch.no_grad():
-        return fresh_copy(model, anew(model, values or {}, double, [cut for cut in plan.cuts if cut.zero]))
+        return anew(model, values or {}, double, [cut for cut in plan.cuts if cut.zero])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, TypeAlias
 
 import torch
@@ -98,7 +99,9 @@ def _register(root: nn.Module, name: str, tensor: Tensor) -> None:
     *path, last = name.split(".")
     module = root
     for step in path:
-        module = module._modules.setdefault(step, nn.Module())  # type: ignore[assignment]
+        if step not in module._modules:
+            module._modules[step] = nn.Module()
+        module = module._modules[step]  # type: ignore[assignment]
     if isinstance(tensor, nn.Parameter):
         module._parameters[last] = tensor
     else:
@@ -119,6 +122,7 @@ def _last_uses(graph: Graph) -> dict[str, list[str]]:
     return ends
 
 
+@cache
 def function_of(op: str) -> Callable[..., Any]:
     """The function behind an operation's name. Raises `InputError` for anything but ATen."""
     if op == "getitem":

@@ -11,8 +11,9 @@ from torch import nn
 from prunus.errors import InputError
 from prunus.graph import ChannelGroup, channel_groups, wire_model
 from prunus.graph.grouping import Heads
+from prunus.pauses import without_pauses
 from prunus.surgery.amounts import Costs, costs_of
-from prunus.surgery.choice import BY_MAGNITUDE, Allocation, Scores, check_limits, choose, uniform
+from prunus.surgery.choice import Allocation, Scores, by_magnitude, check_limits, choose, uniform
 from prunus.surgery.plan import Plan, plan
 from prunus.surgery.removed import kept_after
 from prunus.surgery.report import ShrinkReport, channels, group_rows
@@ -28,12 +29,13 @@ class Pruned:
     report: ShrinkReport
 
 
+@without_pauses()
 def prune_channels(
     model: nn.Module,
     example_inputs: Any,
     rate: float,
     *,
-    scores: Scores = BY_MAGNITUDE,
+    scores: Scores = by_magnitude,
     allocation: Allocation = uniform,
     protect: Sequence[str] = (),
     round_to: int = 1,

@@ -53,7 +53,8 @@ def _convolution(
 
     steps = pair(stride)
     places = len(x) * (x.shape[2] // steps[0]) * (x.shape[3] // steps[1])
-    return hollow.convolution(x, weight, bias, places, groups, how)
+    result = hollow.convolution(x, weight, bias, places, groups, how)
+    return how(x, weight.written(), bias, groups) if result is None else result
 
 
 QUICK: dict[Callable[..., Any], Callable[..., Tensor | None]] = {

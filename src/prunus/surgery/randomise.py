@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,31 +22,46 @@ def random_constants(model: nn.Module) -> dict[int, Tensor]:
     start at zero computes the same whatever is cut before them. Values are of a size that keeps activations moderate.
     """
     generator = torch.Generator().manual_seed(0)
-    held = dict(held_tensors(model))
-    weights = [tensor for tensor in held.values() if isinstance(tensor, nn.Parameter)]
+    held = held_tensors(model)
     statistics = [tensor for name, tensor in held.items() if name.endswith(STATISTICS)]
+    each = {id(t): t for t in (*(t for t in held.values() if isinstance(t, nn.Parameter)), *statistics)}
+    real = [t for t in each.values() if (t.is_floating_point() or t.is_complex()) and t.numel()]
     with torch.no_grad():
-        each = {id(tensor): tensor for tensor in (*weights, *statistics)}
-        return {key: _random(tensor, generator) for key, tensor in each.items() if _is_constant(tensor)}
+        vectors = _constant([t for t in real if t.dim() < 2])
+        matrices = [t for t in real if t.dim() > 1 and (_is_repeated(t, 0) or _is_repeated(t, 1))]
+        return _random_vectors(vectors, generator) | {id(t): _random(t, generator) for t in matrices}
 
 
-def _is_constant(tensor: Tensor) -> bool:
-    """Whether it is one number, or all of its rows or columns are the same."""
-    if not (tensor.is_floating_point() or tensor.is_complex()):
-        return False
-    return tensor.numel() == 1 or any(_is_repeated(tensor, dim) for dim in range(min(tensor.dim(), 2)))
+def _constant(vectors: Sequence[Tensor]) -> list[Tensor]:
+    """Those of which all numbers are the same."""
+    if not vectors:
+        return []
+    sizes = [vector.numel() for vector in vectors]
+    together = torch.cat([vector.reshape(-1) for vector in vectors])
+    numbers = (together if together.is_complex() else together.double()).numpy(force=True)
+    begins = np.cumsum([0, *sizes[:-1]])
+    same = np.logical_and.reduceat(numbers == np.repeat(numbers[begins], sizes), begins)
+    return [vector for vector, constant in zip(vectors, same.tolist(), strict=True) if constant]
 
 
 def _is_repeated(tensor: Tensor, dim: int) -> bool:
+    """Whether all rows, or columns, are the same; the first numbers of two tell of almost all that they are not."""
     if tensor.shape[dim] < 2:
+        return tensor.numel() == 1
+    one, other = tensor.as_strided((2,), (tensor.stride(dim),)).tolist()
+    if one != other:
         return False
     first = tensor.narrow(dim, 0, 1)
     return torch.equal(tensor.narrow(dim, 1, 1), first) and bool((tensor == first).all())
 
 
-def _random(tensor: Tensor, generator: torch.Generator) -> Tensor:
-    noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype if tensor.is_complex() else None)
-    noise = noise.to(tensor)
-    if tensor.dim() < 2:  # scales stay near one, shifts near zero, variances above zero
-        return tensor + SMALL * noise.abs()
-    return noise / math.sqrt(max(tensor[0].numel(), 1))
+def _random_vectors(vectors: Sequence[Tensor], generator: torch.Generator) -> dict[int, Tensor]:
+    """Scales stay near one, shifts near zero, variances above zero."""
+    noise = torch.randn(sum(vector.numel() for vector in vectors), generator=generator).abs_().mul_(SMALL)
+    parts = torch.split(noise, [vector.numel() for vector in vectors])
+    return {id(v): v + part.view(v.shape).to(v) for v, part in zip(vectors, parts, strict=True)}
+
+
+def _random(matrix: Tensor, generator: torch.Generator) -> Tensor:
+    noise = torch.randn(matrix.shape, generator=generator, dtype=matrix.dtype if matrix.is_complex() else None)
+    return noise.to(matrix) / math.sqrt(max(matrix[0].numel(), 1))

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from prunus.graph import Graph, Node, Wiring
 from prunus.graph.axes import Axes
+from prunus.graph.copying import held_tensors
 from prunus.graph.kept import Kept
 from prunus.graph.node import replace_refs
 from prunus.surgery.network import GraphNetwork
 from prunus.surgery.rewrite import rewrite_node
-from prunus.surgery.tensors import NamedTensors, own
+from prunus.surgery.tensors import own
 
 
 class MaskedNetwork(GraphNetwork):
@@ -70,7 +71,7 @@ class _Narrowed:
         return written
 
     def _positions(self, labels: Any) -> Tensor:
-        return torch.from_numpy(self._kept.mask(labels).nonzero()[0])
+        return torch.from_numpy(self._kept.positions(labels))
 
     def widened(self, result: Any) -> Any:
         """The result with zeros where nothing is kept."""
@@ -87,16 +88,17 @@ class _Narrowed:
         return value
 
 
-def masked_network(model: nn.Module, wiring: Wiring, kept: Kept, double: bool = False) -> MaskedNetwork:
-    """The masked reference of a model that is zeroed already, and in double precision or not."""
+def masked_network(held: Mapping[str, Tensor], wiring: Wiring, kept: Kept, double: bool = False) -> MaskedNetwork:
+    """The masked reference of a model whose tensors are zeroed already, and in double precision or not."""
     graph = wiring.graphs[0]
-    return MaskedNetwork(graph, tensors_of(model, graph, double), wiring, kept)
+    return MaskedNetwork(graph, _read(held, graph, double), wiring, kept)
 
 
-def tensors_of(model: nn.Module, graph: Graph, double: bool = False) -> dict[str, Tensor]:
-    """What the graph reads: the model's own parameters, buffers and tensor attributes, else the graph's constants.
+def tensors_of(model: nn.Module, graph: Graph) -> dict[str, Tensor]:
+    """What the graph reads: the model's own parameters, buffers and tensor attributes, else the graph's constants."""
+    return _read(held_tensors(model), graph, double=False)
 
-    double: these constants in double precision.
-    """
-    held, constants = NamedTensors(model).all(), graph.tensors.values
+
+def _read(held: Mapping[str, Tensor], graph: Graph, double: bool) -> dict[str, Tensor]:
+    constants = graph.tensors.values
     return {name: held[name] if name in held else own(constants[name], double) for name in graph.tensors.names()}

@@ -20,15 +20,15 @@ from prunus.surgery.plan import Change, Cut, Plan
 Positions: TypeAlias = dict[int, tuple[int, ...]]
 """Dimension of a tensor -> positions along it."""
 
-SMALL = 2**12
-"""Numbers of a weight of which all are written down before some are set to zero."""
+SMALL, FEWER = 2**12, 2**9
+"""Numbers of a weight of which all are written down before some are set to zero; of windows, which meet more."""
 
 
 class NamedTensors:
     """All parameters, buffers and tensor attributes of a model by every name that they have."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._tensors = dict(held_tensors(model))
+        self._tensors = held_tensors(model)
 
     def all(self) -> dict[str, Tensor]:
         """Name -> tensor."""
@@ -136,7 +136,8 @@ def zeroed(
 
 
 def _is_large(tensor: Tensor) -> bool:
-    return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and tensor.numel() > SMALL
+    few = SMALL if tensor.dim() < 4 else FEWER
+    return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and tensor.numel() > few
 
 
 def anew(model: nn.Module, values: Instead, double: bool, zero: Iterable[Cut] = ()) -> Instead:

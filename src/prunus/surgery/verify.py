@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from prunus.errors import InputError, PrunusError
-from prunus.graph.copying import Instead, exact_copy, modules_of
+from prunus.graph.copying import Instead, evaluating, exact_copy
 from prunus.graph.results import plain
 from prunus.graph.trace import Call, as_call
 from prunus.surgery.quick import QuickProducts
-from prunus.surgery.tensors import anew
+from prunus.surgery.tensors import anew, own
 
 LIMIT = 1e-5
 
@@ -64,7 +64,7 @@ class Proof:
         return relative_difference(self._expected[double], found)
 
     def _outputs(self, network: Callable[[bool], nn.Module], double: bool) -> list[Tensor]:
-        return _outputs(network(double), pytree.tree_map(_double, self._arguments) if double else self._arguments)
+        return _outputs(network(double), pytree.tree_map(_double if double else _own, self._arguments))
 
 
 def verify(masked_model: nn.Module, shrunk_model: nn.Module, example_inputs: Any, limit: float = LIMIT) -> float:
@@ -94,24 +94,24 @@ def random_like(call: Call) -> Call:
 
 
 def _double(value: Any) -> Any:
-    """Floating-point and complex tensors in double precision; everything else as it is."""
-    if not isinstance(value, Tensor):
-        return value
-    return value.to(torch.complex128) if value.is_complex() else value.double() if value.is_floating_point() else value
+    """Copies of floating-point and complex tensors in double precision; everything else is copied as it is."""
+    return own(value, True) if isinstance(value, Tensor) else copy.deepcopy(value)
+
+
+def _own(value: Any) -> Any:
+    return own(value, False) if isinstance(value, Tensor) else copy.deepcopy(value)
 
 
 def _outputs(model: nn.Module, arguments: Call) -> list[Tensor]:
-    """All tensors that a model returns in evaluation mode. What it draws at random is the same for every model."""
-    modes = {module: module.training for module in modules_of(model)}
-    args, kwargs = copy.deepcopy(arguments)
-    try:
-        with torch.no_grad(), torch.compiler.set_stance("force_eager"), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            with QuickProducts():
-                result = model.eval()(*args, **kwargs)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    """All tensors that a model returns in evaluation mode, in which it stays.
+
+    What it draws at random is the same for every model. It may write into the arguments.
+    """
+    args, kwargs = arguments
+    with torch.no_grad(), torch.compiler.set_stance("force_eager"), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        with QuickProducts():
+            result = evaluating(model)(*args, **kwargs)
     return [leaf for leaf in pytree.tree_leaves(plain(result)) if isinstance(leaf, Tensor)]
 
 
@@ -155,7 +155,7 @@ def _recorded(model: nn.Module, arguments: Call) -> list[tuple[str, float]]:
         if not list(module.children())
     ]
     try:
-        _outputs(model, arguments)
+        _outputs(model, pytree.tree_map(_own, arguments))
     finally:
         for handle in handles:
             handle.remove()
