@@ -16,6 +16,7 @@ def bare(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 IMAGE, LAST = bare(2, 6, 9, 8), bare(2, 9, 8, 6).permute(0, 3, 1, 2)
+NUMBERS = bare(2, 3, 5, dtype=torch.int64)
 CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("relu", (LAST,), {}),
     ("gelu", (IMAGE,), {"approximate": "tanh"}),
@@ -36,6 +37,13 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("adaptive_avg_pool2d", (IMAGE, [1, 3]), {}),
     ("cat", ([IMAGE, bare(2, 5, 9, 8)], 1), {}),
     ("mul", (IMAGE, 3.0), {}),
+    ("add", (NUMBERS, 1), {}),
+    ("mul", (NUMBERS, bare(3, 1, dtype=torch.int64)), {}),
+    ("ne", (NUMBERS, 1), {}),
+    ("gt", (IMAGE, 0.5), {}),
+    ("cumsum", (NUMBERS, 1), {}),
+    ("cumsum", (IMAGE, -1), {}),
+    ("embedding", (bare(9, 4), NUMBERS, 0), {}),
     ("add", (LAST, 1), {}),
     ("max_pool2d", (IMAGE, [3, 3], [2, 2], [1, 1]), {}),
     ("avg_pool2d", (IMAGE, [2, 3]), {}),
@@ -64,6 +72,15 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("add", (LAST, bare(6, 1, 1))),
     ("add", (bare(3, dtype=torch.int64), 3.0)),
     ("add", (IMAGE, 1j)),
+    ("add", (NUMBERS, 1.0)),
+    ("add", (NUMBERS, IMAGE)),
+    ("div", (NUMBERS, 2)),
+    ("div_", (NUMBERS, 2)),
+    ("eq", (IMAGE, IMAGE)),
+    ("lt", (LAST, 1)),
+    ("cumsum", (IMAGE, 4)),
+    ("cumsum", (bare(3, dtype=torch.int32), 0)),
+    ("embedding", (bare(9, 4, 2), NUMBERS)),
     ("max_pool2d", (IMAGE, [3, 3], [2, 2], [1, 1], [1, 1], True)),
     ("max_pool2d", (IMAGE, [3, 3], [2, 2], [2, 2])),
     ("avg_pool2d", (IMAGE, [10, 3])),

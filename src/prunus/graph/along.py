@@ -29,7 +29,9 @@ class Along:
     @cached_property
     def _first(self) -> Ids:
         """Where another atom begins among the sorted ones."""
-        return np.flatnonzero(np.diff(self._sorted, prepend=-1))
+        begins = np.ones(len(self._sorted), dtype=np.bool_)
+        begins[1:] = self._sorted[1:] != self._sorted[:-1]
+        return np.flatnonzero(begins)
 
     @cached_property
     def _in_order(self) -> Ids:
@@ -43,7 +45,9 @@ class Along:
     @cached_property
     def counts(self) -> Ids:
         """How often each of them is there."""
-        return np.diff(self._first, append=len(self._sorted))[self._in_order]
+        ends = np.full(len(self._first), len(self._sorted))
+        ends[:-1] = self._first[1:]
+        return (ends - self._first)[self._in_order]
 
     def at(self, atoms: Ids) -> Positions:
         """The positions of each of these atoms."""
@@ -59,12 +63,12 @@ class Along:
         return self._known[key]
 
 
-def alongs(labels: Labels, arrays: Mapping[K, Ids]) -> dict[K, Along]:
-    """The same for a number of dimensions."""
+def alongs(labels: Labels, roots: Mapping[K, Ids]) -> dict[K, Along]:
+    """The same for a number of dimensions, whose labels are roots."""
     known: dict[bytes, Along] = {}
     found = {}
-    for place, ids in arrays.items():
-        key = labels.roots(ids).tobytes()
+    for place, ids in roots.items():
+        key = ids.tobytes()
         if key not in known:
             known[key] = Along(*labels.spread(ids))
         found[place] = known[key]

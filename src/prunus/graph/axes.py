@@ -31,13 +31,21 @@ class Axis:
         """Number of positions."""
         return len(self.labels)
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether nothing of it can be removed by itself."""
+        labels = self.labels
+        if len(labels) and labels.item(0) != KEPT:
+            return False
+        return labels is kept_axis(len(labels)).labels or not labels.any()
+
     def take(self, positions: Ids) -> Axis:
         """The axis of a selection of positions, in their order."""
         return replace(self, labels=self.labels[positions])
 
     def fills(self) -> bool:
         """Whether zeros at removed positions can be relied on: none can be removed, or all vanish."""
-        return self.vanishes or not self.labels.any()
+        return self.vanishes or self.is_kept
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,10 @@ def _part(value: Any, memo: dict[int, Any]) -> Any:
         return twin
     if isinstance(value, nn.Module):
         return _copied(value, memo)
+    if what is nn.Parameter or (what is Tensor and value.is_leaf and not value.dim()):
+        bare = value.detach().clone()  # as it copies itself, but at once
+        memo[id(value)] = bare = nn.Parameter(bare, value.requires_grad) if what is nn.Parameter else bare
+        return bare
     if what is tuple and SHARED.issuperset(map(type, value)):
         return value
     if what is set and SHARED.issuperset(map(type, value)):

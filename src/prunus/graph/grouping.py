@@ -13,7 +13,7 @@ from torch import nn
 from prunus.errors import InputError, nearest
 from prunus.graph.along import Along, alongs
 from prunus.graph.group import ChannelGroup, Extent, Member
-from prunus.graph.labels import Ids
+from prunus.graph.labels import Ids, all_roots
 from prunus.graph.wiring import Wiring, wire_model
 
 Heads = Literal["whole", "dimensions"]
@@ -34,8 +34,9 @@ def channel_groups(
     if heads not in get_args(Heads):
         raise InputError(f"'heads' is {heads!r}", "", nearest(str(heads), get_args(Heads)))
     wiring = model if isinstance(model, Wiring) else wire_model(model, example_inputs)
-    arrays = {p: axis.labels for name, axes in wiring.tensors.items() for p, axis in _dims(name, axes)}
-    found, counted = alongs(wiring.labels, arrays), alongs(wiring.labels, wiring.findings.counts)
+    counts = wiring.findings.counts
+    found = alongs(wiring.labels, wiring.roots)
+    counted = alongs(wiring.labels, dict(zip(counts, all_roots(wiring.labels, list(counts.values())), strict=True)))
     roles = {place: _role(wiring, place) for place in found}
     families, reasons = _families(wiring, [found[place] for place in found if roles[place] == "producers"], protect)
     home = np.full(wiring.labels.size, -1)

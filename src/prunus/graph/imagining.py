@@ -21,32 +21,63 @@ def imagined(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Tensor |
         return None
 
 
+def _bare(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Of that size, like another one."""
+    return torch.empty(size, dtype=x.dtype, device="meta")
+
+
 def _like(x: Tensor, *_: Any, **__: Any) -> Tensor | None:
     """Empty, and its numbers in the same order in memory."""
     if not x.is_floating_point():
         return None
-    return x.new_empty(x.shape) if x.is_contiguous() else torch.empty_like(x)
+    return _bare(x, x.shape) if x.is_contiguous() else torch.empty_like(x)
 
 
 def _in_place(x: Tensor, *_: Any, **__: Any) -> Tensor:
     return x
 
 
-def _arithmetic(x: Tensor, y: Any, **_: Any) -> Tensor | None:
+def _arithmetic(x: Tensor, y: Any, **how: Any) -> Tensor | None:
     """Of two tensors of one type, or of one and a number."""
-    if isinstance(y, (int, float)):
-        return _like(x)
-    if not isinstance(y, Tensor) or not _alike(x, y):
+    whole = x.dtype == torch.int64 and not how
+    if type(y) is int or (type(y) is float and not whole):
+        return _bare(x, x.shape) if whole and x.is_contiguous() else _like(x)
+    if not isinstance(y, Tensor) or not (_alike(x, y) or (whole and y.dtype == torch.int64)):
         return None
-    if x.shape == y.shape:
-        return _like(x) if x.stride() == y.stride() else None
     plain = x.is_contiguous() and y.is_contiguous()
-    return x.new_empty(np.broadcast_shapes(x.shape, y.shape)) if plain else None
+    if x.shape == y.shape and not plain:
+        return _like(x) if x.stride() == y.stride() else None
+    return _bare(x, np.broadcast_shapes(x.shape, y.shape)) if plain else None
 
 
-def _arithmetic_in_place(x: Tensor, y: Any, **_: Any) -> Tensor | None:
-    result = _arithmetic(x, y)
-    return x if result is not None and result.shape == x.shape else None
+def _division(x: Tensor, y: Any, **how: Any) -> Tensor | None:
+    return _arithmetic(x, y, **how) if x.is_floating_point() else None
+
+
+def _comparison(x: Tensor, y: Any) -> Tensor | None:
+    """Of a tensor and a number."""
+    plain = isinstance(y, (int, float)) and x.is_contiguous()
+    return torch.empty(x.shape, dtype=torch.bool, device="meta") if plain else None
+
+
+def _running_sum(x: Tensor, dim: int) -> Tensor | None:
+    plain = (x.is_floating_point() or x.dtype == torch.int64) and x.is_contiguous() and -x.dim() <= dim < x.dim()
+    return _bare(x, x.shape) if plain else None
+
+
+def _rows(table: Tensor, numbers: Tensor, *_: Any) -> Tensor | None:
+    plain = table.dim() == 2 and numbers.dtype == torch.int64 and numbers.is_contiguous()
+    return _bare(table, (*numbers.shape, table.shape[1])) if plain else None
+
+
+def _written(how: Result) -> Result:
+    """The same in place: the result is the first argument."""
+
+    def in_place(x: Tensor, y: Any, **kwargs: Any) -> Tensor | None:
+        result = how(x, y, **kwargs)
+        return x if result is not None and result.shape == x.shape else None
+
+    return in_place
 
 
 def _batch_norm(x: Tensor, *args: Any) -> Tensor | None:
@@ -55,7 +86,7 @@ def _batch_norm(x: Tensor, *args: Any) -> Tensor | None:
 
 def _layer_norm(x: Tensor, shape: Sequence[int], *args: Any) -> Tensor | None:
     fits = x.shape[-len(shape) :] == tuple(shape) and _are_of(tuple(shape), args[:2])
-    return x.new_empty(x.shape) if fits and x.is_floating_point() else None
+    return _bare(x, x.shape) if fits and x.is_floating_point() else None
 
 
 def _are_of(shape: Sequence[int], tensors: Sequence[Any]) -> bool:
@@ -66,7 +97,7 @@ def _are_of(shape: Sequence[int], tensors: Sequence[Any]) -> bool:
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
     out, features = weight.shape if weight.dim() == 2 else (0, 0)
     fits = x.dim() > 1 and x.shape[-1] == features and (bias is None or bias.shape == (out,))
-    return x.new_empty((*x.shape[:-1], out)) if fits and _alike(x, weight, bias) else None
+    return _bare(x, (*x.shape[:-1], out)) if fits and _alike(x, weight, bias) else None
 
 
 def _convolution(
@@ -84,7 +115,7 @@ def _convolution(
     if not fits or not (_alike(x, weight, bias) and x.is_contiguous() and weight.is_contiguous()):
         return None
     sizes = [(x.shape[2 + d] + 2 * padding[d] - dilation[d] * (kernel[d] - 1) - 1) // stride[d] + 1 for d in (0, 1)]
-    return x.new_empty((x.shape[0], out, *sizes)) if min(sizes) > 0 else None
+    return _bare(x, (x.shape[0], out, *sizes)) if min(sizes) > 0 else None
 
 
 def _alike(*tensors: Tensor | None) -> bool:
@@ -102,13 +133,13 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = 
     shown = mask is None or np.broadcast_shapes(mask.shape, weights) == weights
     if not same or not shown or how.get("enable_gqa") or not _alike(query, key, value):
         return None
-    return query.new_empty((*query.shape[:-1], value.shape[-1]))
+    return _bare(query, (*query.shape[:-1], value.shape[-1]))
 
 
 def _pooled(x: Tensor, size: Sequence[int]) -> Tensor | None:
     """An average over parts of the last two dimensions."""
     plain = x.dim() == 4 and x.is_contiguous() and x.is_floating_point() and x.numel() and min(size) > 0
-    return x.new_empty((*x.shape[:2], *size)) if plain else None
+    return _bare(x, (*x.shape[:2], *size)) if plain else None
 
 
 def _windows(
@@ -128,7 +159,7 @@ def _mean(x: Tensor, dims: Sequence[int], keepdim: bool = False) -> Tensor | Non
     if not plain or not dims or min(dims) < -x.dim():
         return None
     sizes = ((1 if d in over else size) for d, size in enumerate(x.shape) if keepdim or d not in over)
-    return x.new_empty(tuple(sizes))
+    return _bare(x, tuple(sizes))
 
 
 def _joined(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
@@ -139,14 +170,19 @@ def _joined(tensors: Sequence[Tensor], dim: int = 0) -> Tensor | None:
     if not alike or len(others) > 1 or dim < 0:
         return None
     shape[dim] = sum(tensor.shape[dim] for tensor in tensors)
-    return first.new_empty(shape)
+    return _bare(first, shape)
 
 
 _KINDS: tuple[tuple[Result, str], ...] = (
     (_like, "relu hardtanh relu6 hardswish hardsigmoid silu gelu leaky_relu elu sigmoid tanh"),
     (_in_place, "relu_ hardtanh_ relu6_ hardswish_ hardsigmoid_ silu_ gelu_ leaky_relu_ elu_ sigmoid_ tanh_"),
-    (_arithmetic, "add sub mul div"),
-    (_arithmetic_in_place, "add_ sub_ mul_ div_"),
+    (_arithmetic, "add sub mul"),
+    (_division, "div"),
+    (_comparison, "eq ne lt le gt ge"),
+    (_running_sum, "cumsum"),
+    (_rows, "embedding"),
+    (_written(_arithmetic), "add_ sub_ mul_"),
+    (_written(_division), "div_"),
     (_batch_norm, "batch_norm"),
     (_layer_norm, "layer_norm rms_norm"),
     (_linear, "linear"),

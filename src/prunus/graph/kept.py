@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,9 +29,16 @@ class Kept:
         """How many positions of the dimension are left."""
         found = self._counted.get(id(axis.labels))
         if found is None:
-            count = int(self.mask(axis.labels).sum()) if axis.labels.any() else axis.size
+            count = axis.size if axis.is_kept else int(np.count_nonzero(self.mask(axis.labels)))
             found = self._counted[id(axis.labels)] = axis.labels, count
         return found[1]
+
+    def gone(self, arrays: Sequence[Ids]) -> list[int]:
+        """How many positions of each of these arrays are not left."""
+        ends = np.cumsum([len(ids) for ids in arrays])
+        gone = np.cumsum(~self.mask(np.concatenate(arrays)))
+        found: list[int] = np.diff(np.concatenate([[0], gone])[ends], prepend=0).tolist()
+        return found
 
     def positions(self, ids: Ids) -> Ids:
         """Those of the positions that are left, in order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import chain, product
+from itertools import chain, pairwise, product
 from typing import TypeAlias
 
 import numpy as np
@@ -43,6 +43,7 @@ class Labels:
         self.single = frozenset(single)
         self.conflicts: set[str] = set()
         self._parent = np.arange(FIRST, dtype=np.int64)
+        self._touched = np.zeros(FIRST, dtype=np.bool_)  # atom -> whether anything has become of it
         self._size = 1
         self._is_settled = False  # whether the parent of every label is its root
         self._parts: dict[int, Atoms] = {}  # label -> the labels it stands for
@@ -67,9 +68,9 @@ class Labels:
         """Room for so many labels, of which those that are not given out yet are atoms of their own."""
         more = size - len(self._parent)
         self._parent = np.concatenate([self._parent, np.arange(len(self._parent), size, dtype=np.int64)])
-        self._composed, self._fixed, self._within, self._crowded, self._made_of = (
+        self._composed, self._fixed, self._within, self._crowded, self._made_of, self._touched = (
             np.concatenate([marks, np.zeros((more, *marks.shape[1:]), dtype=marks.dtype)])
-            for marks in (self._composed, self._fixed, self._within, self._crowded, self._made_of)
+            for marks in (self._composed, self._fixed, self._within, self._crowded, self._made_of, self._touched)
         )
 
     def roots(self, ids: Ids) -> Ids:
@@ -195,8 +196,9 @@ class Labels:
         """New labels that stand for several atoms each."""
         fresh = self.fresh(len(new))
         self._parts.update(zip(fresh.tolist(), new, strict=True))
-        self._composed[fresh] = True
-        self._within[list(NONE.union(*new))] = True
+        self._composed[fresh] = self._touched[fresh] = True
+        parts = list(NONE.union(*new))
+        self._within[parts] = self._touched[parts] = True
         self._crowded[fresh] = [len(atoms) > MOST for atoms in new]
         padded = [(*atoms, *UNUSED)[:MOST] for atoms in new]
         self._made_of[fresh] = np.array(padded, dtype=np.int64).reshape(-1, MOST)
@@ -217,7 +219,7 @@ class Labels:
         """Forbid that any of these positions is removed."""
         atoms = self.spread(ids)[1]
         free = atoms[~self._fixed[atoms]]
-        self._fixed[free] = True
+        self._fixed[free] = self._touched[free] = True
         self._pinned.update(dict.fromkeys(free.tolist(), reason))
 
     def _pin_atoms(self, atoms: Atoms, reason: str) -> None:
@@ -227,7 +229,7 @@ class Labels:
         """Which families have atoms that some position needs at once. home: atom -> its family, or -1."""
         composed = self._composed_roots()
         if (needed := self.needed(composed)) is not None:
-            found = np.unique(np.where(needed == KEPT, -1, home[needed]), axis=0).tolist()
+            found = _distinct_rows(np.where(needed == KEPT, -1, home[needed])).tolist()
         else:
             found = [home[list(self.atoms(label))].tolist() for label in composed.tolist()]
         return {frozenset(families) - {-1} for families in found}
@@ -258,8 +260,19 @@ class Labels:
             for one, other in pairs.tolist():
                 self.join(one, other, reason)
 
+    def _are_new(self, new: Ids, old: Ids) -> bool:
+        """Whether the first are new atoms in a row, of which nothing has become yet, and the others none of them."""
+        begin, last = new.item(0), new.item(-1)
+        is_row = last - begin == new.size - 1 and new.ndim == 1 and not np.count_nonzero(new[1:] <= new[:-1])
+        if begin == KEPT or not is_row or np.count_nonzero(self._touched[begin : last + 1]):
+            return False
+        lowest = int(old.min())
+        return lowest > last or (lowest > KEPT and int(old.max()) < begin)
+
     def _untouched(self, new: Ids, old: Ids) -> bool:
         """Whether the labels are distinct free atoms, so that they can simply take over the others."""
+        if new.size and self._are_new(new, old):
+            return True
         new, some = new.ravel(), np.count_nonzero
         if some(new) < new.size or some(old) < old.size or some(self._composed[new]) or some(self._fixed[new]):
             return False
@@ -300,7 +313,24 @@ class Labels:
 
     def _become(self, labels: int | Ids, others: int | Ids) -> None:
         self._parent[labels] = others
+        self._touched[labels] = True
         self._is_settled = False
         if self._within[labels].any():
             self._within[others] = True
             self._known.clear()
+
+
+def _distinct_rows(rows: Ids) -> Ids:
+    """Each row once, of numbers from -1 and `MOST` columns: told apart by one number each, as long as that holds it."""
+    base = int(rows.max(initial=-1)) + 2
+    if base**MOST >= 2**62:
+        return np.unique(rows, axis=0)
+    numbers = (rows + 1) @ base ** np.arange(MOST)
+    return rows[np.unique(numbers, return_index=True)[1]]
+
+
+def all_roots(labels: Labels, arrays: Sequence[Ids]) -> list[Ids]:
+    """`Labels.roots` of many arrays, which are many times as many calls one by one."""
+    ends = np.cumsum([0, *map(len, arrays)]).tolist()
+    together = labels.roots(np.concatenate([np.zeros(0, dtype=np.int64), *arrays]))
+    return [together[begin:end] for begin, end in pairwise(ends)]

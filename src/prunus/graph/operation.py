@@ -70,7 +70,7 @@ class Operation:
     def pin(self, axes: Iterable[Axis], why: str) -> None:
         """Nothing of these dimensions can be removed."""
         for axis in axes:
-            if axis.labels.any():
+            if not axis.is_kept:
                 self.labels.pin(axis.labels, f"{why}: {self.node}")
 
     def contract(self, axes: Sequence[Axis]) -> None:
@@ -84,12 +84,12 @@ class Operation:
 
     def normalise(self, axes: Iterable[Axis]) -> None:
         """An average, or the largest, is taken over these dimensions."""
-        if found := [axis.labels for axis in axes if axis.labels.any()]:
+        if found := [axis.labels for axis in axes if not axis.is_kept]:
             self.findings.normalised.setdefault(self.node.name, []).extend(found)
 
     def part(self, axis: Axis) -> Axis:
         """The dimension is a part of a longer one."""
-        if axis.labels.any():
+        if not axis.is_kept:
             self.findings.parts.append(axis.labels)
         return axis
 

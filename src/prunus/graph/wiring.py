@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import nn
 from prunus.errors import InputError
 from prunus.graph.axes import Axes, Axis, kept
 from prunus.graph.batch import FixedBatchError, larger_batch
-from prunus.graph.labels import Labels
+from prunus.graph.labels import Ids, Labels, all_roots
 from prunus.graph.node import Graph, Node, Ref, TensorType, refs, replace_refs, used_tensors
 from prunus.graph.operation import Findings, Operation
 from prunus.graph.rules import rule_of
@@ -38,6 +39,12 @@ class Wiring:
     findings: Findings
     buffers: frozenset[str]
     modules: dict[str, str]
+
+    @cached_property
+    def roots(self) -> dict[tuple[str, int], Ids]:
+        """Tensor and dimension -> what the labels along it were last joined to, once the whole network is wired."""
+        arrays = {(name, d): axis.labels for name, axes in self.tensors.items() for d, axis in enumerate(axes.axes)}
+        return dict(zip(arrays, all_roots(self.labels, list(arrays.values())), strict=True))
 
 
 def wire_model(model: nn.Module, example_inputs: Any) -> Wiring:
@@ -198,5 +205,5 @@ def _pin_outputs(graph: Graph, wiring: Wiring, values: dict[str, Value]) -> None
     for output in graph.outputs:
         if isinstance(output, Ref) and isinstance(axes := values.get(output.name), Axes):
             for axis in axes.axes:
-                if axis.labels.any():
+                if not axis.is_kept:
                     wiring.labels.pin(axis.labels, "model output")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from prunus.errors import InputError
 from prunus.graph import ChannelGroup
 from prunus.graph.copying import held_tensors
+from prunus.graph.group import Positions
 from prunus.prune.rounding import rounded_units, step_of
 
 Score: TypeAlias = Callable[[nn.Module, ChannelGroup], Tensor]
@@ -37,25 +38,38 @@ def by_magnitude(model: nn.Module, groups: Sequence[ChannelGroup]) -> dict[str, 
 def _magnitude(held: Mapping[str, Tensor], group: ChannelGroup) -> Tensor:
     tensors = {member.parameter: held[member.parameter].detach() for member in group.producers}
     weights = [member for member in group.producers if tensors[member.parameter].dim() > 1]
+    distinct = {id(member.indices): member.indices for member in weights or group.producers}  # most have the same
+    places = {key: _places(indices) for key, indices in distinct.items()}
     total = torch.zeros(group.units, dtype=torch.float64)
     for member in weights or group.producers:
         rows = _square_sums(tensors[member.parameter].movedim(member.dim, 0))
-        sums = rows[torch.from_numpy(np.fromiter(chain.from_iterable(member.indices), dtype=np.int64))]
-        if set(map(len, member.indices)) != {1}:
-            unit = torch.tensor([u for u, at in enumerate(member.indices) for _ in at])
-            sums = torch.zeros(group.units, dtype=torch.float64).index_add(0, unit, sums)
+        at, units = places[id(member.indices)]
+        sums = rows[at]
+        if units is not None:
+            sums = torch.zeros(group.units, dtype=torch.float64).index_add(0, units, sums)
         norms = sums.sqrt()
         total += norms / norms.mean().clamp_min(torch.finfo(torch.float64).tiny)
     return total
 
 
+def _places(indices: Positions) -> tuple[Tensor, Tensor | None]:
+    """All positions, and the unit of each, None where each unit has one."""
+    counts = np.fromiter(map(len, indices), dtype=np.int64, count=len(indices))
+    at = np.fromiter(chain.from_iterable(indices), dtype=np.int64)
+    if (counts == 1).all():
+        return torch.from_numpy(at), None
+    return torch.from_numpy(at), torch.from_numpy(np.repeat(np.arange(len(indices)), counts))
+
+
 def _square_sums(weight: Tensor) -> Tensor:
     """Sum of the squares along the first dimension, a few rows at a time, so that they stay in the cache."""
     rows = weight.reshape(len(weight), -1)
-    parts = (
-        (part.abs() if part.is_complex() else part).cpu() for part in torch.split(rows, 1 + CACHED // rows.shape[1])
-    )
-    return torch.cat([part.to(torch.float64, copy=True).square_().sum(1) for part in parts])
+    few = 1 + CACHED // rows.shape[1]
+    parts = [
+        (part.abs() if part.is_complex() else part).to("cpu", torch.float64, copy=True).square_().sum(1)
+        for part in (torch.split(rows, few) if len(rows) > few else (rows,))
+    ]
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 def each(score: Score) -> Scores:

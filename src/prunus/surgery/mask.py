@@ -13,7 +13,7 @@ from prunus.graph.kept import Kept
 from prunus.surgery.plan import Plan, kept_units
 from prunus.surgery.reference import masked_network
 from prunus.surgery.removed import kept_after
-from prunus.surgery.tensors import anew
+from prunus.surgery.tensors import Places, anew
 
 
 def unit_masks(
@@ -48,24 +48,27 @@ def masked(model: nn.Module, plan: Plan, example_inputs: Any = None) -> nn.Modul
 
 
 def masked_in(
-    model: nn.Module, plan: Plan, wiring: Wiring, kept: Kept, values: Instead | None = None, double: bool = False
+    model: nn.Module,
+    plan: Plan,
+    wiring: Wiring,
+    kept: Kept,
+    values: Instead | None = None,
+    double: bool = False,
+    places: Places | None = None,
 ) -> nn.Module:
-    """`masked` for a model that is wired already. values, double: as in `zeroed`."""
+    """`masked` for a model that is wired already.
+
+    values: id of a tensor -> other values for it. double: in double precision.
+    """
+    with torch.no_grad():
+        tensors = anew(model, values or {}, double, [cut for cut in plan.cuts if cut.zero], places)
     if not plan.normalised:
-        return zeroed(model, plan, values, double)
-    tensors = _tensors(model, plan, values, double)
+        return fresh_copy(model, tensors)
     held = {name: tensors[id(tensor)] for name, tensor in held_tensors(model).items()}
     return masked_network(held, wiring, kept, double).train(model.training)
 
 
-def zeroed(model: nn.Module, plan: Plan, values: Instead | None = None, double: bool = False) -> nn.Module:
-    """A copy in which every entry that the plan removes is zero.
-
-    values: id of a tensor -> other values for it. double: in double precision.
-    """
-    return fresh_copy(model, _tensors(model, plan, values, double))
-
-
-def _tensors(model: nn.Module, plan: Plan, values: Instead | None, double: bool) -> Instead:
+def zeroed(model: nn.Module, plan: Plan) -> nn.Module:
+    """A copy in which every entry that the plan removes is zero."""
     with torch.no_grad():
-        return anew(model, values or {}, double, [cut for cut in plan.cuts if cut.zero])
+        return fresh_copy(model, anew(model, {}, False, [cut for cut in plan.cuts if cut.zero]))

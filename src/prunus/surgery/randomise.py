@@ -57,9 +57,12 @@ def _is_repeated(tensor: Tensor, dim: int) -> bool:
 
 def _random_vectors(vectors: Sequence[Tensor], generator: torch.Generator) -> dict[int, Tensor]:
     """Scales stay near one, shifts near zero, variances above zero."""
-    noise = torch.randn(sum(vector.numel() for vector in vectors), generator=generator).abs_().mul_(SMALL)
-    parts = torch.split(noise, [vector.numel() for vector in vectors])
-    return {id(v): v + part.view(v.shape).to(v) for v, part in zip(vectors, parts, strict=True)}
+    if not vectors:
+        return {}
+    sizes = [vector.numel() for vector in vectors]
+    noise = torch.randn(sum(sizes), generator=generator).abs_().mul_(SMALL)
+    numbers = torch.split(torch.cat([vector.reshape(-1) for vector in vectors]) + noise, sizes)
+    return {id(v): part.to(v).view(v.shape) for v, part in zip(vectors, numbers, strict=True)}
 
 
 def _random(matrix: Tensor, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,6 @@ import numpy as np
 
 from prunus.errors import InputError
 from prunus.graph import Wiring
-from prunus.graph.axes import Axes, Axis
 from prunus.graph.kept import Kept
 from prunus.graph.labels import Ids
 from prunus.surgery.plan import Plan
@@ -30,9 +29,9 @@ def kept_after(wiring: Wiring, plan: Plan) -> Kept:
         )
     if unknown := cuts.keys() - wiring.tensors.keys():
         raise _foreign(min(unknown))
-    for name, axes in wiring.tensors.items():
-        gone_here = {dim: len(positions) for dim, positions in cuts.get(name, {}).items()}
-        if any(axis.size - kept.count(axis) != gone_here.get(dim, 0) for dim, axis in enumerate(axes.axes)):
+    gone = kept.gone(list(wiring.roots.values())) if wiring.roots else []
+    for (name, dim), count in zip(wiring.roots, gone, strict=True):
+        if count != len(cuts.get(name, {}).get(dim, ())):
             raise _foreign(name)
     return kept
 
@@ -42,31 +41,19 @@ def _removed(wiring: Wiring, cuts: Mapping[str, Mapping[int, tuple[int, ...]]]) 
     labels = wiring.labels
     there = [np.zeros(0, dtype=np.int64)]  # the labels of all positions
     going = there.copy()
-    for name, axes in wiring.tensors.items():
-        for dim, removed in cuts.get(name, {}).items():
-            roots = labels.roots(_dimension(name, axes, dim).labels)
-            goes = np.zeros(len(roots), dtype=np.bool_)
-            goes[_valid(name, len(roots), removed)] = True
+    for name, dims in cuts.items():
+        for dim, removed in dims.items() if name in wiring.tensors else ():
+            roots = wiring.roots.get((name, dim), there[0])
+            if max(removed) >= len(roots):
+                raise _foreign(name)
             there.append(roots)
-            going.append(roots[goes])
+            going.append(roots[list(removed)])
     every, some = (np.bincount(np.concatenate(ids), minlength=labels.size) for ids in (there, going))
     known = np.flatnonzero(every)
     places, atoms = labels.spread(known)
     counts = [count[known][places] for count in (every, some)]
     total, gone = (np.bincount(atoms, count, labels.size) for count in counts)
     return np.flatnonzero((gone > 0) & (gone == total))
-
-
-def _dimension(name: str, axes: Axes, dim: int) -> Axis:
-    if dim >= axes.rank:
-        raise _foreign(name)
-    return axes[dim]
-
-
-def _valid(name: str, size: int, positions: tuple[int, ...]) -> list[int]:
-    if max(positions) >= size:
-        raise _foreign(name)
-    return list(positions)
 
 
 def _foreign(tensor: str) -> InputError:

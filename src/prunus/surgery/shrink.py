@@ -25,7 +25,7 @@ from prunus.surgery.reference import tensors_of
 from prunus.surgery.removed import kept_after
 from prunus.surgery.rewrite import rewritten
 from prunus.surgery.structure import Structure, remember, steps_to
-from prunus.surgery.tensors import NamedTensors, anew, cut_tensors, cut_values, without
+from prunus.surgery.tensors import NamedTensors, Places, anew, cut_tensors, cut_values, without
 from prunus.surgery.verify import Proof, copied
 
 FormName: TypeAlias = Literal["class", "graph"]
@@ -89,12 +89,15 @@ class Surgeon:
         """
         kept = kept or kept_after(self.wiring, plan)
         telling = random_constants(model)
-        proof = Proof(lambda double: masked_in(model, plan, self.wiring, kept, telling, double), self._example_inputs)
+        places = Places()
+        proof = Proof(
+            lambda double: masked_in(model, plan, self.wiring, kept, telling, double, places), self._example_inputs
+        )
         best: Shrunk | None = None
-        for form in self._forms(model, plan, kept):
+        for form in self._forms(model, plan, kept, places):
             try:
                 small = form.make(model)
-                deviation = proof.deviation(copied(small, cut_values(model, small, plan, telling)))
+                deviation = proof.deviation(copied(small, cut_values(model, small, plan, telling, places)))
                 if form.name == "graph" and plan.normalised:  # then the masked network is the traced one as well
                     self._check_traced(model, telling)
             except Exception as error:  # a forward with the wrong sizes fails in its own ways
@@ -117,12 +120,12 @@ class Surgeon:
             whole.deviation(copied(traced, values))
             self._traced_well = True
 
-    def _forms(self, model: nn.Module, plan: Plan, kept: Kept) -> Iterator[_Form]:
+    def _forms(self, model: nn.Module, plan: Plan, kept: Kept, places: Places) -> Iterator[_Form]:
         """The user's class; the same with explained attributes; the graph."""
         graph = self.wiring.graphs[0]
         in_class = not _written(model, plan, graph)
         if in_class:
-            yield _Form("class", lambda original: cut_tensors(original, plan))
+            yield _Form("class", lambda original: cut_tensors(original, plan, places=places))
         nodes = rewritten(graph, self.wiring.values[0], self.wiring, kept)
         for numbers in changed_numbers(graph.nodes, nodes) if in_class else ():
             if changed := adapt_attributes(cut_tensors(model, plan), numbers):

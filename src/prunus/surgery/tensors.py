@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cache
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -17,7 +16,10 @@ from prunus.surgery.attributes import update_attributes
 from prunus.surgery.hollow import Hollow
 from prunus.surgery.plan import Change, Cut, Plan
 
-Positions: TypeAlias = dict[int, tuple[int, ...]]
+Removed: TypeAlias = tuple[int, ...]
+"""Positions along a dimension."""
+
+Positions: TypeAlias = dict[int, Removed]
 """Dimension of a tensor -> positions along it."""
 
 SMALL, FEWER = 2**12, 2**9
@@ -48,19 +50,34 @@ def in_place_of(old: Tensor, value: Tensor) -> Tensor:
     return nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else value
 
 
-def _left(size: int, removed: tuple[int, ...]) -> Tensor:
-    """Positions that stay."""
-    kept = np.ones(size, dtype=np.bool_)
-    kept[list(removed)] = False
-    return torch.from_numpy(np.flatnonzero(kept))
+class Places:
+    """Positions that go, and those that stay, as tensors: made once, for a layer and its norm lose the same ones."""
+
+    def __init__(self) -> None:
+        self._gone: dict[int, tuple[Removed, Tensor]] = {}  # id of the positions -> these, and what is made of them
+        self._left: dict[tuple[int, int], tuple[Removed, Tensor]] = {}  # size and id
+
+    def gone(self, removed: Removed) -> Tensor:
+        """Positions that go."""
+        if id(removed) not in self._gone:
+            self._gone[id(removed)] = removed, torch.tensor(removed)
+        return self._gone[id(removed)][1]
+
+    def left(self, size: int, removed: Removed) -> Tensor:
+        """Positions of so many that stay."""
+        key = size, id(removed)
+        if key not in self._left:
+            kept = np.ones(size, dtype=np.bool_)
+            kept[list(removed)] = False
+            self._left[key] = removed, torch.from_numpy(np.flatnonzero(kept))
+        return self._left[key][1]
 
 
-def without(
-    tensor: Tensor, positions: Mapping[int, tuple[int, ...]], left: Callable[[int, tuple[int, ...]], Tensor] = _left
-) -> Tensor:
+def without(tensor: Tensor, positions: Mapping[int, Removed], places: Places | None = None) -> Tensor:
     """The tensor without these positions of its dimensions."""
+    places = places or Places()
     for dim, removed in positions.items():
-        tensor = tensor.index_select(dim, left(tensor.shape[dim], removed).to(tensor.device))
+        tensor = tensor.index_select(dim, places.left(tensor.shape[dim], removed).to(tensor.device))
     return tensor.contiguous()
 
 
@@ -75,20 +92,22 @@ def put_back(whole: Tensor, small: Tensor, positions: Mapping[int, tuple[int, ..
         whole.copy_(small)
 
 
-def cut_tensors(model: nn.Module, plan: Plan, elsewhere: Collection[str] = ()) -> nn.Module:
+def cut_tensors(
+    model: nn.Module, plan: Plan, elsewhere: Collection[str] = (), places: Places | None = None
+) -> nn.Module:
     """A copy whose tensors, and the numbers of known layers beside them, are as the plan leaves them.
 
     elsewhere: tensors that the model may not hold itself.
     Raises `InputError` if the plan was made for another model.
     """
-    tensors, instead, left = NamedTensors(model), {}, cache(_left)  # a layer and its norm lose the same
+    tensors, instead, places = NamedTensors(model), {}, places or Places()
     with torch.no_grad():
         for name, positions in plan.by_tensor().items():
             if name in elsewhere and name not in tensors.all():
                 continue
             old = tensors[name]
             _check(name, old, positions)
-            instead[id(old)] = in_place_of(old, without(old, positions, left))
+            instead[id(old)] = in_place_of(old, without(old, positions, places))
     twin = fresh_copy(model, instead)
     modules = dict(twin.named_modules()) if plan.changes else {}
     for change in plan.changes:
@@ -111,60 +130,68 @@ def own(tensor: Tensor, double: bool) -> Tensor:
     return tensor.detach().to(wide if double and real else tensor.dtype, copy=True)
 
 
-def zeroed(
-    tensor: Tensor,
-    positions: Mapping[int, tuple[int, ...]],
-    double: bool,
-    parameter: bool = False,
-    index: Callable[[tuple[int, ...]], Tensor] = torch.tensor,
-    left: Callable[[int, tuple[int, ...]], Tensor] = _left,
-) -> Tensor:
-    """`own`, with zeros at these positions of its dimensions; a large one is hollow in double precision.
-
-    parameter: whether it takes the place of one. index, left: positions, and those that stay, as a tensor.
-    """
-    if double and positions and max(positions) < 2 and tensor.dim() > 1 and _is_large(tensor):
-        rows, columns = (left(tensor.shape[dim], positions[dim]) if dim in positions else None for dim in (0, 1))
-        small = tensor.detach()
-        for dim, some in enumerate((rows, columns)):
-            small = small if some is None else small.index_select(dim, some)
-        return Hollow.of(tensor.shape, small.to(torch.float64, copy=True), rows, columns, parameter)
-    copy = own(tensor, double)
-    for dim, removed in positions.items():
-        copy.index_fill_(dim, index(removed).to(copy.device), 0)
-    return copy
-
-
-def _is_large(tensor: Tensor) -> bool:
-    few = SMALL if tensor.dim() < 4 else FEWER
-    return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and tensor.numel() > few
-
-
-def anew(model: nn.Module, values: Instead, double: bool, zero: Iterable[Cut] = ()) -> Instead:
+def anew(
+    model: nn.Module, values: Instead, double: bool, zero: Iterable[Cut] = (), places: Places | None = None
+) -> Instead:
     """For each tensor of a model one with memory of its own, that takes its place in a copy; double: as in `own`.
 
     values: id of a tensor -> other values for it. zero: what of them is zero in the copy.
     """
-    held, cuts = NamedTensors(model).all(), defaultdict[int, Positions](dict)
+    held, cuts, places = held_tensors(model), defaultdict[int, Positions](dict), places or Places()
     for cut in zero:
         if cut.tensor in held:  # what is written into a forward can't be zeroed
             of_tensor = cuts[id(held[cut.tensor])]
-            of_tensor[cut.dim] = (*of_tensor.get(cut.dim, ()), *cut.removed)
+            before = of_tensor.get(cut.dim)
+            of_tensor[cut.dim] = (*before, *cut.removed) if before else cut.removed
     tensors = {id(tensor): tensor for tensor in held.values()}
-    pairs = ((key, tensor, values.get(key, tensor)) for key, tensor in tensors.items())
-    index, left = cache(torch.tensor), cache(_left)  # a layer and its norm lose the same
-    return {
-        key: in_place_of(old, zeroed(new, cuts.get(key, {}), double, isinstance(old, nn.Parameter), index, left))
-        for key, old, new in pairs
-    }
+    old = {key: values.get(key, tensor) for key, tensor in tensors.items()}
+    new = _lines(old) if double else {}
+    for key, tensor in old.items():
+        positions = cuts.get(key, {})
+        if double and _is_hollow(tensor, positions):
+            new[key] = _hollow(tensor, positions, places, isinstance(tensors[key], nn.Parameter))
+            continue
+        copy = new[key] if key in new else own(tensor, double)
+        for dim, removed in positions.items():
+            copy.index_fill_(dim, places.gone(removed).to(copy.device), 0)
+        new[key] = in_place_of(tensors[key], copy)
+    return new
 
 
-def cut_values(model: nn.Module, small: nn.Module, plan: Plan, values: Instead) -> Instead:
+def _lines(tensors: Instead) -> dict[int, Tensor]:
+    """Those of one dimension in double precision, all at once: there are many."""
+    lines = {key: tensor for key, tensor in tensors.items() if tensor.dim() == 1 and _is_single(tensor)}
+    if not lines:
+        return {}
+    together = torch.cat([line.detach() for line in lines.values()]).double()
+    return dict(zip(lines, torch.split(together, [len(line) for line in lines.values()]), strict=True))
+
+
+def _is_single(tensor: Tensor) -> bool:
+    return tensor.dtype == torch.float32 and tensor.device.type == "cpu"
+
+
+def _is_hollow(tensor: Tensor, positions: Positions) -> bool:
+    """Whether the tensor is large, and whole rows and columns of it are zero."""
+    few = SMALL if tensor.dim() < 4 else FEWER
+    fits = bool(positions) and max(positions) < 2 <= tensor.dim()
+    return fits and tensor.numel() > few and _is_single(tensor)
+
+
+def _hollow(tensor: Tensor, positions: Positions, places: Places, parameter: bool) -> Hollow:
+    rows, columns = (places.left(tensor.shape[d], positions[d]) if d in positions else None for d in (0, 1))
+    left = tensor.detach()
+    for dim, some in enumerate((rows, columns)):
+        left = left if some is None else left.index_select(dim, some)
+    return Hollow.of(tensor.shape, left.to(torch.float64, copy=True), rows, columns, parameter)
+
+
+def cut_values(model: nn.Module, small: nn.Module, plan: Plan, values: Instead, places: Places) -> Instead:
     """Other values of a model's tensors, cut as a plan says, for the same tensors of the model that it made."""
-    tensors = NamedTensors(model).all()
+    tensors = held_tensors(model)
     cuts = {id(tensors[name]): positions for name, positions in plan.by_tensor().items() if name in tensors}
-    pairs = {id(new): id(tensors[name]) for name, new in NamedTensors(small).all().items() if name in tensors}
-    return {new: without(values[old], cuts.get(old, {})) for new, old in pairs.items() if old in values}
+    pairs = {id(new): id(tensors[name]) for name, new in held_tensors(small).items() if name in tensors}
+    return {new: without(values[old], cuts.get(old, {}), places) for new, old in pairs.items() if old in values}
 
 
 def _check(name: str, tensor: Tensor, positions: dict[int, tuple[int, ...]]) -> None:

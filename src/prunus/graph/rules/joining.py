@@ -173,7 +173,7 @@ def padded(op: Operation) -> Axes:
 
 
 def _with_ends(op: Operation, axis: Axis, left: int, right: int) -> Axis:
-    if not axis.labels.any():
+    if axis.is_kept:
         return kept_axis(axis.size + left + right)
     ends = op.labels.fresh(left), op.labels.fresh(right)
     return Axis(np.concatenate([ends[0], axis.labels, ends[1]]), axis.vanishes)

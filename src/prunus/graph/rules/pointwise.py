@@ -39,7 +39,7 @@ def _broadcast(op: Operation, operands: list[Axes], dim: int) -> Axis:
         return kept_axis(size)
     for other in meeting[1:]:
         op.join(meeting[0], other)
-    if not any(axis.labels.any() for axis in meeting):
+    if all(axis.is_kept for axis in meeting):
         return kept_axis(size)
     zero = tuple(_zero_there(operand, dim, size) for operand in operands)
     result = _at_zero(op, zero)
