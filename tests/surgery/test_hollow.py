@@ -9,12 +9,12 @@ from torch.nn import functional
 
 from prunus.surgery import hollow
 from prunus.surgery.hollow import Hollow
-from prunus.surgery.quick import QuickProducts
+from prunus.surgery.quick import Quick
 
 EVERY = slice(None)
 
 
-def both(size: tuple[int, ...], rows: list[int] | None, columns: list[int] | None) -> tuple[Tensor, Hollow]:
+def both(size: tuple[int, ...], rows: list[int] | None, columns: list[int] | None) -> tuple[Tensor, Quick]:
     """A weight of which only some rows and columns are not zero, written out and hollow."""
     whole = torch.randn(size, dtype=torch.float64)
     for dim, some in enumerate((rows, columns)):
@@ -22,7 +22,7 @@ def both(size: tuple[int, ...], rows: list[int] | None, columns: list[int] | Non
             whole.index_fill_(dim, torch.tensor([at for at in range(size[dim]) if at not in some]), 0)
     left = whole[EVERY if rows is None else rows][:, EVERY if columns is None else columns].clone()
     places = (None if some is None else torch.tensor(some) for some in (rows, columns))
-    return whole, Hollow.of(whole.shape, left, *places, parameter=True)
+    return whole, Quick.of(Hollow(whole.shape, left, *places), parameter=True)
 
 
 @pytest.fixture
@@ -41,9 +41,8 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_linear_layers(rows: list[int] | None, columns: list[int] | None, bias: Tensor | None) -> None:
     whole, weight = both((6, 4), rows, columns)
     x = torch.randn(2, 3, 4, dtype=torch.float64)
-    with QuickProducts():
-        for found in (functional.linear(x, weight, bias), torch.ops.aten.linear.default(x, weight, bias)):
-            torch.testing.assert_close(found, functional.linear(x, whole, bias), rtol=1e-12, atol=1e-12)
+    for found in (functional.linear(x, weight, bias), torch.ops.aten.linear.default(x, weight, bias)):
+        torch.testing.assert_close(found, functional.linear(x, whole, bias), rtol=1e-12, atol=1e-12)
     assert (rows is None and columns is None) or not weight._is_written
 
 
@@ -66,8 +65,7 @@ def test_convolutions(
     whole, weight = both(size, rows, columns)
     x = torch.randn(2, size[1] * groups, 6, 5, dtype=torch.float64)
     for bias in (None, torch.randn(size[0], dtype=torch.float64)):
-        with QuickProducts():
-            found = functional.conv2d(x, weight, bias, 2, 1, 1, groups)
+        found = functional.conv2d(x, weight, bias, 2, 1, 1, groups)
         torch.testing.assert_close(found, functional.conv2d(x, whole, bias, 2, 1, 1, groups), rtol=1e-12, atol=1e-12)
     assert weight._is_written is not is_left_hollow
 
@@ -87,6 +85,5 @@ def test_whatever_else_reads_it_finds_all_of_its_numbers() -> None:
         assert isinstance(weight, torch.nn.Parameter)
         assert weight.shape == (6, 4)
         assert not weight._is_written
-        with QuickProducts():
-            assert torch.equal(read(weight), read(whole))
+        assert torch.equal(read(weight), read(whole))
         assert type(read(weight)) is Tensor

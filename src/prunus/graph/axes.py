@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -41,7 +41,11 @@ class Axis:
 
     def take(self, positions: Ids) -> Axis:
         """The axis of a selection of positions, in their order."""
-        return replace(self, labels=self.labels[positions])
+        return Axis(self.labels[positions], self.vanishes, self.origins)
+
+    def vanishing(self, vanishes: bool) -> Axis:
+        """The same, where the tensor is zero, or is not, wherever a removed channel's parameters are."""
+        return Axis(self.labels, vanishes, self.origins)
 
     def fills(self) -> bool:
         """Whether zeros at removed positions can be relied on: none can be removed, or all vanish."""

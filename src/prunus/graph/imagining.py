@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 Result: TypeAlias = Callable[..., Tensor | None]
+WHOLE = frozenset((torch.int8, torch.int16, torch.int32, torch.int64))
 
 
 def imagined(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Tensor | None:
@@ -39,10 +40,10 @@ def _in_place(x: Tensor, *_: Any, **__: Any) -> Tensor:
 
 def _arithmetic(x: Tensor, y: Any, **how: Any) -> Tensor | None:
     """Of two tensors of one type, or of one and a number."""
-    whole = x.dtype == torch.int64 and not how
+    whole = x.dtype in WHOLE and not how
     if type(y) is int or (type(y) is float and not whole):
         return _bare(x, x.shape) if whole and x.is_contiguous() else _like(x)
-    if not isinstance(y, Tensor) or not (_alike(x, y) or (whole and y.dtype == torch.int64)):
+    if not isinstance(y, Tensor) or not (_alike(x, y) or (whole and y.dtype == x.dtype)):
         return None
     plain = x.is_contiguous() and y.is_contiguous()
     if x.shape == y.shape and not plain:
@@ -61,8 +62,11 @@ def _comparison(x: Tensor, y: Any) -> Tensor | None:
 
 
 def _running_sum(x: Tensor, dim: int) -> Tensor | None:
-    plain = (x.is_floating_point() or x.dtype == torch.int64) and x.is_contiguous() and -x.dim() <= dim < x.dim()
-    return _bare(x, x.shape) if plain else None
+    if not x.is_contiguous() or not -x.dim() <= dim < x.dim():
+        return None
+    if x.dtype in WHOLE:
+        return torch.empty(x.shape, dtype=torch.int64, device="meta")
+    return _bare(x, x.shape) if x.is_floating_point() else None
 
 
 def _rows(table: Tensor, numbers: Tensor, *_: Any) -> Tensor | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from prunus.graph.axes import Axes, Axis, Origins
@@ -45,7 +46,7 @@ class Operation:
         """Shape of the only result."""
         return self.shapes[0]
 
-    @property
+    @cached_property
     def shapes(self) -> tuple[Shape, ...]:
         """Shapes of all results that are tensors."""
         output = self.node.output

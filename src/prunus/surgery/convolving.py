@@ -12,8 +12,11 @@ from torch.nn import functional
 Pair: TypeAlias = tuple[int, int]
 Size: TypeAlias = int | Sequence[int]
 
-COLUMNS = 12 * 2**20
-"""Bytes of the windows that torch writes out side by side; where they are fewer, its one product is best."""
+COLUMNS, FEWER = 12 * 2**20, 3 * 2**20
+"""Bytes of the windows that torch writes out side by side; where they are fewer, its one product is best.
+
+The second holds for small windows over several channels on large images.
+"""
 
 FEW = 2**15
 """Numbers of a depthwise convolution's result; where they are fewer, it is calls that take the time."""
@@ -34,10 +37,12 @@ def convolved(
     if min(height, width) < 1:
         return None
     depthwise, places = inner == 1 and out == groups > 1, height * width
-    columns = x.shape[1] * window[0] * window[1] * places * x.element_size()
+    area = window[0] * window[1]
+    columns = x.shape[1] * area * places * x.element_size()
+    many = FEWER if inner >= 8 and places >= 80 * area else COLUMNS
     if depthwise and window[1] > 3 and len(x) * out * places < FEW:
         result = _by_rows(x, weight, steps, padded, spread, (height, width))
-    elif steps[0] == steps[1] and spread == (1, 1) and (depthwise or (columns > COLUMNS and len(x) == 1)):
+    elif steps[0] == steps[1] and spread == (1, 1) and (depthwise or (columns > many and len(x) == 1)):
         result = _by_places(x, weight, steps[0], padded, (height, width), groups)
     else:
         return None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from torch.utils import _pytree as pytree
 
 MOVED = 8
 """Products that must be saved for each number that is moved to save them."""
@@ -26,50 +25,22 @@ DEPTHWISE = 12
 """Products that take as long as one of a depthwise convolution."""
 
 
-class Hollow(Tensor):
+@dataclass(frozen=True, eq=False)
+class Hollow:
     """The weight of a linear layer or a convolution, on the CPU, of which some rows and columns are zero.
 
     whole: its size. left: what is left.
     rows, columns: those that are left, of the first and the second dimension; None for all of them.
-    It is like any other tensor to whoever does not read these: its numbers are written down as soon as he does.
     """
 
     whole: torch.Size
     left: Tensor
     rows: Tensor | None
     columns: Tensor | None
-    _is_param: bool
-    _is_written: bool
-
-    @classmethod
-    def of(
-        cls, whole: torch.Size, left: Tensor, rows: Tensor | None, columns: Tensor | None, parameter: bool
-    ) -> Hollow:
-        """parameter: whether it takes the place of one."""
-        nothing = left.new_zeros(()).expand(whole)  # takes no memory
-        hollow: Hollow = torch.Tensor._make_subclass(cls, nothing)
-        hollow.whole, hollow.left, hollow.rows, hollow.columns = whole, left, rows, columns
-        hollow._is_param, hollow._is_written = parameter, False
-        return hollow
-
-    @classmethod
-    def __torch_function__(
-        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func not in OUTSIDE:
-            for each in pytree.tree_leaves((args, kwargs)):
-                if isinstance(each, Hollow):
-                    each.written()
-        with torch._C.DisableTorchFunctionSubclass():
-            return func(*args, **(kwargs or {}))
 
     def written(self) -> Tensor:
-        """All of its numbers, as a plain tensor."""
-        with torch._C.DisableTorchFunctionSubclass():
-            if not self._is_written:
-                self._is_written = True
-                self.data = _at(self.columns, 1, self.whole, _at(self.rows, 0, self.whole, self.left))
-            return self.detach()
+        """All of its numbers."""
+        return _at(self.columns, 1, self.whole, _at(self.rows, 0, self.whole, self.left))
 
 
 def _at(places: Tensor | None, dim: int, whole: torch.Size, left: Tensor) -> Tensor:
@@ -79,12 +50,6 @@ def _at(places: Tensor | None, dim: int, whole: torch.Size, left: Tensor) -> Ten
     size = list(left.shape)
     size[dim] = whole[dim]
     return left.new_zeros(size).index_copy_(dim, places, left)
-
-
-OUTSIDE = frozenset(
-    (*(getattr(Tensor, name).__get__ for name in ("shape", "dtype", "device")), Tensor.size, Tensor.dim, Tensor.__len__)
-)
-"""Questions about a tensor that its numbers don't matter to."""
 
 
 def linear(x: Tensor, weight: Hollow, bias: Tensor | None = None) -> Tensor | None:

@@ -15,6 +15,7 @@ from prunus.graph.copying import Instead, fresh_copy, held_tensors, modules_of
 from prunus.surgery.attributes import update_attributes
 from prunus.surgery.hollow import Hollow
 from prunus.surgery.plan import Change, Cut, Plan
+from prunus.surgery.quick import Quick
 
 Removed: TypeAlias = tuple[int, ...]
 """Positions along a dimension."""
@@ -45,8 +46,6 @@ class NamedTensors:
 
 def in_place_of(old: Tensor, value: Tensor) -> Tensor:
     """The value as what the other tensor is: a parameter of its kind, or not."""
-    if type(value) is Hollow:
-        return value
     return nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else value
 
 
@@ -149,12 +148,14 @@ def anew(
     for key, tensor in old.items():
         positions = cuts.get(key, {})
         if double and _is_hollow(tensor, positions):
-            new[key] = _hollow(tensor, positions, places, isinstance(tensors[key], nn.Parameter))
+            new[key] = Quick.of(_hollow(tensor, positions, places), isinstance(tensors[key], nn.Parameter))
             continue
         copy = new[key] if key in new else own(tensor, double)
         for dim, removed in positions.items():
             copy.index_fill_(dim, places.gone(removed).to(copy.device), 0)
-        new[key] = in_place_of(tensors[key], copy)
+        has_windows = double and tensor.dim() == 4 and tensor.shape[2:] != (1, 1)
+        is_parameter = isinstance(tensors[key], nn.Parameter)
+        new[key] = Quick.of(copy, is_parameter) if has_windows else in_place_of(tensors[key], copy)
     return new
 
 
@@ -178,12 +179,12 @@ def _is_hollow(tensor: Tensor, positions: Positions) -> bool:
     return fits and tensor.numel() > few and _is_single(tensor)
 
 
-def _hollow(tensor: Tensor, positions: Positions, places: Places, parameter: bool) -> Hollow:
+def _hollow(tensor: Tensor, positions: Positions, places: Places) -> Hollow:
     rows, columns = (places.left(tensor.shape[d], positions[d]) if d in positions else None for d in (0, 1))
     left = tensor.detach()
     for dim, some in enumerate((rows, columns)):
         left = left if some is None else left.index_select(dim, some)
-    return Hollow.of(tensor.shape, left.to(torch.float64, copy=True), rows, columns, parameter)
+    return Hollow(tensor.shape, left.to(torch.float64, copy=True), rows, columns)
 
 
 def cut_values(model: nn.Module, small: nn.Module, plan: Plan, values: Instead, places: Places) -> Instead:

@@ -45,7 +45,7 @@ def with_bias(axes: Axes, dimension: int, shift: Axis) -> Axes:
     """A bias along one dimension makes the others nowhere zero."""
     own = axes[dimension]
     others = axes.untied_zero()
-    return others.with_axis(dimension, replace(own, vanishes=own.vanishes and shift.vanishes)).activation()
+    return others.with_axis(dimension, own.vanishing(own.vanishes and shift.vanishes)).activation()
 
 
 def linear(op: Operation) -> Axes:

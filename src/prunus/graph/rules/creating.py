@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from prunus.graph.axes import Axes, Axis, kept, kept_axis
 from prunus.graph.operation import Operation
 
@@ -29,9 +27,9 @@ def copied(op: Operation) -> Axes:
         axis = target[dim]
         if values.rank >= -dim and values[dim].size == axis.size:
             op.join(axis, values[dim])
-            axes.append(replace(axis, vanishes=values[dim].vanishes))
+            axes.append(axis.vanishing(values[dim].vanishes))
         else:
-            axes.append(replace(axis, vanishes=False))
+            axes.append(axis.vanishing(False))
     return Axes(tuple(axes)).activation()
 
 

@@ -169,7 +169,7 @@ def padded(op: Operation) -> Axes:
             x = x.with_axis(d, kept_axis(op.shape[d]))
         else:
             x = x.with_axis(d, _with_ends(op, x[d], left, right))
-    return Axes(tuple(replace(axis, vanishes=axis.vanishes and value == 0) for axis in x.axes))
+    return Axes(tuple(axis.vanishing(axis.vanishes and value == 0) for axis in x.axes))
 
 
 def _with_ends(op: Operation, axis: Axis, left: int, right: int) -> Axis:

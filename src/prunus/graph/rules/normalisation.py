@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from prunus.graph.axes import Axes
 from prunus.graph.operation import Operation
 from prunus.graph.reshape import split
@@ -22,7 +20,7 @@ def per_channel(op: Operation) -> Axes:
         op.findings.divisors |= variance[0].origins
     op.normalise(axis for i, axis in enumerate(x.axes) if i != place)
     zero = (bias is None or bias[0].vanishes) and (weight is not None or x[place].vanishes)
-    return x.untied_zero().with_axis(place, replace(x[place], vanishes=zero))
+    return x.untied_zero().with_axis(place, x[place].vanishing(zero))
 
 
 def over_last(op: Operation) -> Axes:
@@ -35,8 +33,8 @@ def over_last(op: Operation) -> Axes:
             for axis, other in zip(x.axes[first:], tensor.axes, strict=True):
                 op.join(axis, other)
     op.normalise(x.axes[first:])
-    leading = tuple(replace(axis, vanishes=axis.vanishes and bias is None) for axis in x.axes[:first])
-    return Axes((*leading, *(replace(axis, vanishes=True) for axis in x.axes[first:])))
+    leading = tuple(axis.vanishing(axis.vanishes and bias is None) for axis in x.axes[:first])
+    return Axes((*leading, *(axis.vanishing(True) for axis in x.axes[first:])))
 
 
 def over_groups(op: Operation) -> Axes:
@@ -58,7 +56,7 @@ def over_groups(op: Operation) -> Axes:
         if tensor is not None:
             op.join(x[1], tensor[0])
     zero = bias is None or bias[0].vanishes
-    return x.untied_zero().with_axis(1, replace(x[1], vanishes=zero))
+    return x.untied_zero().with_axis(1, x[1].vanishing(zero))
 
 
 def weight_norm(op: Operation) -> Axes:

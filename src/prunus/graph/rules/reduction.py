@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from prunus.graph.axes import Axes, Axis, kept_axis
 from prunus.graph.operation import Operation
 from prunus.graph.rules.pointwise import pointwise
@@ -89,7 +87,7 @@ def two_results(op: Operation) -> Axes | tuple[Axes, ...]:
         op.pin([x[dim]], "an extreme over channels")
     else:
         op.normalise([x[dim]])
-    axes = [replace(axis, vanishes=False) for axis in x.axes]
+    axes = [axis.vanishing(False) for axis in x.axes]
     shape = op.shape
     if len(shape) < x.rank:
         del axes[dim]
