@@ -79,6 +79,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     name = f"{path}.{last}" if path else last
                     names[self._named(f"{kind}_{name}", tensor)] = name
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled here, and to keep this method from it takes torch time at every operation."""
+        return False
+
     def take(self, value: Any) -> str:
         """The name of an input."""
         return self._named("input", value) if isinstance(value, Tensor) else self._free("input")
