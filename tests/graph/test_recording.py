@@ -79,10 +79,28 @@ UNTOLD = {
     "item": lambda _, y: y * y.sum().item(),
     "numpy": lambda _, y: y + float(y.detach().numpy().sum()),
     "branch": lambda _, y: y if y.sum() > 0 else -y,
+    "written in place": lambda _, y: _filled(y),
+    "drawn": lambda _, y: y if torch.rand(1) < 2 else -y,
     "elsewhere": lambda self, y: y + self.table[0],
     "autocast": lambda _, y: _halved(y),
     "no rule": lambda _, y: torch.rad2deg(y),
 }
+
+
+def _filled(y):
+    ones = torch.zeros(6)
+    ones[:3].fill_(1.0)
+    return y if ones.sum() > 1 else -y
+
+
+def test_what_is_written_in_the_forward_may_decide():
+    def between(_, y):
+        places = torch.arange(y.shape[1], device=y.device) + torch.tensor(2)
+        return y if places[:-1].gt(5).any() and places.sum().item() == 27 else -y
+
+    model, x = Chain(between).eval(), torch.randn(3, 4)
+    nodes = record(model, (x,), {}, False, "").nodes
+    assert [node.kind for node in nodes if node.kind != "detach"] == ["linear", "linear"]  # and not negated
 
 
 def _halved(y):
@@ -95,7 +113,7 @@ def test_what_shapes_do_not_tell_is_left_to_torch_export(name):
     model, x = Chain(UNTOLD[name]).eval(), torch.randn(3, 4)
     with pytest.raises((NotImaginableError, RuntimeError, NotImplementedError, TypeError)):
         record(model, (x,), {}, False, "")
-    if name not in ("numpy", "branch"):
+    if name not in ("numpy", "branch", "written in place", "drawn"):
         assert trace(model, x).nodes
     else:
         with pytest.raises(InputError, match="can't be traced"):

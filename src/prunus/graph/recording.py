@@ -20,6 +20,8 @@ from prunus.graph.results import plain_result
 from prunus.graph.rules import RULES
 from prunus.graph.shapes import META, NotImaginableError, Shapes, apart, following, run, shapes_of
 
+CPU = torch.device("cpu")
+
 
 def record(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], train: bool, prefix: str) -> Graph:
     """Run a copy without values, in inference, where torch shows every operation before it takes it apart.
@@ -55,6 +57,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._nodes: list[Node] = []
         self._names: dict[int, str] = {}  # id of a tensor -> the node that made it
         self._parts: dict[int, tuple[str, int]] = {}  # id of a tensor -> node with several results, and which of them
+        self._made: dict[int, Any] = {}  # id of a tensor -> operation and arguments
+        self._written: dict[int, Tensor] = {}  # id of a tensor of numbers that stand in the forward -> these
         self._alive: list[Any] = []  # an id belongs to one tensor as long as that lives
         self._taken: set[str] = set()
         self._count: Counter[str] = Counter()  # of the names that were taken, how often with a number
@@ -96,6 +100,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise NotImaginableError(str(func))
         if about.is_lifting and not args[0].is_meta:
             return self._written_out(args[0])
+        if about.name == "item" and not any(node.in_place and node.kind != "detach" for node in self._nodes):
+            return self._value(args[0]).item()
         if not about.has_rule:
             return self._taken_apart(func, args, kwargs or {})
         written = self.argument(args), self.argument(kwargs or {})
@@ -105,10 +111,24 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise NotImaginableError(f"{node} writes into another argument than its first")
         if isinstance(result, Tensor):
             self._know(result, node.name)
+            self._made[id(result)] = func, args, kwargs or {}
         elif isinstance(result, (tuple, list)):
             self._parts.update((id(part), (node.name, place)) for place, part in enumerate(result))
             self._alive.append(result)
         return result
+
+    def _value(self, value: Any) -> Any:
+        """An argument with its numbers, where nothing but sizes and what is written in the forward decides on them."""
+        if isinstance(value, (tuple, list)):
+            return type(value)([self._value(item) for item in value])
+        if not isinstance(value, Tensor):
+            return CPU if isinstance(value, torch.device) else value
+        if id(value) in self._written:
+            return self._written[id(value)]
+        func, args, kwargs = self._made.get(id(value), (None, (), {}))
+        if func is None or torch.Tag.nondeterministic_seeded in func.tags or "empty" in func.overloadpacket.__name__:
+            raise NotImaginableError("a decision by values")
+        return func(*self._value(args), **{key: self._value(item) for key, item in kwargs.items()})
 
     def _taken_apart(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """An operation without a rule, as those that torch makes of it."""
@@ -130,7 +150,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name = f"lifted_tensor_{len(self._tensors.values)}"
         bare = tensor.to(META)
         self._tensors.constants[self._named(f"c_{name}", bare)] = name
-        self._tensors.values[name] = tensor.clone()
+        self._tensors.values[name] = self._written[id(bare)] = tensor.clone()
         return bare
 
     def argument(self, value: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
+import torch
 from torch import nn
 
 from prunus.errors import PrunusError
@@ -14,6 +15,7 @@ from prunus.graph import Graph, Wiring, trace, wire, wire_model
 from prunus.graph.batch import FixedBatchError, larger_batch, with_free_batch
 from prunus.graph.copying import Instead, fresh_copy
 from prunus.graph.kept import Kept
+from prunus.graph.node import TensorType
 from prunus.graph.trace import as_call
 from prunus.graph.training import only_in_training
 from prunus.surgery.explain import Numbers, adapt_attributes, changed_numbers
@@ -35,6 +37,8 @@ EXACT = 1e-9
 
 FEWER = 1e-3
 """Share of another form's deviation that speaks against that form, and not for a network in single precision."""
+
+SINGLE = frozenset((torch.float32, torch.float16, torch.bfloat16))
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class Surgeon:
             lambda double: masked_in(model, plan, self.wiring, kept, telling, double, places), self._example_inputs
         )
         best: Shrunk | None = None
+        is_single = _is_single(self.wiring.graphs[0])
         for form in self._forms(model, plan, kept, places):
             try:
                 small = form.make(model)
@@ -106,7 +111,7 @@ class Surgeon:
                 continue
             if best is None or deviation < FEWER * best.deviation:
                 best = form.shrunk(model, plan, small, deviation)
-            if best.deviation <= EXACT:
+            if best.deviation <= EXACT or is_single:
                 break
         assert best is not None, "the last form is the graph"
         return best
@@ -176,6 +181,17 @@ class _Form:
         )
         remember(small, structure)
         return Shrunk(small, deviation, self.name, self.adapted, self.fixed_batch, self.evaluation_only)
+
+
+def _is_single(graph: Graph) -> bool:
+    """Whether the network asks for single or half precision itself, which its deviations are due to then."""
+    types = graph.types | {node.name: node.output for node in graph.nodes}
+    for node in graph.nodes:
+        if not SINGLE.isdisjoint(each for each in (*node.args, *node.kwargs.values()) if isinstance(each, torch.dtype)):
+            read = types.get(node.reads[0].name) if node.reads else None
+            if isinstance(read, TensorType) and read.dtype.is_floating_point:
+                return True
+    return False
 
 
 def _adapted(plan: Plan, numbers: Numbers, original: nn.Module) -> nn.Module:
