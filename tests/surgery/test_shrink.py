@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunus.graph import channel_groups, wire_model
-from prunus.graph.copying import fresh_copy
+from prunus.graph.copying import fresh_copy, held_tensors
 from prunus.surgery import DifferenceError, Shrunk, Surgeon, plan, prune_channels, shrink
 from prunus.surgery.randomise import random_constants
 
@@ -171,7 +171,7 @@ def test_layers_that_start_at_zero_do_not_hide_a_fault() -> None:
     model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
     nn.init.zeros_(model[2].weight)
     nn.init.zeros_(model[2].bias)
-    twin = fresh_copy(model, random_constants(model))
+    twin = fresh_copy(model, random_constants(held_tensors(model)))
     x = torch.randn(5, 3)
     assert not model(x).any()
     assert (twin(x).std(0) > 0.05).all()

@@ -60,15 +60,16 @@ def masked_in(
 
     values: id of a tensor -> other values for it. double: in double precision.
     """
+    held = held_tensors(model)
     with torch.no_grad():
-        tensors = anew(model, values or {}, double, [cut for cut in plan.cuts if cut.zero], places)
+        tensors = anew(held, values or {}, double, [cut for cut in plan.cuts if cut.zero], places)
     if not plan.normalised:
         return fresh_copy(model, tensors)
-    held = {name: tensors[id(tensor)] for name, tensor in held_tensors(model).items()}
-    return masked_network(held, wiring, kept, double).train(model.training)
+    zeros = {name: tensors[id(tensor)] for name, tensor in held.items()}
+    return masked_network(zeros, wiring, kept, double).train(model.training)
 
 
 def zeroed(model: nn.Module, plan: Plan) -> nn.Module:
     """A copy in which every entry that the plan removes is zero."""
     with torch.no_grad():
-        return fresh_copy(model, anew(model, {}, False, [cut for cut in plan.cuts if cut.zero]))
+        return fresh_copy(model, anew(held_tensors(model), {}, False, [cut for cut in plan.cuts if cut.zero]))

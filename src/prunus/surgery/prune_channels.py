@@ -10,6 +10,7 @@ from torch import nn
 
 from prunus.errors import InputError
 from prunus.graph import ChannelGroup, channel_groups, wire_model
+from prunus.graph.copying import held_tensors
 from prunus.graph.grouping import Heads
 from prunus.pauses import without_pauses
 from prunus.surgery.amounts import Costs, costs_of
@@ -70,7 +71,8 @@ def _check_values(model: nn.Module) -> None:
         raise InputError(
             f"An object of type {type(model).__name__} can't be pruned", "it is not a torch.nn.Module", "give a network"
         )
-    if meta := [name for name, parameter in model.named_parameters() if parameter.is_meta]:
+    held = held_tensors(model).items()
+    if meta := [name for name, tensor in held if isinstance(tensor, nn.Parameter) and tensor.is_meta]:
         raise InputError(
             f"{meta[0]!r} is on the meta device", "it has no values, so its channels can't be compared", "load weights"
         )

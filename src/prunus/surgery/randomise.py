@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prunus.graph.copying import held_tensors
-
 SMALL = 0.1
 STATISTICS = ("running_mean", "running_var")
 
 
-def random_constants(model: nn.Module) -> dict[int, Tensor]:
-    """Random values for the tensors that are the same for all of their channels: id of the tensor -> its values.
+def random_constants(held: Mapping[str, Tensor]) -> dict[int, Tensor]:
+    """Random values for those of a model's tensors that are the same for all channels: id of the tensor -> its values.
 
     Of norms that are new any channel may be cut, and nothing shows; a network whose last layer or residual branches
     start at zero computes the same whatever is cut before them. Values are of a size that keeps activations moderate.
     """
     generator = torch.Generator().manual_seed(0)
-    held = held_tensors(model)
     statistics = [tensor for name, tensor in held.items() if name.endswith(STATISTICS)]
     each = {id(t): t for t in (*(t for t in held.values() if isinstance(t, nn.Parameter)), *statistics)}
     real = [t for t in each.values() if (t.is_floating_point() or t.is_complex()) and t.numel()]

@@ -13,7 +13,7 @@ from torch import nn
 from prunus.errors import PrunusError
 from prunus.graph import Graph, Wiring, trace, wire, wire_model
 from prunus.graph.batch import FixedBatchError, larger_batch, with_free_batch
-from prunus.graph.copying import Instead, fresh_copy
+from prunus.graph.copying import Instead, fresh_copy, held_tensors
 from prunus.graph.kept import Kept
 from prunus.graph.node import TensorType
 from prunus.graph.trace import as_call
@@ -92,7 +92,8 @@ class Surgeon:
         Raises `InputError` if the plan was made for another model, `DifferenceError` if no form of the cut is proven.
         """
         kept = kept or kept_after(self.wiring, plan)
-        telling = random_constants(model)
+        held = held_tensors(model)
+        telling = random_constants(held)
         places = Places()
         proof = Proof(
             lambda double: masked_in(model, plan, self.wiring, kept, telling, double, places), self._example_inputs
@@ -102,7 +103,8 @@ class Surgeon:
         for form in self._forms(model, plan, kept, places):
             try:
                 small = form.make(model)
-                deviation = proof.deviation(copied(small, cut_values(model, small, plan, telling, places)))
+                left = held_tensors(small)
+                deviation = proof.deviation(copied(small, cut_values(held, left, plan, telling, places), left))
                 if form.name == "graph" and plan.normalised:  # then the masked network is the traced one as well
                     self._check_traced(model, telling)
             except Exception as error:  # a forward with the wrong sizes fails in its own ways
@@ -121,7 +123,8 @@ class Surgeon:
         graph = self.wiring.graphs[0]
         if not self._traced_well:
             traced = GraphNetwork(graph, tensors_of(model, graph))
-            whole = Proof(lambda double: fresh_copy(model, anew(model, values, double)), self._example_inputs)
+            held = held_tensors(model)
+            whole = Proof(lambda double: fresh_copy(model, anew(held, values, double)), self._example_inputs)
             whole.deviation(copied(traced, values))
             self._traced_well = True
 

@@ -130,13 +130,13 @@ def own(tensor: Tensor, double: bool) -> Tensor:
 
 
 def anew(
-    model: nn.Module, values: Instead, double: bool, zero: Iterable[Cut] = (), places: Places | None = None
+    held: Mapping[str, Tensor], values: Instead, double: bool, zero: Iterable[Cut] = (), places: Places | None = None
 ) -> Instead:
-    """For each tensor of a model one with memory of its own, that takes its place in a copy; double: as in `own`.
+    """For each tensor that a model holds one with memory of its own, that takes its place in a copy.
 
-    values: id of a tensor -> other values for it. zero: what of them is zero in the copy.
+    double: as in `own`. values: id of a tensor -> other values for it. zero: what of them is zero in the copy.
     """
-    held, cuts, places = held_tensors(model), defaultdict[int, Positions](dict), places or Places()
+    cuts, places = defaultdict[int, Positions](dict), places or Places()
     for cut in zero:
         if cut.tensor in held:  # what is written into a forward can't be zeroed
             of_tensor = cuts[id(held[cut.tensor])]
@@ -187,11 +187,12 @@ def _hollow(tensor: Tensor, positions: Positions, places: Places) -> Hollow:
     return Hollow(tensor.shape, left.to(torch.float64, copy=True), rows, columns)
 
 
-def cut_values(model: nn.Module, small: nn.Module, plan: Plan, values: Instead, places: Places) -> Instead:
+def cut_values(
+    tensors: Mapping[str, Tensor], small: Mapping[str, Tensor], plan: Plan, values: Instead, places: Places
+) -> Instead:
     """Other values of a model's tensors, cut as a plan says, for the same tensors of the model that it made."""
-    tensors = held_tensors(model)
     cuts = {id(tensors[name]): positions for name, positions in plan.by_tensor().items() if name in tensors}
-    pairs = {id(new): id(tensors[name]) for name, new in held_tensors(small).items() if name in tensors}
+    pairs = {id(new): id(tensors[name]) for name, new in small.items() if name in tensors}
     return {new: without(values[old], cuts.get(old, {}), places) for new, old in pairs.items() if old in values}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from prunus.errors import InputError, PrunusError
-from prunus.graph.copying import Instead, evaluating, exact_copy
+from prunus.graph.copying import Instead, evaluating, exact_copy, held_tensors
 from prunus.graph.results import plain
 from prunus.graph.trace import Call, as_call
 from prunus.surgery.tensors import anew, own
@@ -74,9 +74,15 @@ def verify(masked_model: nn.Module, shrunk_model: nn.Module, example_inputs: Any
     return Proof(copied(masked_model), example_inputs, limit).deviation(copied(shrunk_model))
 
 
-def copied(model: nn.Module, values: Instead | None = None) -> Callable[[bool], nn.Module]:
-    """Makes copies of a model, in double precision or not. values: id of a tensor -> other values for it."""
-    return lambda double: exact_copy(model, anew(model, values or {}, double))
+def copied(
+    model: nn.Module, values: Instead | None = None, held: Mapping[str, Tensor] | None = None
+) -> Callable[[bool], nn.Module]:
+    """Makes copies of a model, in double precision or not.
+
+    values: id of a tensor -> other values for it. held: the model's tensors, where they are at hand.
+    """
+    tensors = held_tensors(model) if held is None else held
+    return lambda double: exact_copy(model, anew(tensors, values or {}, double))
 
 
 def random_like(call: Call) -> Call:
