@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <memory>
 #include <random>
+#include <sys/mman.h>
 
 #include "../src/winograd.h"
 using namespace prunus;
@@ -42,7 +43,11 @@ int main(int argc, char** argv) {
     const Isa& isa = choose_isa("");
     const int out_size = (size + 2 * pad - kernel) / stride + 1, lanes = batch >= isa.width ? isa.width : 1, images = batch / lanes;
     const View in = view(images, lanes, ins, size, pad, 0), out = view(images, lanes, outs, out_size, pad, in.offset + in.image * images + 4096);
-    std::vector<float> memory(static_cast<std::size_t>(out.offset + out.image * images + 4096));
+    constexpr std::size_t page = 2 * 1024 * 1024;  // as the engine's memory: aligned, in huge pages
+    const std::size_t bytes = static_cast<std::size_t>(out.offset + out.image * images + 4096) * sizeof(float);
+    float* const memory = static_cast<float*>(std::aligned_alloc(page, (bytes + page - 1) / page * page));
+    madvise(memory, bytes, MADV_HUGEPAGE);
+    std::fill_n(memory, bytes / sizeof(float), 0.0f);
     std::mt19937 random(1);
     std::normal_distribution<float> normal;
     std::uniform_real_distribution<double> uniform(0, 1);
@@ -71,7 +76,7 @@ int main(int argc, char** argv) {
         if (!possible || (lanes == 1 && stride > 1 && choice.group != across)) continue;
         all.push_back({choice, false, std::make_unique<Conv>(isa, shape, in, out, nullptr, weights.data(), bias.data(), Activation{}, choice, threads)});
     }
-    float* const bases[] = {memory.data()};
+    float* const bases[] = {memory};
     Threads pool(threads);
     for (const double end = now() + 0.1 * static_cast<double>(all.size()); now() < end;)
         for (Candidate& one : all) {

@@ -77,9 +77,10 @@ void channel_kernel(const Tile& tile) {
         for (int u = 1; u < sets; ++u)
 #pragma GCC unroll 32
             for (int p = 0; p < R * C; ++p) sums[u][p] = Vector{};
-        int left = tile.ends[group] - tile.begins[group];
-        const std::uint32_t* offsets = tile.offsets + tile.begins[group];
-        const float* values = tile.values + static_cast<std::ptrdiff_t>(tile.begins[group]) * width;
+        const EntryRange span = tile.spans[group].rest;
+        int left = span.end - span.begin;
+        const std::uint32_t* offsets = tile.offsets + span.begin;
+        const float* values = tile.values + static_cast<std::ptrdiff_t>(span.begin) * width;
         for (; left >= sets; left -= sets, offsets += sets, values += sets * width)
 #pragma GCC unroll 32
             for (int u = 0; u < sets; ++u) take_weights<R, C, Stride>(sums[u], in, offsets[u], values + u * width);

@@ -18,6 +18,9 @@ constexpr std::ptrdiff_t partial_bytes = 100 * 1024;
 // be read before it is written.
 constexpr std::ptrdiff_t streamed_bytes = 4 * 1024 * 1024;
 
+// Inputs of more bytes are asked for while the tile above is computed: they come from memory, one line here and one there.
+constexpr std::ptrdiff_t asked_bytes = 12 * 1024 * 1024;
+
 }  // namespace
 
 Conv::Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& out, const View* residual,
@@ -40,6 +43,7 @@ Conv::Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& o
     }
     const bool cells = out.lanes == isa.width && out.image % out.lanes == 0 && out.plane % out.lanes == 0 && out.row % out.lanes == 0;
     streams_ = cells && !residual && activation_.function == Function::none && out.images * out.image * 4 > streamed_bytes;
+    const bool asks = is_sparse(choice.group) && in.lanes > 1 && shape.groups == 1 && in.images * in.image * 4 > asked_bytes;
     stride_ = flat ? 1 : shape.stride_x;
     image_rows_ = flat ? 1 : out.height;
     rows_ = image_rows_ * out.images;
@@ -49,8 +53,14 @@ Conv::Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& o
     blocks_ = shape.groups == 1 ? divide_up(in.channels, choice.block) : 1;
     groups_ = divide_up(out.channels, at_once_);
     const std::ptrdiff_t all = static_cast<std::ptrdiff_t>(out.channels) * (in.channels / shape.groups) * shape.kernel_height * shape.kernel_width;
-    group_rows(flat, std::all_of(weights, weights + all, [](float weight) { return std::isfinite(weight); }));
-    lay_out_weights(shape, weights);
+    asked_ = asks ? divide_up(divide_up(in.channels, blocks_) * choice.columns, groups_) : 0;
+    const bool finite = std::all_of(weights, weights + all, [](float weight) { return std::isfinite(weight); });
+    group_rows(flat, finite);
+    // What is not finite makes NaN of the zeros around an image.
+    const bool edges = choice.group == 1 && in.lanes > 1 && shape.kernel_width == 3 && shape.stride_x * shape.dilation_x == 1 && shape.pad_x == 1 &&
+                       finite && out.width == in.width && choice.columns >= out.width;
+    entries_ = Entries({shape, choice, in, out.channels, at_once_, blocks_, asked_, edges, ranges_}, weights);
+    share(entries_.work());
     bias_.assign(bias, bias + out.channels);
     if (flat) mask_margins(columns_ * isa.width);
 }
@@ -85,7 +95,7 @@ void Conv::check_pooled() const {
 // The rows of the kernel that an output row wants, as a number of `ranges_`.
 int Conv::taps_of(int row) {
     const int top = row % image_rows_ * shape_.stride_y - shape_.pad_y, step = shape_.dilation_y;
-    Range range{top < 0 ? divide_up(-top, step) : 0, top >= in_.height ? 0 : std::min(shape_.kernel_height, divide_up(in_.height - top, step))};
+    KernelRows range{top < 0 ? divide_up(-top, step) : 0, top >= in_.height ? 0 : std::min(shape_.kernel_height, divide_up(in_.height - top, step))};
     if (range.first >= range.last) range = {0, 0};
     const auto found = std::find(ranges_.begin(), ranges_.end(), range);
     if (found == ranges_.end()) return ranges_.push_back(range), static_cast<int>(ranges_.size()) - 1;
@@ -112,7 +122,8 @@ void Conv::group_rows(bool flat, bool finite) {
             }
         return;
     }
-    if (flat || !finite || out_.images < high) {  // infinity times the zeros around an image is not zero
+    // Infinity times the zeros around an image is not zero; of two output channels all entries are in one range.
+    if (flat || !finite || out_.images < high || choice_.group == 2) {
         ranges_.push_back({0, shape_.kernel_height});
         const int pieces = divide_up(rows_, high);
         for (int i = 0; i < pieces; ++i) {
@@ -136,66 +147,6 @@ void Conv::group_rows(bool flat, bool finite) {
             }
             add(left_over, range_of[y]);
         }
-}
-
-bool Conv::is_zero(const float* weights, int group, std::ptrdiff_t column, std::ptrdiff_t filter) const {
-    const int rows = std::min(at_once_, out_.channels - group * at_once_);
-    for (int k = 0; k < rows; ++k)
-        if (weights[(group * at_once_ + k) * filter + column] != 0) return false;
-    return true;
-}
-
-// Entries of one block are together, in it those of one group of output channels, in it those of one row of the kernel, in
-// it by input channel.
-void Conv::lay_out_weights(const ConvShape& shape, const float* weights) {
-    const int in_channels = in_.channels / shape.groups, taps = shape.kernel_height * shape.kernel_width;
-    const std::ptrdiff_t filter = static_cast<std::ptrdiff_t>(in_channels) * taps;
-    std::vector<std::int64_t> work(static_cast<std::size_t>(groups_), 4);
-    for (int group = 0; group < groups_; ++group)
-        for (std::ptrdiff_t column = 0; column < filter; ++column) work[group] += !is_zero(weights, group, column, filter);
-    share(work);
-    least_offset_ = -(shape.pad_y * in_.row + shape.pad_x * in_.lanes) * 4;
-    begins_.resize(ranges_.size() * static_cast<std::size_t>(blocks_ * groups_));
-    ends_.resize(begins_.size());
-    for (int block = 0; block < blocks_; ++block)
-        for (int group = 0; group < groups_; ++group) add_entries(shape, weights, block, group);
-    offsets_.shrink_to_fit();
-    values_.shrink_to_fit();
-}
-
-void Conv::add_entries(const ConvShape& shape, const float* weights, int block, int group) {
-    const int K = at_once_, in_channels = in_.channels / shape.groups, out_channels = out_.channels / shape.groups;
-    const int taps = shape.kernel_height * shape.kernel_width, across_row = shape.kernel_width;
-    const std::ptrdiff_t filter = static_cast<std::ptrdiff_t>(in_channels) * taps;
-    const int begin = piece_begin(in_channels, blocks_, block), end = piece_begin(in_channels, blocks_, block + 1);
-    const int rows = std::min(K, out_.channels - group * K), base = group * K / out_channels * in_channels;
-    // Every second group goes through the input backwards: what the one before read last is in the first cache still.
-    const bool backwards = group % 2;
-    std::vector<std::int32_t> bounds{static_cast<std::int32_t>(offsets_.size())};
-    const int steps = (end - begin) * across_row;
-    for (int row = 0; row < shape.kernel_height; ++row) {
-        const int ky = backwards ? shape.kernel_height - 1 - row : row;
-        for (int step = 0; step < steps; ++step) {
-            const int at = backwards ? steps - 1 - step : step, kx = at % across_row, channel = begin + at / across_row;
-            const std::ptrdiff_t column = static_cast<std::ptrdiff_t>(channel) * taps + ky * across_row + kx;
-            if (is_zero(weights, group, column, filter)) {
-                if (skipped_.empty()) skipped_.resize(static_cast<std::size_t>(out_.channels * filter));
-                for (int k = 0; k < rows; ++k) skipped_[static_cast<std::size_t>((group * K + k) * filter + column)] = true;
-                continue;
-            }
-            const int y = ky * shape.dilation_y - shape.pad_y, x = kx * shape.dilation_x - shape.pad_x;
-            const std::ptrdiff_t offset = (base + channel) * in_.plane + y * in_.row + x * in_.lanes;
-            offsets_.push_back(static_cast<std::uint32_t>(offset * 4 - least_offset_));
-            for (int k = 0; k < K; ++k) values_.push_back(k < rows ? weights[(group * K + k) * filter + column] : 0.0f);
-        }
-        bounds.push_back(static_cast<std::int32_t>(offsets_.size()));
-    }
-    for (std::size_t range = 0; range < ranges_.size(); ++range) {
-        const auto [first, last] = ranges_[range];
-        const std::size_t at = (range * blocks_ + block) * groups_ + group;
-        begins_[at] = bounds[backwards ? shape.kernel_height - last : first];
-        ends_[at] = bounds[backwards ? shape.kernel_height - first : last];
-    }
 }
 
 // Cuts the tiles into runs and the groups into parts of nearly the same number of entries.
@@ -224,7 +175,7 @@ void Conv::mask_margins(int lanes_of_row) {
 }
 
 std::ptrdiff_t Conv::size_bytes() const {
-    return static_cast<std::ptrdiff_t>(4 * (begins_.size() + ends_.size() + offsets_.size() + values_.size() + bias_.size() + mask_.size()) + skipped_.size() / 8);
+    return entries_.size_bytes() + static_cast<std::ptrdiff_t>(4 * (bias_.size() + mask_.size()));
 }
 
 }  // namespace prunus

@@ -6,23 +6,12 @@
 #include <vector>
 
 #include "activation.h"
+#include "entries.h"
 #include "isa.h"
 #include "step.h"
 #include "view.h"
 
 namespace prunus {
-
-struct ConvShape {
-    int kernel_height, kernel_width, stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x, groups;
-};
-
-// How a convolution is computed; what is fastest is found by measuring.
-struct ConvChoice {
-    int group;    // output channels at once; 1 is the sparse form, `across` is for single images
-    int rows;     // of the tile
-    int columns;  // of the tile, in vectors; in pixels across channels
-    int block;    // input channels whose part of the tile shall stay in the first cache
-};
 
 // Whether a tensor holds infinity or NaN.
 bool in_doubt(const Isa& isa, const View& view, Bases bases, Threads& threads);
@@ -38,7 +27,7 @@ class Conv : public Step {
     void run(Bases bases, Threads& threads) const override;
 
     std::ptrdiff_t size_bytes() const override;
-    std::ptrdiff_t entries() const { return static_cast<std::ptrdiff_t>(offsets_.size()); }
+    std::ptrdiff_t entries() const { return entries_.count(); }
 
    private:
     // Rows of one tile: those of `count` outputs, all of which want the rows of the kernel in one range.
@@ -46,17 +35,10 @@ class Conv : public Step {
         int rows[max_tile_rows];
         int count, range;
     };
-    struct Range {
-        int first, last;
-        bool operator==(const Range& other) const { return first == other.first && last == other.last; }
-    };
     void check(const ConvShape& shape, bool flat) const;
     void check_pooled() const;
     void group_rows(bool flat, bool finite);
     int taps_of(int row);
-    void lay_out_weights(const ConvShape& shape, const float* weights);
-    void add_entries(const ConvShape& shape, const float* weights, int block, int group);
-    bool is_zero(const float* weights, int group, std::ptrdiff_t column, std::ptrdiff_t filter) const;
     void mask_margins(int columns_of_image);
     void share(const std::vector<std::int64_t>& work);
     void run_tiles(Bases bases, float* out_memory, Threads& threads) const;
@@ -78,9 +60,9 @@ class Conv : public Step {
     float low_, high_;  // what the tile kernel itself can do of the activation
     ConvShape shape_;
     bool has_residual_;
+    int asked_;     // cells of each row that memory is asked for early with each group; 0 where inputs are in the caches
     bool streams_;  // outputs go to memory past the caches
     std::unique_ptr<View> pooled_;
-    std::vector<bool> skipped_;  // [out channels][weights of a channel]: zeros that are not multiplied; empty: none
     int threads_;
     std::ptrdiff_t residual_ = 0;     // floats from an output cell to the residual's
     int stride_, image_rows_, rows_, columns_;  // of cells; rows_ of all images
@@ -88,12 +70,10 @@ class Conv : public Step {
     int blocks_, groups_;
     int runs_;                // of neighbouring tiles: with the parts, what threads take on
     std::vector<int> parts_;  // the first group of each, and the end
-    std::vector<Range> ranges_;  // of rows of the kernel: above and below the image there are zeros, which are left out
+    std::vector<KernelRows> ranges_;  // of rows of the kernel: above and below the image there are zeros, which are left out
     std::vector<RowGroup> row_groups_;
-    std::vector<std::int32_t> begins_, ends_;  // [ranges][blocks][groups]
-    std::vector<std::uint32_t> offsets_;
-    std::ptrdiff_t least_offset_;       // bytes, not above 0: what the offsets are counted from
-    std::vector<float> values_, bias_;
+    Entries entries_;
+    std::vector<float> bias_;
     std::vector<std::int32_t> mask_;
 };
 

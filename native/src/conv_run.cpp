@@ -9,6 +9,9 @@
 
 namespace prunus {
 
+// For so many memory is asked early where their outputs are pooled.
+constexpr int channels_ahead = 4;
+
 bool in_doubt(const Isa& isa, const View& view, Bases bases, Threads& threads) {
     if (view.doubt >= 0) return bases[0][view.doubt] != 0;
     const int planes = view.images * view.channels, items = std::min(planes, 4 * threads.count());
@@ -24,7 +27,7 @@ bool in_doubt(const Isa& isa, const View& view, Bases bases, Threads& threads) {
 }
 
 void Conv::run(Bases bases, Threads& threads) const {
-    const bool doubt = !skipped_.empty() && in_doubt(isa_, in_, bases, threads);
+    const bool doubt = entries_.skips() && in_doubt(isa_, in_, bases, threads);
     if (out_.doubt >= 0) bases[0][out_.doubt] = 0;
     if (doubt && pooled_) return run_unpooled(bases, threads);
     run_tiles(bases, pooled_ ? nullptr : bases[0], threads);
@@ -54,7 +57,7 @@ void Conv::run_unpooled(Bases bases, Threads& threads) const {
 // The largest of each 2x2 of some rows and columns of one channel.
 void Conv::pool(const float* from, std::ptrdiff_t row, int rows, int columns, float* to) const {
     const PoolShape shape{2, 2, 2, 2, 0, 0, 1, 1, true, false};
-    isa_.pool(shape, {from, to, row, pooled_->row, rows, columns, rows / 2, columns / 2, out_.lanes});
+    isa_.pool(shape, {from, to, row, pooled_->row, rows, columns, rows / 2, columns / 2, out_.lanes, 0});
 }
 
 // Adds what a dense layer gets from the zeros that were skipped: NaN where infinity or NaN meets one. Slow and rare.
@@ -65,7 +68,7 @@ void Conv::multiply_zeros(Bases bases, float* out_memory, Threads& threads) cons
     threads.run(out_.images * out_.channels, [&](int item) {
         const int image = item / out_.channels, k = item % out_.channels;
         for (int column = 0; column < filter; ++column) {
-            if (!skipped_[static_cast<std::size_t>(k) * filter + column]) continue;
+            if (!entries_.skips(k, column)) continue;
             const int c = k / out_channels * in_channels + column / taps, tap = column % taps;
             const int y = tap / shape_.kernel_width * shape_.dilation_y - shape_.pad_y;
             const int x = tap % shape_.kernel_width * shape_.dilation_x - shape_.pad_x;
@@ -99,10 +102,11 @@ void Conv::run_part(float* memory, float* out_memory, int first_tile, int last_t
     const std::ptrdiff_t own_row = static_cast<std::ptrdiff_t>(choice_.columns) * cell_, own_plane = choice_.rows * own_row;
     tile.out_plane = (out_memory ? out_.plane : own_plane) * 4;
     tile.residual = residual_ * 4;
-    tile.offsets = offsets_.data();
-    tile.values = values_.data();
+    tile.offsets = entries_.offsets();
+    tile.values = entries_.values();
     tile.bias = bias_.data() + first_channel;
     tile.groups = last_group - first_group;
+    tile.asked = asked_;
     tile.channels = std::min(last_group * K, out_.channels) - first_channel;
     tile.low = low_, tile.high = high_;
     tile.has_residual = has_residual_;
@@ -115,15 +119,14 @@ void Conv::run_part(float* memory, float* out_memory, int first_tile, int last_t
         for (int t = first_tile; t < last_tile; ++t) {
             const RowGroup& rows = row_groups_[static_cast<std::size_t>(t / pieces)];
             const int column = column_of(t % pieces), column_end = column_of(t % pieces + 1);
-            const std::ptrdiff_t entries = (static_cast<std::ptrdiff_t>(rows.range) * blocks_ + block) * groups_ + first_group;
-            tile.begins = begins_.data() + entries, tile.ends = ends_.data() + entries;
+            tile.spans = entries_.spans(rows.range, block) + first_group;
             for (int r = 0; r < rows.count; ++r) {
                 const int image = rows.rows[r] / image_rows_, y = rows.rows[r] % image_rows_;
                 const std::ptrdiff_t cell = static_cast<std::ptrdiff_t>(column) * cell_;
                 const float* in = input_of(memory, rows.rows[r], column);
                 float* out = !out_memory ? own + own_tile * (t - first_tile) + r * own_row
                                          : out_memory + out_.offset + image * out_.image + y * out_row_ + cell + first_channel * out_.plane;
-                tile.in[r] = reinterpret_cast<const char*>(in) + least_offset_;
+                tile.in[r] = reinterpret_cast<const char*>(in) + entries_.least_offset();
                 tile.out[r] = reinterpret_cast<char*>(out);
             }
             tile.partial = reinterpret_cast<char*>(own ? own + own_tile * (t - first_tile) : nullptr);
@@ -135,6 +138,8 @@ void Conv::run_part(float* memory, float* out_memory, int first_tile, int last_t
                 const int image = rows.rows[0] / image_rows_, y = rows.rows[0] % image_rows_ / 2;
                 float* const to = memory + pooled_->offset + image * pooled_->image + (first_channel + channel) * pooled_->plane +
                                   y * pooled_->row + static_cast<std::ptrdiff_t>(column / 2) * cell_;
+                for (int r = 0; channel + channels_ahead < tile.channels && r < rows.count / 2; ++r)
+                    for (int c = 0; c < (column_end - column) / 2; ++c) __builtin_prefetch(to + channels_ahead * pooled_->plane + r * pooled_->row + c * cell_, 1);
                 pool(own + own_tile * (t - first_tile) + channel * own_plane, own_row, rows.count, column_end - column, to);
             }
         }

@@ -1,24 +1,18 @@
 #include "engine.h"
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
-#include <new>
 #include <stdexcept>
+
+#include "pages.h"
 
 namespace prunus {
 namespace {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-// A tile reads from as many pages as there are channels in a block, more than the processor's table of small pages holds.
-constexpr std::ptrdiff_t small_page = 4096, huge_page = 2 * 1024 * 1024;
 
 int checked(int threads) {
     if (threads < 1 || threads > 1024) throw std::invalid_argument("the number of threads must be from 1 to 1024");
@@ -32,13 +26,9 @@ void Engine::Free::operator()(float* memory) const { std::free(memory); }
 Engine::Engine(const std::string& isa, int threads) : isa_(choose_isa(isa)), threads_(checked(threads)) {}
 
 void Engine::allocate(std::ptrdiff_t floats) {
-    const std::size_t page = floats * 4 < huge_page ? small_page : huge_page;
-    const std::size_t bytes = std::max<std::size_t>((floats * 4 + page - 1) / page * page, page);
-    void* memory = std::aligned_alloc(page, bytes);
-    if (!memory) throw std::bad_alloc();
-#if defined(MADV_HUGEPAGE)
-    if (page == huge_page) madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
+    // A tile reads from as many pages as there are channels in a block, more than the processor's table of small pages holds.
+    const std::size_t bytes = std::max<std::size_t>(static_cast<std::size_t>(floats) * sizeof(float), 1);
+    void* memory = allocate_pages(bytes);
     std::memset(memory, 0, bytes);
     memory_.reset(static_cast<float*>(memory));
     size_ = floats;

@@ -14,11 +14,12 @@ struct PoolPlane;
 struct WinogradInput;
 struct WinogradOutput;
 
-// Output channels that a tile kernel computes at once: 1 is the sparse form, the others are for dense layers. With `across`
-// it is a vector of them, one a lane, and a cell of the tile is a pixel.
+// Output channels that a tile kernel computes at once: 1 and 2 are sparse forms, the others are for dense layers. With
+// `across` it is a vector of them, one a lane, and a cell of the tile is a pixel.
 constexpr int across = 0;
-constexpr int group_sizes[] = {1, 4, 6, across};
-constexpr int group_kinds = 4;
+constexpr int group_sizes[] = {1, 2, 4, 6, across};
+constexpr int group_kinds = 5;
+constexpr bool is_sparse(int group) { return group == 1 || group == 2; }
 
 // The functions of one instruction set.
 struct Isa {

@@ -10,10 +10,11 @@
 
 namespace prunus::PRUNUS_ISA {
 
-// The sums must fit into the registers, with two weights of the sparse form, a weight and an input across channels, or
-// with all inputs and a weight.
+// The sums must fit into the registers, with two weights and an input of a sparse form, a weight and an input across
+// channels, or with all inputs and a weight.
 constexpr bool fits(int group, int cells) {
-    return group == across ? cells + 2 <= registers : group * cells + (group == 1 ? 2 : cells + 1) <= registers;
+    if (group == across) return cells + 2 <= registers;
+    return group * cells + (is_sparse(group) ? 3 : cells + 1) <= registers;
 }
 
 template <int Kind, int R, int C>

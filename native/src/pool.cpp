@@ -19,7 +19,7 @@ void Pool::run(Bases bases, Threads& threads) const {
             const int image = plane / in_.channels, channel = plane % in_.channels;
             const PoolPlane where{bases[0] + in_.offset + image * in_.image + channel * in_.plane,
                                   bases[0] + out_.offset + image * out_.image + channel * out_.plane,
-                                  in_.row, out_.row, in_.height, in_.width, out_.height, out_.width, in_.lanes};
+                                  in_.row, out_.row, in_.height, in_.width, out_.height, out_.width, in_.lanes, in_.plane};
             isa_.pool(shape_, where);
         }
     });

@@ -19,6 +19,7 @@ struct PoolPlane {
     float* out;
     std::ptrdiff_t in_row, out_row;  // floats
     int in_height, in_width, out_height, out_width, lanes;
+    std::ptrdiff_t ahead;  // floats to the input that is pooled next, for which memory is asked early; 0: it is not
 };
 
 class Pool : public Step {

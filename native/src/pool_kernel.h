@@ -49,6 +49,9 @@ void pool_cells(const PoolShape& shape, const PoolPlane& plane) {
         for (int x = 0; x < plane.out_width; ++x, out += width) {
             const int left = x * shape.stride_x - shape.pad_x;
             const bool inside = left >= 0 && left + span < plane.in_width;  // as most are: no divisions for them
+            if (plane.ahead)
+                for (int i = 0; i < shape.stride_y * shape.stride_x; ++i)
+                    __builtin_prefetch(plane.in + plane.ahead + (y * shape.stride_y + i / shape.stride_x) * plane.in_row + (x * shape.stride_x + i % shape.stride_x) * width);
             const Taps columns = inside ? all : Taps(left, shape.dilation_x, shape.kernel_width, plane.in_width);
             store(out, pool_window<Largest>(shape, plane, top, left, rows, columns));
         }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "isa.h"
+#include "pages.h"
 #include "map.h"
 #include "step.h"
 
@@ -60,8 +61,9 @@ class Linear : public Step {
     int rows_, size_, features_;
     std::ptrdiff_t in_, out_, residual_;
     Activation activation_;
-    std::vector<float> values_, bias_;
-    std::vector<std::uint16_t> indices_;
+    Stream<float> values_;
+    std::vector<float> bias_;
+    Stream<std::uint16_t> indices_;
     std::vector<std::int64_t> starts_;  // [blocks][features + 1] of `values_`; a block holds 65536 of the input
     std::vector<int> parts_;
     bool any_zero_ = false;

@@ -3,7 +3,7 @@
 // input vector serves K output channels, which is how dense layers are computed.
 #pragma once
 
-#include "tile.h"
+#include "isa.h"
 #include "vector.h"
 
 namespace prunus::PRUNUS_ISA {
@@ -63,6 +63,84 @@ inline __attribute__((always_inline)) void take_pair(Vector (&first)[R * C], Vec
     add_products<R, C, Stride>(second, in, static_cast<std::ptrdiff_t>(both >> 32), other);
 }
 
+// Two entries of which the second wants what the first wants, one cell to the right: each input is loaded once.
+template <int R, int C, int Stride>
+inline __attribute__((always_inline)) void take_neighbours(Vector (&first)[R * C], Vector (&second)[R * C], const char* const (&in)[R],
+                                                           std::uint32_t offset, const float* weights) {
+    Vector weight, other;
+    broadcast_pair(weights, weight, other);
+#pragma GCC unroll 32
+    for (int c = 0; c <= C; ++c)
+#pragma GCC unroll 32
+        for (int r = 0; r < R; ++r) {
+            Vector input = load(in[r] + offset + c * Stride * vector_bytes);
+            keep(input);
+            if (c < C) first[r * C + c] += weight * input;
+            if (c > 0) second[r * C + c - 1] += other * input;
+        }
+}
+
+// Two entries of which the first has nothing to add to the first column of a tile, nor the second to the last.
+template <int R, int C, int Stride>
+inline __attribute__((always_inline)) void take_edges(Vector (&first)[R * C], Vector (&second)[R * C], const char* const (&in)[R],
+                                                      const std::uint32_t* offsets, const float* weights) {
+    std::uint64_t both;
+    std::memcpy(&both, offsets, sizeof both);
+    Vector weight, other;
+    broadcast_pair(weights, weight, other);
+#pragma GCC unroll 32
+    for (int p = 0; p < R * C; ++p)
+        if (p % C > 0) first[p] += weight * load(in[p / C] + (both & 0xffffffffu) + p % C * Stride * vector_bytes);
+#pragma GCC unroll 32
+    for (int p = 0; p < R * C; ++p)
+        if (p % C < C - 1) second[p] += other * load(in[p / C] + (both >> 32) + p % C * Stride * vector_bytes);
+}
+
+// All entries of one output channel.
+template <int R, int C, int Stride, int Sets>
+inline __attribute__((always_inline)) void take_channel(const Tile& tile, const Span& span, const char* const (&in)[R],
+                                                        Vector (&sums)[Sets][1][R * C]) {
+    constexpr int other = Sets > 1;
+    for (std::ptrdiff_t i = span.shared.begin; i < span.shared.end; i += 2)
+        take_neighbours<R, C, Stride>(sums[0][0], sums[other][0], in, tile.offsets[i], tile.values + i);
+    if constexpr (Stride == 1 && C > 1)
+        for (std::ptrdiff_t i = span.couples.begin; i < span.couples.end; i += 2)
+            take_edges<R, C, Stride>(sums[0][0], sums[other][0], in, tile.offsets + i, tile.values + i);
+    constexpr int at_once = Sets > 1 ? Sets : 2;
+    const std::uint32_t* offsets = tile.offsets + span.rest.begin;
+    const float* values = tile.values + span.rest.begin;
+    std::ptrdiff_t left = span.rest.end - span.rest.begin;
+    for (; left >= at_once; left -= at_once, offsets += at_once, values += at_once)
+#pragma GCC unroll 32
+        for (int u = 0; u < at_once; u += 2)
+            take_pair<R, C, Stride>(sums[u % Sets][0], sums[(u + 1) % Sets][0], in, offsets + u, values + u);
+    for (; left > 0; --left, ++offsets, ++values) take_entry<1, R, C, Stride>(sums[0], in, *offsets, values);
+}
+
+// All entries of two output channels.
+template <int R, int C, int Stride>
+inline __attribute__((always_inline)) void take_twins(const Tile& tile, const Span& span, const char* const (&in)[R], Vector (&sums)[2][R * C]) {
+    for (std::ptrdiff_t i = span.shared.begin; i < span.shared.end; i += 2) take_entry<2, R, C, Stride>(sums, in, tile.offsets[i], tile.values + i);
+    for (std::ptrdiff_t i = span.couples.begin; i < span.couples.end; i += 2)
+        take_pair<R, C, Stride>(sums[0], sums[1], in, tile.offsets + i, tile.values + i);
+    std::ptrdiff_t i = span.rest.begin;
+    if (span.rest_of == 0)
+        for (; i < span.rest.end; ++i) add_products<R, C, Stride>(sums[0], in, tile.offsets[i], broadcast(tile.values[i]));
+    for (; i < span.rest.end; ++i) add_products<R, C, Stride>(sums[1], in, tile.offsets[i], broadcast(tile.values[i]));
+}
+
+// All entries of the output channels of a dense form.
+template <int K, int R, int C, int Stride, int Sets>
+inline __attribute__((always_inline)) void take_group(const Tile& tile, const EntryRange& range, const char* const (&in)[R],
+                                                      Vector (&sums)[Sets][K][R * C]) {
+    std::ptrdiff_t i = range.begin;
+    for (; i + Sets <= range.end; i += Sets)
+#pragma GCC unroll 32
+        for (int u = 0; u < Sets; ++u) take_entry<K, R, C, Stride>(sums[u], in, tile.offsets[i + u], tile.values + (i + u) * K);
+    if (Sets > 1)
+        for (; i < range.end; ++i) take_entry<K, R, C, Stride>(sums[0], in, tile.offsets[i], tile.values + i * K);
+}
+
 // Writes the sums of one output channel.
 template <int R, int C>
 inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, char* partial, Vector (&sums)[R * C],
@@ -93,20 +171,20 @@ inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, c
 template <int K, int R, int C, int Stride>
 void tile_kernel(const Tile& given) {
     const Tile tile = given;
-    constexpr int sets = sets_of_sums(K * R * C);
-    constexpr int ahead = K == 1 ? 3 : 1;  // groups for whose outputs memory is asked early
-    constexpr int at_once = sets > 1 ? sets : K == 1 ? 2 : 1;
+    constexpr int sets = K == 2 ? 1 : sets_of_sums(K * R * C);
+    constexpr int ahead = is_sparse(K) ? 3 : 1;  // groups for whose outputs memory is asked early
     const char* in[R];
     std::ptrdiff_t to_row[R];
     for (int r = 0; r < R; ++r) in[r] = tile.in[r], to_row[r] = tile.out[r] - tile.out[0];
     Vector doubt{};
-    std::ptrdiff_t begin = *tile.begins, end = *tile.ends;
+    Span span = *tile.spans;
     for (int group = 0; group < tile.groups; ++group) {
         const int channel = group * K;
         char* const out = tile.out[0] + channel * tile.out_plane;
         const int rows = K == 1 ? 1 : tile.channels - channel < K ? tile.channels - channel : K;
-        if (tile.last && !tile.streams && group + ahead < tile.groups) {
-            const char* next = tile.out[0] + static_cast<std::ptrdiff_t>(group + ahead) * K * tile.out_plane;
+        const bool adds = tile.first && tile.has_residual;
+        if ((adds || (tile.last && !tile.streams)) && group + ahead < tile.groups) {
+            const char* next = tile.out[0] + static_cast<std::ptrdiff_t>(group + ahead) * K * tile.out_plane + (adds ? tile.residual : 0);
 #pragma GCC unroll 32
             for (int k = 0; k < K; ++k)
 #pragma GCC unroll 32
@@ -114,6 +192,10 @@ void tile_kernel(const Tile& given) {
 #pragma GCC unroll 32
                 for (int b = 0; b < C * vector_bytes; b += 64) __builtin_prefetch(next + k * tile.out_plane + to_row[r] + b, 1);
         }
+        if constexpr (is_sparse(K))
+            for (int i = 0; i < tile.asked; ++i)
+#pragma GCC unroll 32
+                for (int r = 0; r < R; ++r) __builtin_prefetch(in[r] + span.ahead + i * vector_bytes);
         Vector sums[sets][K][R * C];
 #pragma GCC unroll 32
         for (int k = 0; k < K; ++k) {
@@ -121,7 +203,7 @@ void tile_kernel(const Tile& given) {
                 const Vector bias = broadcast(k < rows ? tile.bias[channel + k] : 0.0f);
 #pragma GCC unroll 32
                 for (int p = 0; p < R * C; ++p) sums[0][k][p] = bias;
-                if (tile.has_residual) {
+                if (adds) {
                     const char* residual = out + (k < rows ? k : 0) * tile.out_plane + tile.residual;
 #pragma GCC unroll 32
                     for (int p = 0; p < R * C; ++p) sums[0][k][p] += load(residual + to_row[p / C] + p % C * vector_bytes);
@@ -139,22 +221,14 @@ void tile_kernel(const Tile& given) {
 #pragma GCC unroll 32
                 for (int p = 0; p < R * C; ++p) sums[u][k][p] = Vector{};
 
-        const std::uint32_t* offsets = tile.offsets + begin;
-        const float* values = tile.values + begin * K;
-        std::ptrdiff_t left = end - begin;
-        const int next = group + 1 < tile.groups ? group + 1 : group;
-        begin = tile.begins[next], end = tile.ends[next];
-        for (; left >= at_once; left -= at_once, offsets += at_once, values += at_once * K)
-            if constexpr (K == 1) {
-#pragma GCC unroll 32
-                for (int u = 0; u < at_once; u += 2)
-                    take_pair<R, C, Stride>(sums[u % sets][0], sums[(u + 1) % sets][0], in, offsets + u, values + u);
-            } else {
-#pragma GCC unroll 32
-                for (int u = 0; u < at_once; ++u) take_entry<K, R, C, Stride>(sums[u % sets], in, offsets[u], values + u * K);
-            }
-        if (at_once > 1)
-            for (; left > 0; --left, ++offsets, values += K) take_entry<K, R, C, Stride>(sums[0], in, *offsets, values);
+        const Span now = span;
+        span = tile.spans[group + 1 < tile.groups ? group + 1 : group];
+        if constexpr (K == 1)
+            take_channel<R, C, Stride>(tile, now, in, sums);
+        else if constexpr (K == 2)
+            take_twins<R, C, Stride>(tile, now, in, sums[0]);
+        else
+            take_group<K, R, C, Stride>(tile, now.rest, in, sums);
 #pragma GCC unroll 32
         for (int u = 1; u < sets; ++u)
 #pragma GCC unroll 32

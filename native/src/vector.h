@@ -20,6 +20,15 @@ inline Vector load(const char* at) {
 }
 inline Vector load(const float* at) { return load(reinterpret_cast<const char*>(at)); }
 
+// Stays in a register: a compiler would load it again for each use.
+inline __attribute__((always_inline)) void keep([[maybe_unused]] Vector& value) {
+#if defined(__x86_64__) && (PRUNUS_WIDTH < 16 || defined(__AVX512F__))
+    __asm__("" : "+v"(value));
+#elif defined(__aarch64__)
+    __asm__("" : "+w"(value));
+#endif
+}
+
 inline void store(char* at, Vector value) {
     typedef float Unaligned __attribute__((vector_size(width * 4), aligned(4), may_alias));
     *reinterpret_cast<Unaligned*>(at) = value;

@@ -54,7 +54,7 @@ void Winograd::check(const ConvShape& shape) const {
     const bool alike = in_.lanes == out_.lanes && (in_.lanes == 1 || in_.lanes == isa_.width) && in_.images == out_.images && in_.height == out_.height &&
                        in_.width == out_.width && in_.row >= static_cast<std::ptrdiff_t>(in_.width + 1) * in_.lanes && in_.plane >= in_.row * (in_.height + 1);
     if (!plain || !alike) throw std::invalid_argument("this convolution is not one of 3x3 with stride 1");
-    if (choice_.group == 1 || (choice_.group == across && in_.lanes != 1) || choice_.rows < 1 || choice_.block < 1 || !isa_.tile(choice_.group, 1, choice_.columns, 1))
+    if (is_sparse(choice_.group) || (choice_.group == across && in_.lanes != 1) || choice_.rows < 1 || choice_.block < 1 || !isa_.tile(choice_.group, 1, choice_.columns, 1))
         throw std::invalid_argument("there is no kernel of so many channels and tiles");
 }
 
@@ -88,9 +88,9 @@ void Winograd::lay_out_entries() {
     for (int block = 0; block < blocks_; ++block) {
         const int begin = piece_begin(in_.channels, blocks_, block), end = piece_begin(in_.channels, blocks_, block + 1);
         for (int group = 0; group < groups_; ++group) {
-            begins_.push_back(static_cast<std::int32_t>(offsets_.size()));
+            const auto first = static_cast<std::int32_t>(offsets_.size());
             for (int c = begin; c < end; ++c) offsets_.push_back(static_cast<std::uint32_t>(c * plane_ * 4));
-            ends_.push_back(static_cast<std::int32_t>(offsets_.size()));
+            spans_.push_back({{}, {}, {first, static_cast<std::int32_t>(offsets_.size())}, 0, 0});
         }
     }
 }
@@ -157,7 +157,7 @@ void Winograd::multiply(int floats, int first_group, int last_group, const float
         tile.values = transformed_.data() + static_cast<std::ptrdiff_t>(product) * groups_ * K * in_.channels;
         for (int block = 0; block < blocks_; ++block) {
             tile.first = block == 0, tile.last = choice_.group == across && block == blocks_ - 1;
-            tile.begins = begins_.data() + block * groups_ + first_group, tile.ends = ends_.data() + block * groups_ + first_group;
+            tile.spans = spans_.data() + block * groups_ + first_group;
             for (int piece = 0; piece < pieces; ++piece) {
                 const int begin = piece_begin(cells, pieces, piece), end = piece_begin(cells, pieces, piece + 1);
                 tile.in[0] = reinterpret_cast<const char*>(from + product * in_product_ + begin * cell_);
@@ -192,7 +192,7 @@ void Winograd::transform_output(float* memory, const Unit& unit, int first_chann
 }
 
 std::ptrdiff_t Winograd::size_bytes() const {
-    return static_cast<std::ptrdiff_t>(4 * (weights_.size() + transformed_.size() + bias_.size() + offsets_.size() + begins_.size() + ends_.size()));
+    return static_cast<std::ptrdiff_t>(4 * (weights_.size() + transformed_.size() + bias_.size() + offsets_.size()) + spans_.size() * sizeof(Span));
 }
 
 }  // namespace prunus

@@ -74,10 +74,11 @@ class Winograd : public Step {
     int unit_;     // floats of a unit, by the channel
     int units_, units_at_once_, runs_, parts_, blocks_, groups_;
     std::ptrdiff_t plane_, in_product_, out_product_;  // floats from a channel, and from one of the 16, to the next, in the scratch memory
-    std::vector<float> weights_, transformed_;  // transformed: [16][blocks][groups][channels of the block][output channels of a group]
+    std::vector<float> weights_;
+    Stream<float> transformed_;  // [16][blocks][groups][channels of the block][output channels of a group]
     std::vector<float> bias_, no_bias_;
-    std::vector<std::uint32_t> offsets_;       // the same for each of the 16
-    std::vector<std::int32_t> begins_, ends_;  // [blocks][groups]
+    std::vector<std::uint32_t> offsets_;  // the same for each of the 16
+    std::vector<Span> spans_;             // [blocks][groups]
 };
 
 }  // namespace prunus

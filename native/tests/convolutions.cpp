@@ -95,7 +95,7 @@ std::vector<float> run(const Isa& isa, const Case& test, const View& out, const 
 
 void test_convolutions(const Isa& isa, Report& report) {
     Random random(1);
-    const int tiles[][3] = {{1, 1, 1}, {1, 1, 3}, {1, 2, 2}, {1, 1, 8}, {1, 3, 4}, {4, 1, 1}, {4, 1, 3}, {6, 2, 1}, {1, 1, 16}, {1, 4, 6}, {4, 1, 6}, {6, 2, 2},
+    const int tiles[][3] = {{1, 1, 1}, {1, 1, 3}, {1, 2, 2}, {1, 1, 8}, {1, 3, 4}, {1, 2, 4}, {2, 1, 4}, {2, 2, 2}, {2, 2, 4}, {2, 1, 8}, {4, 1, 1}, {4, 1, 3}, {6, 2, 1}, {1, 1, 16}, {1, 4, 6}, {4, 1, 6}, {6, 2, 2},
                             {across, 1, 1}, {across, 1, 3}, {across, 2, 4}, {across, 4, 6}};
     for (int i = 0; i < 80; ++i) {
         const Case test = random_case(isa, random);
@@ -153,9 +153,10 @@ void test_winograd(const Isa& isa, Report& report) {
     }
 }
 
-// Outputs larger than the caches, at multiples of a vector's bytes: those are written past the caches.
-void test_streamed(const Isa& isa, Report& report) {
-    constexpr int ins = 2, outs = 24, size = 64, batch = 16;
+namespace {
+
+void test_large(const Isa& isa, Report& report, int ins, int outs) {
+    constexpr int size = 64, batch = 16;
     Random random(3);
     std::vector<float> memory(static_cast<std::size_t>(batch) * (ins + outs) * (size + 1) * (size + 1) + 4096);
     const std::ptrdiff_t aligned = static_cast<std::ptrdiff_t>((64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) % 64 / sizeof(float));
@@ -166,11 +167,19 @@ void test_streamed(const Isa& isa, Report& report) {
     for (int k = 0; k < outs; ++k) test.bias.push_back(random.normal());
     const std::vector<double> expected = reference(test, false);
     float* const bases[] = {test.memory.data()};
-    for (const ConvChoice& choice : {ConvChoice{1, 1, 8, 2}, ConvChoice{1, 2, 4, 1}, ConvChoice{4, 1, 2, 2}})
+    for (const ConvChoice& choice : {ConvChoice{1, 1, 8, 2}, ConvChoice{1, 2, 4, 1}, ConvChoice{2, 1, 4, 16}, ConvChoice{4, 1, 2, 2}})
         for (const int threads : {1, 3}) {
             Threads pool(threads);
             std::fill(test.memory.begin() + out.view.offset, test.memory.begin() + out.end, 0.0f);
             Conv(isa, test.shape, in.view, out.view, nullptr, test.weights.data(), test.bias.data(), Activation::named("relu", 0, 0), choice, threads).run(bases, pool);
-            report.check(std::string(isa.name) + ": streamed, " + std::to_string(choice.group) + " channels", out.values(test.memory), expected);
+            report.check(std::string(isa.name) + ": large, " + std::to_string(choice.group) + " channels", out.values(test.memory), expected);
         }
+}
+
+}  // namespace
+
+// Outputs larger than the caches, at multiples of a vector's bytes, are written past the caches; inputs are asked for early.
+void test_streamed(const Isa& isa, Report& report) {
+    test_large(isa, report, 2, 24);
+    test_large(isa, report, 64, 2);
 }

@@ -1,6 +1,7 @@
 """The kernels a convolution could run on, by name.
 
-`sparse 2x7 32` is a tile of 2 x 7 vectors, 32 input channels a block; `dense6 ...` one of six output channels at once;
+`sparse 2x7 32` is a tile of 2 x 7 vectors, 32 input channels a block; `sparse2 ...` one of two output channels at once,
+each with non-zero weights of its own; `dense6 ...` one of six, which leaves out what none of them wants;
 `dense-across 2x7 32` one of 2 x 7 pixels and as many output channels as a vector has floats; `dense-winograd6
 ...` one whose cells are 2 x 2 outputs, computed with 16 multiplications instead of 36.
 """
@@ -33,7 +34,13 @@ WIDE_WINOGRAD = ((6, 1, 4), (6, 2, 4), (6, 4, 4), (0, 1, 24), (0, 4, 24))
 LEAST_WINOGRAD = 0.15
 """With a smaller share of non-zero weights they are not measured: leaving zeros out saves more."""
 
-_NAME = re.compile(r"(sparse|dense-across|dense(\d+)|dense-winograd(\d+)) (\d+)x(\d+) (\d+)")
+TWINS = 2
+"""Output channels at once of the sparse kernels that compute more than one."""
+
+FEWEST_OF_TWINS = 4
+"""Vectors of their smallest tile."""
+
+_NAME = re.compile(r"(sparse|dense-across|(?:sparse|dense)(\d+)|dense-winograd(\d+)) (\d+)x(\d+) (\d+)")
 
 
 def read_choice(name: str) -> tuple[int, int, int, int, bool]:
@@ -41,15 +48,17 @@ def read_choice(name: str) -> tuple[int, int, int, int, bool]:
 
     >>> read_choice("sparse 2x7 32"), read_choice("dense6 1x2 64"), read_choice("dense-across 4x4 512")
     ((1, 2, 7, 32, False), (6, 1, 2, 64, False), (0, 4, 4, 512, False))
+    >>> read_choice("sparse2 1x4 64")
+    (2, 1, 4, 64, False)
     >>> read_choice("dense-winograd6 2x4 64")
     (6, 2, 4, 64, True)
     """
     match = _NAME.fullmatch(name)
     if not match:
         raise InputError(f"There is no kernel {name!r}", "a choice names one that `choices` gave", "compile it again")
-    kind, dense, winograd, *numbers = match.groups()
+    kind, several, winograd, *numbers = match.groups()
     rows, columns, block = (int(number) for number in numbers)
-    group = ACROSS if kind == "dense-across" else int(dense or winograd or 1)
+    group = ACROSS if kind == "dense-across" else int(several or winograd or 1)
     return group, rows, columns, block, winograd is not None
 
 
@@ -68,6 +77,10 @@ def candidates(
     blocks = blocks_for(weight, groups, out.lanes)
     tiles = sparse_tiles(images * height, columns, registers)
     names = [f"sparse {rows}x{cells} {block}" for rows, cells in tiles for block in blocks]
+    if suits_twins(out, weight, groups):
+        most = (registers - 3) // TWINS
+        twins = [tile for tile in tiles if FEWEST_OF_TWINS <= tile[0] * tile[1] <= most]
+        names += [f"sparse{TWINS} {rows}x{cells} {block}" for rows, cells in twins for block in blocks]
     dense = [
         f"dense{group} {rows}x{cells} {block}"
         for group, rows, cells in (DENSE if registers == FEW_REGISTERS else WIDE_DENSE)
@@ -85,6 +98,11 @@ def candidates(
     if groups > 1 and weight[1] == 1:
         return tuple(names)
     return tuple(dense if dense and density >= MOST_DENSE else [*names, *dense])
+
+
+def suits_twins(out: Layout, weight: tuple[int, ...], groups: int) -> bool:
+    """Whether two output channels at once may be faster: where neighbours in a row of the kernel can't share inputs."""
+    return groups == 1 and weight[0] > 1 and (out.lanes == 1 or weight[3] == 1)
 
 
 def is_even(name: str) -> bool:
@@ -150,7 +168,7 @@ def sparse_tiles(rows: int, columns: int, registers: int) -> list[tuple[int, int
     """
     likely = [(high, wide) for high, wide in ((2, 4), (1, 8)) if high <= rows and wide <= columns]
     found = list(likely)
-    for most in dict.fromkeys((FEW_REGISTERS - 2, min(registers - 2, MOST_CELLS))):
+    for most in dict.fromkeys((FEW_REGISTERS - 3, min(registers - 3, MOST_CELLS))):
         for high in range(1, min(rows, 4) + 1):
             wide = min(columns, most // high)
             found.append((high, -(-columns // -(-columns // wide))))
