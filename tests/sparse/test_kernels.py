@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from prunus.errors import InputError
@@ -74,9 +74,14 @@ def convolutions(draw):
     return op, image, weight, kind, draw(st.integers(0, 2**16))
 
 
+MANY_OF_ONE = p.Convolution(output="out", input="image", weight="weight", strides=(1, 2), groups=2)
+"""Many output channels of each input channel, in strides: across channels only."""
+
+
 @pytest.mark.parametrize("name", ISAS)
 @QUICK
 @given(convolutions())
+@example((MANY_OF_ONE, (1, 2, 5, 9), (32, 1, 3, 3), "dense", 0))
 def test_a_convolution_of_any_shape_is_the_reference(name, drawn):
     op, image_shape, weight_shape, kind, seed = drawn
     rng = np.random.default_rng(seed)

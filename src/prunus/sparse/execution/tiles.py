@@ -87,7 +87,8 @@ def candidates(
         if fits(rows, cells, images * height, columns) and (groups == 1 or weight[0] // groups % group == 0)
         for block in blocks
     ]
-    dense = [f"dense-across {rows}x{cells} {weight[1]}" for rows, cells in across] + dense
+    across_names = [f"dense-across {rows}x{cells} {weight[1]}" for rows, cells in across]
+    dense = across_names + dense
     if winograd and density >= LEAST_WINOGRAD:
         fast = [
             f"dense-winograd{group} {times}x{cells} {min(64, weight[1])}"
@@ -96,7 +97,7 @@ def candidates(
         ]
         dense = fast + dense
     if groups > 1 and weight[1] == 1:
-        return tuple(names)
+        return (*names, *across_names)
     return tuple(dense if dense and density >= MOST_DENSE else [*names, *dense])
 
 
