@@ -1,4 +1,4 @@
-"""Work that makes many small objects, without the pauses that Python makes to look for unused ones."""
+"""Work without the pauses that Python makes to look for unused objects."""
 
 from __future__ import annotations
 

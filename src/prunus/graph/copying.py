@@ -53,15 +53,8 @@ def paths_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def modules_of(model: nn.Module) -> list[nn.Module]:
-    """The model and all modules in it, each once: what its own way to list them gives, without its dozens of calls."""
-    found: dict[nn.Module, None] = {}
-    waiting = [model]
-    while waiting:
-        module = waiting.pop()
-        if module not in found:
-            found[module] = None
-            waiting += [part for part in reversed(module._modules.values()) if part is not None]
-    return list(found)
+    """The model and all modules in it, each once."""
+    return [module for _, module in paths_of(model)]
 
 
 def evaluating(model: nn.Module) -> nn.Module:

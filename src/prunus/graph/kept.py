@@ -18,7 +18,6 @@ class Kept:
         self._labels = labels
         self._left = labels.without(removed)
         self._counted: dict[int, tuple[Ids, int]] = {}  # id of an array of labels -> the array, and how many are left
-
         self._positions: dict[int, tuple[Ids, Ids]] = {}  # the same, and which they are
 
     def mask(self, ids: Ids) -> NDArray[np.bool_]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter_ns
 
 from prunus.errors import InputError
 from prunus.measure.runtime import Run, runtime_of
 from prunus.measure.variant import Variant, random_inputs
+from prunus.pauses import without_pauses
 
 FEWEST_ROUNDS = 30
 Progress = Callable[[int, int], None]
@@ -57,7 +57,8 @@ def measure_latency(
             name: chosen.load(variant, random_inputs(variant.input_shape, batch_size), threads)
             for name, variant in variants.items()
         }
-        with _no_garbage_collection():
+        gc.collect()
+        with without_pauses():
             return tuple(_rounds(runs, rounds, warmup, progress or (lambda *_: None)))
 
 
@@ -79,15 +80,3 @@ def _time(run: Run) -> int:
     start = perf_counter_ns()
     run()
     return perf_counter_ns() - start
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

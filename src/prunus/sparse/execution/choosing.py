@@ -61,10 +61,10 @@ class Chooser:
             limit = HOPELESS * min(times.values(), default=float("inf"))
             times[kernel] = self._engine.time(plan.make(self._engine, kernel), SECONDS, limit)
         best = min(times.values())
-        names = [kernel for kernel, seconds in times.items() if seconds <= CLOSE * best]
-        close = {kernel: plan.make(self._engine, kernel) for kernel in names}
-        for _ in range(AGAIN if len(close) > 1 else 0):
-            for kernel, step in close.items():
+        close = [kernel for kernel, seconds in times.items() if seconds <= CLOSE * best]
+        if len(close) > 1:
+            steps = {kernel: plan.make(self._engine, kernel) for kernel in close}
+            for kernel, step in AGAIN * list(steps.items()):
                 times[kernel] = min(times[kernel], self._engine.time(step, SECONDS, float("inf")))
         return min(close, key=lambda kernel: times[kernel]), times
 
