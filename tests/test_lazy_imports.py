@@ -26,3 +26,17 @@ def test_listing_and_validating_import_nothing_heavy(code: str) -> None:
     code += f"import sys; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+PRUNE = """
+import torch
+from torch import nn
+from prunus.surgery import prune_channels
+prune_channels(nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 2)), torch.randn(1, 2), 0.5)
+"""
+
+
+def test_pruning_by_channels_does_not_bring_in_the_compiler() -> None:
+    code = PRUNE + "import sys; print([name for name in ('torch._dynamo', 'sympy') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

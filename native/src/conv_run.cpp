@@ -107,7 +107,6 @@ void Conv::run_part(float* memory, float* out_memory, int first_tile, int last_t
     tile.bias = bias_.data() + first_channel;
     tile.groups = last_group - first_group;
     tile.asked = asked_;
-    tile.twos = entries_.in_twos();
     tile.channels = std::min(last_group * K, out_.channels) - first_channel;
     tile.low = low_, tile.high = high_;
     tile.has_residual = has_residual_;

@@ -16,9 +16,6 @@ Entries::Entries(const EntryPlan& plan, const float* weights) : plan_(plan) {
     spans_.resize(plan.ranges.size() * static_cast<std::size_t>(plan.blocks * groups_));
     for (int block = 0; block < plan.blocks; ++block)
         for (int group = 0; group < groups_; ++group) plan.choice.group == 2 ? add_twins(weights, block, group) : add_group(weights, block, group);
-    in_twos_ = std::any_of(spans_.begin(), spans_.end(), [](const Span& span) {
-        return span.shared.begin < span.shared.end || span.couples.begin < span.couples.end;
-    });
     offsets_.shrink_to_fit();
     values_.shrink_to_fit();
 }

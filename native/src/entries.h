@@ -39,8 +39,6 @@ class Entries {
     const Span* spans(int range, int block) const { return spans_.data() + (static_cast<std::ptrdiff_t>(range) * plan_.blocks + block) * groups_; }
     std::vector<std::int64_t> work() const;  // of each group
 
-    bool in_twos() const { return in_twos_; }  // whether there are some of the first two ranges
-
     bool skips() const { return !skipped_.empty(); }
     bool skips(int out_channel, int column) const { return skipped_[static_cast<std::size_t>(out_channel) * filter_ + column]; }
 
@@ -66,7 +64,6 @@ class Entries {
     EntryPlan plan_{};
     int groups_ = 0, taps_ = 0, filter_ = 0;
     std::ptrdiff_t least_offset_ = 0;
-    bool in_twos_ = false;
     std::vector<Span> spans_;  // [ranges][blocks][groups]
     Stream<std::uint32_t> offsets_;
     Stream<float> values_;       // in a sparse form one per entry, else one per entry and output channel of the group

@@ -47,7 +47,6 @@ struct Tile {
     float low, high;
     bool first, last;  // of the blocks of input channels: begin with the bias; finish and clamp
     bool has_residual;
-    bool twos;     // some entries of single channels come in twos
     bool streams;  // finished values go to memory past the caches; then all cells lie at multiples of a vector's bytes
 };
 

@@ -96,26 +96,20 @@ inline __attribute__((always_inline)) void take_edges(Vector (&first)[R * C], Ve
         if (p % C < C - 1) second[p] += other * load(in[p / C] + (both >> 32) + p % C * Stride * vector_bytes);
 }
 
-// The entries of one output channel that come in twos.
+// All entries of one output channel.
 template <int R, int C, int Stride, int Sets>
-inline __attribute__((always_inline)) void take_twos(const Tile& tile, const Span& span, const char* const (&in)[R],
-                                                     Vector (&sums)[Sets][1][R * C]) {
+inline __attribute__((always_inline)) void take_channel(const Tile& tile, const Span& span, const char* const (&in)[R],
+                                                        Vector (&sums)[Sets][1][R * C]) {
     constexpr int other = Sets > 1;
     for (std::ptrdiff_t i = span.shared.begin; i < span.shared.end; i += 2)
         take_neighbours<R, C, Stride>(sums[0][0], sums[other][0], in, tile.offsets[i], tile.values + i);
     if constexpr (Stride == 1 && C > 1)
         for (std::ptrdiff_t i = span.couples.begin; i < span.couples.end; i += 2)
             take_edges<R, C, Stride>(sums[0][0], sums[other][0], in, tile.offsets + i, tile.values + i);
-}
-
-// Its other entries.
-template <int R, int C, int Stride, int Sets>
-inline __attribute__((always_inline)) void take_singles(const Tile& tile, const EntryRange& range, const char* const (&in)[R],
-                                                        Vector (&sums)[Sets][1][R * C]) {
     constexpr int at_once = Sets > 1 ? Sets : 2;
-    const std::uint32_t* offsets = tile.offsets + range.begin;
-    const float* values = tile.values + range.begin;
-    std::ptrdiff_t left = range.end - range.begin;
+    const std::uint32_t* offsets = tile.offsets + span.rest.begin;
+    const float* values = tile.values + span.rest.begin;
+    std::ptrdiff_t left = span.rest.end - span.rest.begin;
     for (; left >= at_once; left -= at_once, offsets += at_once, values += at_once)
 #pragma GCC unroll 32
         for (int u = 0; u < at_once; u += 2)
@@ -183,8 +177,6 @@ void tile_kernel(const Tile& given) {
     std::ptrdiff_t to_row[R];
     for (int r = 0; r < R; ++r) in[r] = tile.in[r], to_row[r] = tile.out[r] - tile.out[0];
     Vector doubt{};
-    // Of the next group, where its entries lie: asked for while the one before is computed.
-    EntryRange rest = tile.spans->rest;
     Span span = *tile.spans;
     for (int group = 0; group < tile.groups; ++group) {
         const int channel = group * K;
@@ -203,7 +195,7 @@ void tile_kernel(const Tile& given) {
         if constexpr (is_sparse(K))
             for (int i = 0; i < tile.asked; ++i)
 #pragma GCC unroll 32
-                for (int r = 0; r < R; ++r) __builtin_prefetch(in[r] + tile.spans[group].ahead + i * vector_bytes);
+                for (int r = 0; r < R; ++r) __builtin_prefetch(in[r] + span.ahead + i * vector_bytes);
         Vector sums[sets][K][R * C];
 #pragma GCC unroll 32
         for (int k = 0; k < K; ++k) {
@@ -229,17 +221,14 @@ void tile_kernel(const Tile& given) {
 #pragma GCC unroll 32
                 for (int p = 0; p < R * C; ++p) sums[u][k][p] = Vector{};
 
-        const EntryRange now = rest;
-        const Span& next = tile.spans[group + 1 < tile.groups ? group + 1 : group];
-        rest = next.rest;
-        if (is_sparse(K) && (K == 2 || tile.twos)) {
-            const Span all = span;
-            span = next;
-            if constexpr (K == 1) take_twos<R, C, Stride>(tile, all, in, sums);
-            if constexpr (K == 2) take_twins<R, C, Stride>(tile, all, in, sums[0]);
-        }
-        if constexpr (K == 1) take_singles<R, C, Stride>(tile, now, in, sums);
-        if constexpr (K > 2) take_group<K, R, C, Stride>(tile, now, in, sums);
+        const Span now = span;
+        span = tile.spans[group + 1 < tile.groups ? group + 1 : group];
+        if constexpr (K == 1)
+            take_channel<R, C, Stride>(tile, now, in, sums);
+        else if constexpr (K == 2)
+            take_twins<R, C, Stride>(tile, now, in, sums[0]);
+        else
+            take_group<K, R, C, Stride>(tile, now.rest, in, sums);
 #pragma GCC unroll 32
         for (int u = 1; u < sets; ++u)
 #pragma GCC unroll 32

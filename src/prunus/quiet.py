@@ -12,8 +12,8 @@ from collections.abc import Iterator
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """No prints, log lines or warnings within; errors are still raised."""
-    level = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
+    handle = logging.Logger.handle
+    logging.Logger.handle = _drop  # type: ignore  # logging.disable walks through hundreds of loggers
     try:
         with (
             warnings.catch_warnings(),
@@ -23,4 +23,8 @@ def quiet() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.disable(level)
+        logging.Logger.handle = handle  # type: ignore[method-assign]
+
+
+def _drop(logger: logging.Logger, record: logging.LogRecord) -> None:
+    """Handle nothing."""

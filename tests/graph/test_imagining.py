@@ -49,6 +49,9 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("add", (LAST, 1), {}),
     ("max_pool2d", (IMAGE, [3, 3], [2, 2], [1, 1]), {}),
     ("avg_pool2d", (IMAGE, [2, 3]), {}),
+    ("avg_pool2d", (IMAGE, [3, 2], [3, 2], [0, 0], True, False), {}),
+    ("avg_pool2d", (IMAGE, [2, 2], [2, 2], [0, 0], False, False), {}),
+    ("contiguous", (LAST,), {}),
     ("mean", (IMAGE, [2, -1], True), {}),
     ("mean", (IMAGE, [1]), {}),
 ]
@@ -88,6 +91,7 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("max_pool2d", (IMAGE, [3, 3], [2, 2], [1, 1], [1, 1], True)),
     ("max_pool2d", (IMAGE, [3, 3], [2, 2], [2, 2])),
     ("avg_pool2d", (IMAGE, [10, 3])),
+    ("avg_pool2d", (IMAGE, [2, 2], [2, 2], [0, 0], True)),
     ("mean", (IMAGE,)),
     ("mean", (IMAGE, [])),
     ("mean", (IMAGE, [1, -3])),

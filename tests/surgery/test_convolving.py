@@ -15,14 +15,17 @@ from prunus.surgery.quick import Quick
 CASES = list(itertools.product([1, 2, 4, 6], [(3, 3), (2, 5), (5, 1)], [1, 2, 3], [0, (1, 1), (2, 0)], [4, 12]))
 
 
-@pytest.mark.parametrize(("batch", "few", "rows", "places"), [(1, 10**6, 9, 150), (2, 10**6, 9, 15), (2, 0, 0, 25)])
+@pytest.mark.parametrize(
+    ("batch", "few", "columns", "rows", "places"), [(1, 10**6, 0, 9, 150), (2, 10**6, 36, 9, 15), (2, 0, 36, 0, 25)]
+)
 def test_every_kind_of_window_gives_what_torch_gives(
-    monkeypatch: pytest.MonkeyPatch, batch: int, few: int, rows: int, places: int
+    monkeypatch: pytest.MonkeyPatch, batch: int, few: int, columns: int, rows: int, places: int
 ) -> None:
     monkeypatch.setattr(convolving, "COLUMNS", 0)
+    monkeypatch.setattr(convolving, "STRIDED", 0)
     monkeypatch.setattr(convolving, "FEW", few)
     calls = []
-    for name in ("_by_rows", "_by_places"):
+    for name in ("_by_columns", "_by_rows", "_by_places"):
         how = getattr(convolving, name)
         monkeypatch.setattr(convolving, name, lambda *args, name=name, how=how: calls.append(name) or how(*args))
     for groups, window, stride, padding, channels in CASES:
@@ -36,8 +39,19 @@ def test_every_kind_of_window_gives_what_torch_gives(
         assert found.is_contiguous()
         assert type(found) is torch.Tensor
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    assert calls.count("_by_columns") >= columns
     assert calls.count("_by_rows") >= rows
     assert calls.count("_by_places") >= places
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_strided_windows_may_be_spread(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    monkeypatch.setattr(convolving, "STRIDED", 0)
+    x = torch.randn(3, batch, 12, 11, dtype=torch.float64).transpose(0, 1)
+    layer = nn.Conv2d(3, 4, (3, 2), stride=(2, 3), padding=(2, 1), dilation=(2, 3), dtype=torch.float64)
+    with torch.no_grad():
+        expected = layer(x)
+        torch.testing.assert_close(quickly(layer, x), expected, rtol=1e-12, atol=1e-12)
 
 
 def quickly(layer: nn.Conv2d, x: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prunus.graph import channel_groups, wire_model
-from prunus.graph.copying import fresh_copy, held_tensors
+from prunus.graph.copying import fresh_copy
+from prunus.graph.inventory import held_tensors
 from prunus.surgery import DifferenceError, Shrunk, Surgeon, plan, prune_channels, shrink
 from prunus.surgery.randomise import random_constants
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
-from prunus.graph.copying import held_tensors
+from prunus.graph.inventory import held_tensors
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from prunus.graph.inventory import changing
 from prunus.graph.shapes import apart
 
 
@@ -21,7 +22,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     """
     kept = [_keep(module) for module in model.modules()]
     try:
-        with apart(), torch.no_grad():
+        with changing(), apart(), torch.no_grad():
             model.eval()
             yield
     finally:

@@ -11,50 +11,13 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from prunus.errors import InputError
+from prunus.graph.inventory import SHARED, modules_of
 
 PLAIN = (nn.Module.__setstate__, _ConvNd.__setstate__)  # ways to be restored that only mend what older versions left
 EVERY = frozenset(vars(nn.Module()))  # attributes of every module: flags, and containers that are its own, mostly empty
-SHARED = frozenset({type(None), bool, int, float, complex, str, bytes, type})  # nothing in them can change
-NO_TENSORS = SHARED | {dict, OrderedDict, list, tuple, set}  # types of attributes that are no tensors themselves
-
 
 Instead = Mapping[int, Tensor]
 """The id of a tensor of the model -> what takes its place in the copy."""
-
-
-def held_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters, buffers and plain tensor attributes of all modules, each under every name that it has."""
-    held: dict[str, Tensor] = {}
-    waiting = [("", model)]
-    while waiting:
-        path, module = waiting.pop()
-        attributes = vars(module)
-        for name, value in (*module._parameters.items(), *module._buffers.items()):
-            if value is not None:
-                held[path + name] = value
-        if not NO_TENSORS.issuperset(map(type, attributes.values())):
-            held.update((path + name, value) for name, value in attributes.items() if isinstance(value, Tensor))
-        if parts := module._modules:
-            waiting += [(f"{path}{name}.", part) for name, part in reversed(parts.items()) if part is not None]
-    return held
-
-
-def paths_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The model and all modules in it, each once, with its first name: what `named_modules` gives, but quickly."""
-    found: dict[nn.Module, str] = {}
-    waiting = [("", model)]
-    while waiting:
-        path, module = waiting.pop()
-        if module not in found:
-            found[module] = path
-            before = f"{path}." if path else ""
-            waiting += [(before + name, part) for name, part in reversed(module._modules.items()) if part is not None]
-    return [(path, module) for module, path in found.items()]
-
-
-def modules_of(model: nn.Module) -> list[nn.Module]:
-    """The model and all modules in it, each once."""
-    return [module for _, module in paths_of(model)]
 
 
 def evaluating(model: nn.Module) -> nn.Module:
@@ -82,7 +45,7 @@ def fresh_copy(model: nn.Module, instead: Instead | None = None) -> nn.Module:
     if any(_has_own_modes(module) for module in modules):
         twin.train()
         for ours, theirs in zip(modules_of(twin), modules, strict=True):
-            ours.training = theirs.training
+            vars(ours)["training"] = theirs.training
     return twin
 
 
@@ -141,6 +104,6 @@ def _part(value: Any, memo: dict[int, Any]) -> Any:
         return bare
     if what is tuple and SHARED.issuperset(map(type, value)):
         return value
-    if what is set and SHARED.issuperset(map(type, value)):
-        return memo.setdefault(id(value), set(value))
+    if what in (list, set) and SHARED.issuperset(map(type, value)):
+        return memo.setdefault(id(value), what(value))
     return copy.deepcopy(value, memo)

@@ -48,7 +48,17 @@ def _arithmetic(x: Tensor, y: Any, **how: Any) -> Tensor | None:
     plain = x.is_contiguous() and y.is_contiguous()
     if x.shape == y.shape and not plain:
         return _like(x) if x.stride() == y.stride() else None
-    return _bare(x, np.broadcast_shapes(x.shape, y.shape)) if plain else None
+    return _bare(x, _broadcast(x.shape, y.shape)) if plain else None
+
+
+def _broadcast(one: Sequence[int], other: Sequence[int]) -> Sequence[int]:
+    if one[len(one) - len(other) :] == other:
+        return one
+    return np.broadcast_shapes(one, other)
+
+
+def _contiguous(x: Tensor) -> Tensor:
+    return x if x.is_contiguous() else _bare(x, x.shape)
 
 
 def _division(x: Tensor, y: Any, **how: Any) -> Tensor | None:
@@ -149,12 +159,25 @@ def _pooled(x: Tensor, size: Sequence[int]) -> Tensor | None:
 def _windows(
     x: Tensor, window: Sequence[int], step: Sequence[int] = (), padding: Sequence[int] = (0, 0), *others: Any
 ) -> Tensor | None:
-    """The largest or the average of each window of two dimensions."""
-    if others or len(window) != 2 or any(2 * padding[d] > window[d] for d in (0, 1)):
+    """The largest of each window of two dimensions."""
+    return None if others else _averages(x, window, step, padding)
+
+
+def _averages(
+    x: Tensor,
+    window: Sequence[int],
+    step: Sequence[int] = (),
+    padding: Sequence[int] = (0, 0),
+    *ceil_and_divisor: Any,
+) -> Tensor | None:
+    """The average of each window of two dimensions, where no window lies partly outside."""
+    if len(window) != 2 or any(2 * padding[d] > window[d] for d in (0, 1)):
         return None
     step = step or window
-    sizes = [(x.shape[2 + d] + 2 * padding[d] - window[d]) // step[d] + 1 for d in (0, 1)]
-    return _pooled(x, sizes)
+    moves = [divmod(x.shape[2 + d] + 2 * padding[d] - window[d], step[d]) for d in (0, 1)]
+    if any(ceil_and_divisor[:1]) and any(rest for _, rest in moves):
+        return None
+    return _pooled(x, [moved + 1 for moved, _ in moves])
 
 
 def _mean(x: Tensor, dims: Sequence[int], keepdim: bool = False) -> Tensor | None:
@@ -182,6 +205,7 @@ _KINDS: tuple[tuple[Result, str], ...] = (
     (_in_place, "relu_ hardtanh_ relu6_ hardswish_ hardsigmoid_ silu_ gelu_ leaky_relu_ elu_ sigmoid_ tanh_"),
     (_arithmetic, "add sub mul"),
     (_division, "div"),
+    (_contiguous, "contiguous"),
     (_comparison, "eq ne lt le gt ge"),
     (_running_sum, "cumsum"),
     (_rows, "embedding"),
@@ -193,7 +217,8 @@ _KINDS: tuple[tuple[Result, str], ...] = (
     (_convolution, "conv2d"),
     (_attention, "scaled_dot_product_attention"),
     (_pooled, "adaptive_avg_pool2d"),
-    (_windows, "max_pool2d avg_pool2d"),
+    (_windows, "max_pool2d"),
+    (_averages, "avg_pool2d"),
     (_mean, "mean"),
     (_joined, "cat"),
 )

@@ -14,7 +14,8 @@ from torch._ops import OpOverload
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from prunus.graph.copying import evaluating, fresh_copy, paths_of
+from prunus.graph.copying import evaluating, fresh_copy
+from prunus.graph.inventory import paths_of
 from prunus.graph.node import NUMBERS, Graph, Node, Ref, Tensors, TensorType, is_in_place, kind_of, refs
 from prunus.graph.results import plain_result
 from prunus.graph.rules import RULES

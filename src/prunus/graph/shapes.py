@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,9 @@ from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.utils import _pytree as pytree
 
-from prunus.graph.copying import Instead, held_tensors, paths_of
+from prunus.graph.copying import Instead
 from prunus.graph.imagining import imagined
+from prunus.graph.inventory import held_tensors, paths_of
 
 META = torch.device("meta")
 COMPILED = "_compiled_call_impl"
@@ -77,6 +79,11 @@ def run(operation: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     return result.to(META) if isinstance(result, Tensor) and not result.is_meta else result
 
 
+def uncompiled() -> AbstractContextManager[None]:
+    """Within, nothing is compiled. Where nobody has brought in the compiler, which takes a second, nothing will be."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+
+
 @contextmanager
 def apart() -> Iterator[None]:
     """A run that leaves nothing behind and hides nothing: all random numbers are drawn again afterwards, nothing is
@@ -87,7 +94,7 @@ def apart() -> Iterator[None]:
         stack.callback(random.setstate, random.getstate())
         stack.callback(np.random.set_state, np.random.get_state())
         stack.enter_context(torch.random.fork_rng(devices=_cuda_devices()))
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(uncompiled())
         torch.backends.mha.set_fastpath_enabled(False)
         yield
 

@@ -15,9 +15,10 @@ from prunus.errors import InputError
 from prunus.graph.axes import Axes, Axis, kept
 from prunus.graph.batch import FixedBatchError, larger_batch
 from prunus.graph.labels import Ids, Labels, all_roots
-from prunus.graph.node import Graph, Node, Ref, TensorType, refs, replace_refs, used_tensors
+from prunus.graph.node import Graph, Node, Ref, Shape, TensorType, refs, replace_refs, used_tensors
 from prunus.graph.operation import Findings, Operation
 from prunus.graph.rules import rule_of
+from prunus.graph.taking import WINDOWED, meetings
 from prunus.graph.trace import as_call, trace
 
 Value = Any  # Axes, a tuple of them, or nothing
@@ -130,6 +131,7 @@ def _propagate(graph: Graph, wiring: Wiring, values: dict[str, Value]) -> None:
     by_name = {node.name: node for node in graph.nodes}
     reads = _parts_read(graph)
     for node in graph.nodes:
+        _take_over(graph, wiring, values, node)
         arguments = replace_refs((node.args, node.kwargs), lambda ref: _read(graph, wiring, values, ref))
         used = reads.get(node.name, frozenset())
         operation = Operation(node, arguments[0], arguments[1], wiring.labels, wiring.findings, used)
@@ -149,6 +151,24 @@ def _parts_read(graph: Graph) -> dict[str, frozenset[int]]:
     return {name: frozenset(numbers) for name, numbers in found.items()}
 
 
+def _take_over(graph: Graph, wiring: Wiring, values: dict[str, Value], node: Node) -> None:
+    """Give a layer's tensors that are read for the first time the labels of the channels that they are about to meet.
+
+    So nothing has to be joined in most layers, which is what takes the time.
+    """
+    for place, dimension, other, there in meetings(node, lambda ref: _shape(graph, values, ref)):
+        ref = node.args[place]
+        if ref.name not in values and (name := graph.tensors.name_of(ref.name)) not in wiring.tensors:
+            met: Axis = _read(graph, wiring, values, node.args[other])[there]
+            windows = 2 if node.kind in WINDOWED else None
+            wiring.tensors[name] = _new_tensor(wiring.labels, name, graph.types[ref.name], (dimension, met), windows)
+
+
+def _shape(graph: Graph, values: dict[str, Value], ref: Ref) -> Shape:
+    known: Shape = values[ref.name].shape if ref.name in values else graph.types[ref.name].shape
+    return known
+
+
 def _read(graph: Graph, wiring: Wiring, values: dict[str, Value], ref: Ref) -> Value:
     if ref.name not in values:
         name = graph.tensors.name_of(ref.name)
@@ -158,16 +178,24 @@ def _read(graph: Graph, wiring: Wiring, values: dict[str, Value], ref: Ref) -> V
     return values[ref.name]
 
 
-def _new_tensor(labels: Labels, name: str, kind: TensorType) -> Axes:
-    """Every position of a floating-point or complex tensor may be removed until something speaks against it."""
+def _new_tensor(
+    labels: Labels, name: str, kind: TensorType, like: tuple[int, Axis] | None = None, end: int | None = None
+) -> Axes:
+    """Every position of a floating-point or complex tensor may be removed until something speaks against it.
+
+    like: a dimension, and channels that are its own, unless some of these can't be removed. end: where dimensions begin
+    of which nothing can be.
+    """
     if not (kind.dtype.is_floating_point or kind.dtype.is_complex):
         return kept(kind.shape)
-    return Axes(
-        tuple(
-            Axis(labels.fresh(size) if size > 1 else np.zeros(size, dtype=np.int64), True, frozenset({(name, d)}))
-            for d, size in enumerate(kind.shape)
-        )
-    )
+    axes = []
+    for d, size in enumerate(kind.shape[:end]):
+        if like and like[0] == d and np.count_nonzero(like[1].labels) == size > 1:
+            ids = like[1].labels
+        else:
+            ids = labels.fresh(size) if size > 1 else np.zeros(size, dtype=np.int64)
+        axes.append(Axis(ids, True, frozenset({(name, d)})))
+    return Axes((*axes, *kept(kind.shape[end:] if end else ()).axes))
 
 
 def _result(operation: Operation) -> Value:

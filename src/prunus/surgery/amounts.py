@@ -12,7 +12,7 @@ from prunus.cost import bops, count_cost
 from prunus.cost.traced import traced_macs, traced_shapes
 from prunus.graph import Wiring
 from prunus.graph.axes import Axes
-from prunus.graph.copying import modules_of
+from prunus.graph.inventory import modules_of
 from prunus.graph.kept import Kept
 from prunus.surgery.report import Amount
 

@@ -89,9 +89,13 @@ TABLE: dict[type[nn.Module], Row] = {
 
 def update_attributes(module: nn.Module) -> None:
     """Make the module's numbers agree with its tensors."""
-    row = next((TABLE[kind] for kind in type(module).__mro__ if kind in TABLE), None)
+    for kind in type(module).__mro__:
+        if row := TABLE.get(kind):
+            break
+    else:
+        return
     held = vars(module)
-    for name, value in (row(module) if row else {}).items():
+    for name, value in row(module).items():
         if name in held:
             held[name] = value  # a number or a list, which setting it would take time to find out
         else:

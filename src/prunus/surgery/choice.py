@@ -10,18 +10,21 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from prunus.errors import InputError
 from prunus.graph import ChannelGroup
-from prunus.graph.copying import held_tensors
 from prunus.graph.group import Positions
+from prunus.graph.inventory import held_tensors
+from prunus.graph.labels import Ids
 from prunus.prune.rounding import rounded_units, step_of
 
 Score: TypeAlias = Callable[[nn.Module, ChannelGroup], Tensor]
 Scores: TypeAlias = Callable[[nn.Module, Sequence[ChannelGroup]], Mapping[str, Tensor]]
+Numbers: TypeAlias = NDArray[np.float64]
 Allocation: TypeAlias = Callable[[Mapping[str, Tensor], float], Mapping[str, float]]
-CACHED = 2**15  # numbers in double precision
+CACHED = 2**17  # numbers in double precision
 
 
 def magnitude(model: nn.Module, group: ChannelGroup) -> Tensor:
@@ -32,44 +35,41 @@ def magnitude(model: nn.Module, group: ChannelGroup) -> Tensor:
 def by_magnitude(model: nn.Module, groups: Sequence[ChannelGroup]) -> dict[str, Tensor]:
     """`magnitude` of the units of all groups."""
     held = held_tensors(model)
-    return {group.name: _magnitude(held, group) for group in groups}
+    with np.errstate(all="ignore"):
+        return {group.name: torch.from_numpy(_magnitude(held, group)) for group in groups}
 
 
-def _magnitude(held: Mapping[str, Tensor], group: ChannelGroup) -> Tensor:
-    tensors = {member.parameter: held[member.parameter].detach() for member in group.producers}
-    weights = [member for member in group.producers if tensors[member.parameter].dim() > 1]
-    distinct = {id(member.indices): member.indices for member in weights or group.producers}  # most have the same
+def _magnitude(held: Mapping[str, Tensor], group: ChannelGroup) -> Numbers:
+    weights = [member for member in group.producers if held[member.parameter].dim() > 1] or group.producers
+    distinct = {id(member.indices): member.indices for member in weights}  # most have the same
     places = {key: _places(indices) for key, indices in distinct.items()}
-    total = torch.zeros(group.units, dtype=torch.float64)
-    for member in weights or group.producers:
-        rows = _square_sums(tensors[member.parameter].movedim(member.dim, 0))
+    total = np.zeros(group.units)
+    for member in weights:
         at, units = places[id(member.indices)]
-        sums = rows[at]
+        norms = _norms(held[member.parameter].detach(), member.dim)[at]
         if units is not None:
-            sums = torch.zeros(group.units, dtype=torch.float64).index_add(0, units, sums)
-        norms = sums.sqrt()
-        total += norms / norms.mean().clamp_min(torch.finfo(torch.float64).tiny)
+            norms = np.sqrt(np.bincount(units, np.square(norms), group.units))
+        total += norms / max(np.add.reduce(norms) / len(norms), np.finfo(np.float64).tiny)
     return total
 
 
-def _places(indices: Positions) -> tuple[Tensor, Tensor | None]:
+def _places(indices: Positions) -> tuple[Ids, Ids | None]:
     """All positions, and the unit of each, None where each unit has one."""
-    counts = np.fromiter(map(len, indices), dtype=np.int64, count=len(indices))
     at = np.fromiter(chain.from_iterable(indices), dtype=np.int64)
-    if (counts == 1).all():
-        return torch.from_numpy(at), None
-    return torch.from_numpy(at), torch.from_numpy(np.repeat(np.arange(len(indices)), counts))
+    counts = list(map(len, indices))
+    return at, None if counts.count(1) == len(counts) else np.repeat(np.arange(len(counts)), counts)
 
 
-def _square_sums(weight: Tensor) -> Tensor:
-    """Sum of the squares along the first dimension, a few rows at a time, so that they stay in the cache."""
-    rows = weight.reshape(len(weight), -1)
+def _norms(weight: Tensor, dim: int) -> Numbers:
+    """L2 norm of each position along a dimension; of large weights a few at a time, which stay in the cache."""
+    weight = weight.abs() if weight.is_complex() else weight
+    rows = weight.movedim(dim, 0).reshape(weight.shape[dim], -1)
     few = 1 + CACHED // rows.shape[1]
     parts = [
-        (part.abs() if part.is_complex() else part).to("cpu", torch.float64, copy=True).square_().sum(1)
+        torch.linalg.vector_norm(part, dim=1, dtype=torch.float64)
         for part in (torch.split(rows, few) if len(rows) > few else (rows,))
     ]
-    return torch.cat(parts) if len(parts) > 1 else parts[0]
+    return (torch.cat(parts) if len(parts) > 1 else parts[0]).numpy(force=True)
 
 
 def each(score: Score) -> Scores:

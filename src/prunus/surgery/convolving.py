@@ -18,6 +18,9 @@ COLUMNS, FEWER = 12 * 2**20, 3 * 2**20
 The second holds for small windows over several channels on large images.
 """
 
+STRIDED, LARGE = 2**17, 2**24
+"""Bytes of all windows of a strided convolution; between these, torch is slow to write them out one by one."""
+
 FEW = 2**15
 """Numbers of a depthwise convolution's result; where they are fewer, it is calls that take the time."""
 
@@ -44,9 +47,21 @@ def convolved(
         result = _by_rows(x, weight, steps, padded, spread, (height, width))
     elif steps[0] == steps[1] and spread == (1, 1) and (depthwise or (columns > many and len(x) == 1)):
         result = _by_places(x, weight, steps[0], padded, (height, width), groups)
+    elif groups == 1 and min(steps) > 1 and STRIDED < len(x) * columns < LARGE:
+        result = _by_columns(x, weight, steps, padded, spread, (height, width))
     else:
         return None
     return result if bias is None else result.add_(bias[:, None, None])
+
+
+def _by_columns(x: Tensor, weight: Tensor, steps: Pair, padding: Pair, spread: Pair, sizes: Pair) -> Tensor:
+    """One product of all weights and all windows, written out side by side."""
+    out, inner, height, width = weight.shape
+    x = functional.pad(x, (padding[1], padding[1], padding[0], padding[0])).contiguous()
+    rows, columns = x.stride()[2:]
+    strides = (*x.stride()[:2], spread[0] * rows, spread[1] * columns, steps[0] * rows, steps[1] * columns)
+    windows = x.as_strided((len(x), inner, height, width, *sizes), strides).reshape(len(x), -1, sizes[0] * sizes[1])
+    return torch.matmul(weight.reshape(out, -1), windows).view(len(x), out, *sizes)
 
 
 def _by_rows(x: Tensor, weight: Tensor, steps: Pair, padding: Pair, spread: Pair, sizes: Pair) -> Tensor:

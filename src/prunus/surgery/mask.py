@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from prunus.graph import ChannelGroup, Wiring, wire_model
-from prunus.graph.copying import Instead, fresh_copy, held_tensors
+from prunus.graph.copying import Instead, fresh_copy
+from prunus.graph.inventory import held_tensors
 from prunus.graph.kept import Kept
 from prunus.surgery.plan import Plan, kept_units
 from prunus.surgery.reference import masked_network

@@ -10,8 +10,8 @@ from torch import nn
 
 from prunus.errors import InputError
 from prunus.graph import ChannelGroup, channel_groups, wire_model
-from prunus.graph.copying import held_tensors
 from prunus.graph.grouping import Heads
+from prunus.graph.inventory import held_tensors, unchanged
 from prunus.pauses import without_pauses
 from prunus.surgery.amounts import Costs, costs_of
 from prunus.surgery.choice import Allocation, Scores, by_magnitude, check_limits, choose, uniform
@@ -56,13 +56,15 @@ def prune_channels(
     can't be proven equal to the masked model.
     """
     check_limits(rate, round_to, floor)
-    _check_values(model)
-    wiring = wire_model(model, example_inputs)
+    with unchanged(model):
+        _check_values(model)
+        wiring = wire_model(model, example_inputs)
     groups = channel_groups(wiring, protect=protect, heads=heads)
     chosen = _chosen(model, groups, rate, scores, allocation, round_to, floor)
-    kept = kept_after(wiring, chosen)
-    small = Surgeon(model, example_inputs, wiring).shrink(model, chosen, kept)
-    costs = costs_of(model, small.model, example_inputs, wiring, kept)
+    with unchanged(model):
+        kept = kept_after(wiring, chosen)
+        small = Surgeon(model, example_inputs, wiring).shrink(model, chosen, kept)
+        costs = costs_of(model, small.model, example_inputs, wiring, kept)
     return Pruned(small.model, chosen, _report(small, chosen, groups, costs, rate, round_to))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from prunus.graph import Graph, Node, Wiring
 from prunus.graph.axes import Axes
-from prunus.graph.copying import held_tensors
+from prunus.graph.inventory import held_tensors
 from prunus.graph.kept import Kept
 from prunus.graph.node import replace_refs
 from prunus.surgery.network import GraphNetwork

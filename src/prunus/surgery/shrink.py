@@ -13,7 +13,8 @@ from torch import nn
 from prunus.errors import PrunusError
 from prunus.graph import Graph, Wiring, trace, wire, wire_model
 from prunus.graph.batch import FixedBatchError, larger_batch, with_free_batch
-from prunus.graph.copying import Instead, fresh_copy, held_tensors
+from prunus.graph.copying import Instead, fresh_copy
+from prunus.graph.inventory import held_tensors, unchanged
 from prunus.graph.kept import Kept
 from prunus.graph.node import TensorType
 from prunus.graph.trace import as_call
@@ -28,7 +29,7 @@ from prunus.surgery.removed import kept_after
 from prunus.surgery.rewrite import rewritten
 from prunus.surgery.structure import Structure, remember, steps_to
 from prunus.surgery.tensors import NamedTensors, Places, anew, cut_tensors, cut_values, without
-from prunus.surgery.verify import Proof, copied
+from prunus.surgery.verify import Proof, copied, keep_what_is_freed
 
 FormName: TypeAlias = Literal["class", "graph"]
 
@@ -91,7 +92,11 @@ class Surgeon:
         show that the wrong ones were removed.
         Raises `InputError` if the plan was made for another model, `DifferenceError` if no form of the cut is proven.
         """
-        kept = kept or kept_after(self.wiring, plan)
+        with unchanged(model):
+            return self._shrink(model, plan, kept or kept_after(self.wiring, plan))
+
+    def _shrink(self, model: nn.Module, plan: Plan, kept: Kept) -> Shrunk:
+        keep_what_is_freed()
         held = held_tensors(model)
         telling = random_constants(held)
         places = Places()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from itertools import accumulate
 from typing import TypeAlias
 
 import numpy as np
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from prunus.errors import InputError, nearest
-from prunus.graph.copying import Instead, fresh_copy, held_tensors, modules_of
+from prunus.graph.copying import Instead, fresh_copy
+from prunus.graph.inventory import held_tensors, paths_of
 from prunus.surgery.attributes import update_attributes
 from prunus.surgery.hollow import Hollow
 from prunus.surgery.plan import Change, Cut, Plan
@@ -33,7 +34,7 @@ class NamedTensors:
     def __init__(self, model: nn.Module) -> None:
         self._tensors = held_tensors(model)
 
-    def all(self) -> dict[str, Tensor]:
+    def all(self) -> Mapping[str, Tensor]:
         """Name -> tensor."""
         return self._tensors
 
@@ -76,7 +77,8 @@ def without(tensor: Tensor, positions: Mapping[int, Removed], places: Places | N
     """The tensor without these positions of its dimensions."""
     places = places or Places()
     for dim, removed in positions.items():
-        tensor = tensor.index_select(dim, places.left(tensor.shape[dim], removed).to(tensor.device))
+        left = places.left(tensor.shape[dim], removed)
+        tensor = tensor.index_select(dim, left if tensor.is_cpu else left.to(tensor.device))
     return tensor.contiguous()
 
 
@@ -105,13 +107,15 @@ def cut_tensors(
             if name in elsewhere and name not in tensors.all():
                 continue
             old = tensors[name]
-            _check(name, old, positions)
-            instead[id(old)] = in_place_of(old, without(old, positions, places))
+            try:
+                instead[id(old)] = in_place_of(old, without(old, positions, places))
+            except IndexError:
+                raise _foreign(name, old, positions) from None
     twin = fresh_copy(model, instead)
-    modules = dict(twin.named_modules()) if plan.changes else {}
+    modules = dict(paths_of(twin))
     for change in plan.changes:
         _change(modules.get(change.module), change)
-    for module in modules_of(twin):
+    for module in modules.values():
         update_attributes(module)
     return twin
 
@@ -136,36 +140,49 @@ def anew(
 
     double: as in `own`. values: id of a tensor -> other values for it. zero: what of them is zero in the copy.
     """
-    cuts, places = defaultdict[int, Positions](dict), places or Places()
-    for cut in zero:
-        if cut.tensor in held:  # what is written into a forward can't be zeroed
-            of_tensor = cuts[id(held[cut.tensor])]
-            before = of_tensor.get(cut.dim)
-            of_tensor[cut.dim] = (*before, *cut.removed) if before else cut.removed
+    cuts, places = _cuts(held, zero), places or Places()
     tensors = {id(tensor): tensor for tensor in held.values()}
     old = {key: values.get(key, tensor) for key, tensor in tensors.items()}
-    new = _lines(old) if double else {}
+    new = _lines(old, cuts, places) if double else {}
     for key, tensor in old.items():
         positions = cuts.get(key, {})
-        if double and _is_hollow(tensor, positions):
+        if key in new:
+            new[key] = in_place_of(tensors[key], new[key])
+        elif double and _is_hollow(tensor, positions):
             new[key] = Quick.of(_hollow(tensor, positions, places), isinstance(tensors[key], nn.Parameter))
-            continue
-        copy = new[key] if key in new else own(tensor, double)
-        for dim, removed in positions.items():
-            copy.index_fill_(dim, places.gone(removed).to(copy.device), 0)
-        has_windows = double and tensor.dim() == 4 and tensor.shape[2:] != (1, 1)
-        is_parameter = isinstance(tensors[key], nn.Parameter)
-        new[key] = Quick.of(copy, is_parameter) if has_windows else in_place_of(tensors[key], copy)
+        else:
+            copy = own(tensor, double)
+            for dim, removed in positions.items():
+                copy.index_fill_(dim, places.gone(removed).to(copy.device), 0)
+            has_windows = double and tensor.dim() == 4 and tensor.shape[2:] != (1, 1)
+            is_parameter = isinstance(tensors[key], nn.Parameter)
+            new[key] = Quick.of(copy, is_parameter) if has_windows else in_place_of(tensors[key], copy)
     return new
 
 
-def _lines(tensors: Instead) -> dict[int, Tensor]:
-    """Those of one dimension in double precision, all at once: there are many."""
+def _cuts(held: Mapping[str, Tensor], cuts: Iterable[Cut]) -> dict[int, Positions]:
+    """The id of each tensor that is cut -> where."""
+    found: dict[int, Positions] = {}
+    for cut in cuts:
+        if cut.tensor in held:  # what is written into a forward can't be zeroed
+            of_tensor = found.setdefault(id(held[cut.tensor]), {})
+            before = of_tensor.get(cut.dim)
+            of_tensor[cut.dim] = (*before, *cut.removed) if before else cut.removed
+    return found
+
+
+def _lines(tensors: Instead, cuts: Mapping[int, Positions], places: Places) -> dict[int, Tensor]:
+    """Those of one dimension in double precision, with zeros where they are cut, all at once: there are many."""
     lines = {key: tensor for key, tensor in tensors.items() if tensor.dim() == 1 and _is_single(tensor)}
     if not lines:
         return {}
+    sizes = [len(line) for line in lines.values()]
     together = torch.cat([line.detach() for line in lines.values()]).double()
-    return dict(zip(lines, torch.split(together, [len(line) for line in lines.values()]), strict=True))
+    begins = accumulate(sizes, initial=0)
+    gone = [begin + places.gone(cuts[key][0]).numpy() for key, begin in zip(lines, begins) if key in cuts]  # noqa: B905
+    if gone:
+        together.numpy()[np.concatenate(gone)] = 0
+    return dict(zip(lines, torch.split(together, sizes), strict=True))
 
 
 def _is_single(tensor: Tensor) -> bool:
@@ -196,11 +213,13 @@ def cut_values(
     return {new: without(values[old], cuts.get(old, {}), places) for new, old in pairs.items() if old in values}
 
 
-def _check(name: str, tensor: Tensor, positions: dict[int, tuple[int, ...]]) -> None:
-    for dim, removed in positions.items():
-        if dim >= tensor.dim() or max(removed) >= tensor.shape[dim]:
-            raise InputError(
-                f"{name!r} has shape {tuple(tensor.shape)}",
-                f"the plan removes position {max(removed)} of dimension {dim}",
-                "use the plan with the model that it was made for",
-            )
+def _foreign(name: str, tensor: Tensor, positions: Positions) -> InputError:
+    """A plan that takes positions which a tensor does not have."""
+    dim, removed = next(
+        (dim, removed) for dim, removed in positions.items() if dim >= tensor.dim() or max(removed) >= tensor.shape[dim]
+    )
+    return InputError(
+        f"{name!r} has shape {tuple(tensor.shape)}",
+        f"the plan removes position {max(removed)} of dimension {dim}",
+        "use the plan with the model that it was made for",
+    )

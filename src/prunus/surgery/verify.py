@@ -11,12 +11,17 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from prunus.errors import InputError, PrunusError
-from prunus.graph.copying import Instead, evaluating, exact_copy, held_tensors
+from prunus.graph.copying import Instead, evaluating, exact_copy
+from prunus.graph.inventory import held_tensors
 from prunus.graph.results import plain
+from prunus.graph.shapes import uncompiled
 from prunus.graph.trace import Call, as_call
 from prunus.surgery.tensors import anew, own
 
 LIMIT = 1e-5
+
+LARGE = 2**25 - 2**13
+"""Bytes of nearly the largest block that tells glibc's malloc how much to keep when it is freed."""
 
 
 class DifferenceError(PrunusError):
@@ -85,6 +90,14 @@ def copied(
     return lambda double: exact_copy(model, anew(tensors, values or {}, double))
 
 
+def keep_what_is_freed() -> None:
+    """Have malloc keep memory that one layer is done with for the next, as it does once a large block was freed.
+
+    Else it gives it back time and again, and each page that it then gets anew takes microseconds.
+    """
+    torch.empty(LARGE, dtype=torch.uint8)
+
+
 def random_like(call: Call) -> Call:
     """The arguments with normally distributed values in place of real ones; integers and masks stay."""
     generator = torch.Generator().manual_seed(0)
@@ -113,7 +126,7 @@ def _outputs(model: nn.Module, arguments: Call) -> list[Tensor]:
     What it draws at random is the same for every model. It may write into the arguments.
     """
     args, kwargs = arguments
-    with torch.no_grad(), torch.compiler.set_stance("force_eager"), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), uncompiled(), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         result = evaluating(model)(*args, **kwargs)
     return [leaf for leaf in pytree.tree_leaves(plain(result)) if isinstance(leaf, Tensor)]

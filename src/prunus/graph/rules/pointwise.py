@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -67,10 +68,19 @@ def _at_zero(op: Operation, zero: tuple[bool, ...]) -> AtZero:
         return AtZero.OTHER
     if not (output.dtype.is_floating_point or output.dtype.is_complex):
         return AtZero.OTHER
+    if (known := KNOWN.get(op.node.kind)) and not op.kwargs and all(isinstance(arg, Axes) for arg in op.args):
+        return AtZero.ZERO if known(zero) else AtZero.OTHER
     try:
         return _probe(op.node.op, _Frozen(op.args), _Frozen(op.kwargs), zero)
     except (RuntimeError, TypeError, NotImplementedError):
         return AtZero.OTHER
+
+
+KNOWN: dict[str, Callable[[Iterable[bool]], bool]] = {
+    **dict.fromkeys(("relu", "gelu", "silu", "tanh", "hardswish", "add", "sub"), all),
+    "mul": any,
+}
+"""Of the commonest operations on nothing but tensors: whether they give zero, by which operands are zero."""
 
 
 class _Frozen:

@@ -102,11 +102,8 @@ def candidates(
 
 
 def suits_twins(out: Layout, weight: tuple[int, ...], groups: int) -> bool:
-    """Whether two output channels at once may be faster: where neighbours in a row of the kernel can't share inputs.
-
-    Of single images they are faster only by themselves, not in a network.
-    """
-    return groups == 1 and weight[0] > 1 and out.lanes > 1 and weight[3] == 1
+    """Whether two output channels at once may be faster: where neighbours in a row of the kernel can't share inputs."""
+    return groups == 1 and weight[0] > 1 and (out.lanes == 1 or weight[3] == 1)
 
 
 def is_even(name: str) -> bool:
