@@ -49,9 +49,9 @@ def traced_macs(graph: Graph, *shapes: Shapes) -> tuple[int, ...] | None:
         return None
     macs = [0] * len(shapes)
     for node in graph.nodes:
-        mine = [ref.name for ref in node.reads if ref.name in of_samples]
+        mine = [ref.name for ref in node.reads if ref.name in of_samples] if batch > 1 else []
         if mine:
-            if batch > 1 and not _stay_apart(node, mine, batch, traced):
+            if not _stay_apart(node, mine, batch, traced):
                 return None  # what one sample costs alone does not follow
             of_samples.add(node.name)
         if rule := PRODUCTS.get(node.kind):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -58,10 +58,10 @@ class Axes:
 
     axes: tuple[Axis, ...]
 
-    @property
+    @cached_property
     def shape(self) -> Shape:
         """Size of each dimension."""
-        return tuple(axis.size for axis in self.axes)
+        return tuple([len(axis.labels) for axis in self.axes])
 
     @property
     def rank(self) -> int:
@@ -94,6 +94,7 @@ def kept_axis(size: int) -> Axis:
     return Axis(labels)
 
 
+@cache
 def kept(shape: Shape) -> Axes:
     """A tensor of which nothing can be removed."""
     return Axes(tuple(kept_axis(size) for size in shape))

@@ -45,7 +45,9 @@ def channel_groups(
     places, numbers, averaged = _of_families(found, home), _of_families(counted, home), _averaged(wiring, home)
     groups = []
     for number, (atoms, reason) in enumerate(zip(families, reasons, strict=True)):
-        members = [(roles[p], Member(p[0], p[1], found[p].at(atoms))) for p in places.get(number, ())]
+        mine = places.get(number, ())
+        at = {along: along.at(atoms) for along in {found[p] for p in mine}}  # most places have the same
+        members = [(roles[p], Member(p[0], p[1], at[found[p]])) for p in mine]
         extents = [_extent(wiring, n, counted[n].at(atoms)) for n in numbers.get(number, ())]
         groups.append(_group(reason, members, extents, averaged.get(number, ()), len(atoms)))
     return _unique_names(_without_overlap(wiring, groups, families, home, heads))
@@ -63,7 +65,8 @@ def _families(wiring: Wiring, producers: Sequence[Along], protect: Sequence[str]
     named, parts = _named_by_user(wiring, protect), _parts(wiring)
     kinds: dict[Any, int] = {(None, None, None): 0}
     kind = np.zeros(labels.size, dtype=np.int64)
-    kind[list(labels.reasons)] = [kinds.setdefault((why, None, None), len(kinds)) for why in labels.reasons.values()]
+    whys = {why: kinds.setdefault((why, None, None), len(kinds)) for why in dict.fromkeys(labels.reasons.values())}
+    kind[list(labels.reasons)] = [whys[why] for why in labels.reasons.values()]
     for atom in labels.axis.keys() | named | parts.keys():
         reason = labels.pinned(atom) or ("named by the user" if atom in named else None)
         kind[atom] = kinds.setdefault((reason, labels.axis.get(atom), parts.get(atom)), len(kinds))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, TypeAlias
@@ -157,18 +157,24 @@ def used_tensors(graph: Graph) -> set[str]:
     return {graph.tensors.name_of(node) for node in held & read}
 
 
-def refs(value: Any) -> Iterator[Ref]:
+def refs(value: Any) -> list[Ref]:
     """All references in nested arguments.
 
     >>> [r.name for r in refs((Ref("a"), [1, Ref("b")]))]
     ['a', 'b']
     """
-    if isinstance(value, Ref):
-        yield value
-    elif isinstance(value, (tuple, list, dict)):
+    kind = type(value)
+    if kind is Ref:
+        return [value]
+    found: list[Ref] = []
+    if isinstance(value, (tuple, list, dict)):
         for item in value.values() if isinstance(value, dict) else value:
-            if type(item) not in NUMBERS:
-                yield from refs(item)
+            kind = type(item)
+            if kind is Ref:
+                found.append(item)
+            elif kind not in NUMBERS:
+                found += refs(item)
+    return found
 
 
 def replace_refs(value: Any, by: Callable[[Any], Any]) -> Any:
@@ -183,5 +189,10 @@ def replace_refs(value: Any, by: Callable[[Any], Any]) -> Any:
     if kind is dict:
         return {key: replace_refs(item, by) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return kind([item if type(item) in NUMBERS else replace_refs(item, by) for item in value])
+        return kind(
+            [
+                item if (what := type(item)) in NUMBERS else by(item) if what is Ref else replace_refs(item, by)
+                for item in value
+            ]
+        )
     return value

@@ -43,8 +43,12 @@ class Wiring:
 
     @cached_property
     def roots(self) -> dict[tuple[str, int], Ids]:
-        """Tensor and dimension -> what the labels along it were last joined to, once the whole network is wired."""
-        arrays = {(name, d): axis.labels for name, axes in self.tensors.items() for d, axis in enumerate(axes.axes)}
+        """Tensor and dimension -> what the labels along it were last joined to, once the whole network is wired.
+
+        Dimensions of which nothing can be removed are not among them.
+        """
+        axes = ((name, d, axis) for name, axes in self.tensors.items() for d, axis in enumerate(axes.axes))
+        arrays = {(name, d): axis.labels for name, d, axis in axes if not axis.is_kept}
         return dict(zip(arrays, all_roots(self.labels, list(arrays.values())), strict=True))
 
 

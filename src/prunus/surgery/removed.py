@@ -41,13 +41,17 @@ def _removed(wiring: Wiring, cuts: Mapping[str, Mapping[int, tuple[int, ...]]]) 
     labels = wiring.labels
     there = [np.zeros(0, dtype=np.int64)]  # the labels of all positions
     going = there.copy()
+    positions: dict[int, Ids] = {}  # by id: many dimensions lose the very same
     for name, dims in cuts.items():
         for dim, removed in dims.items() if name in wiring.tensors else ():
             roots = wiring.roots.get((name, dim), there[0])
-            if max(removed) >= len(roots):
-                raise _foreign(name)
+            if id(removed) not in positions:
+                positions[id(removed)] = np.array(removed)
+            try:
+                going.append(roots[positions[id(removed)]])
+            except IndexError:
+                raise _foreign(name) from None
             there.append(roots)
-            going.append(roots[list(removed)])
     every, some = (np.bincount(np.concatenate(ids), minlength=labels.size) for ids in (there, going))
     known = np.flatnonzero(every)
     places, atoms = labels.spread(known)
