@@ -1,6 +1,7 @@
 import numpy as np
 
-from prunus.graph.labels import KEPT, Labels
+from prunus.graph.compounds import KEPT
+from prunus.graph.labels import Labels
 from prunus.graph.reshape import blocks, factor, product
 
 

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from prunus.graph.forest import Ids
 from prunus.graph.group import Positions
-from prunus.graph.labels import Ids, Labels
+from prunus.graph.labels import Labels
 
 K = TypeVar("K")
 

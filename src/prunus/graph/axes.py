@@ -7,7 +7,8 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from prunus.graph.labels import KEPT, Ids
+from prunus.graph.compounds import KEPT
+from prunus.graph.forest import Ids
 from prunus.graph.node import Shape
 
 Origins = frozenset[tuple[str, int]]  # (tensor of the model, its dimension)

@@ -12,8 +12,8 @@ from torch import nn
 
 from prunus.errors import InputError, nearest
 from prunus.graph.along import Along, alongs
+from prunus.graph.forest import Ids, all_roots
 from prunus.graph.group import ChannelGroup, Extent, Member
-from prunus.graph.labels import Ids, all_roots
 from prunus.graph.wiring import Wiring, wire_model
 
 Heads = Literal["whole", "dimensions"]

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunus.graph.axes import Axes, Axis
-from prunus.graph.labels import Ids, Labels
+from prunus.graph.forest import Ids
+from prunus.graph.labels import Labels
 
 
 class Kept:

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from prunus.graph.axes import Axes, Axis, Origins
-from prunus.graph.labels import Ids, Labels
+from prunus.graph.forest import Ids
+from prunus.graph.labels import Labels
 from prunus.graph.node import Node, Shape, TensorType
 
 

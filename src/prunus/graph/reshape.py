@@ -10,7 +10,9 @@ from itertools import product as product_of
 import numpy as np
 
 from prunus.graph.axes import Axes, Axis, kept, kept_axis
-from prunus.graph.labels import KEPT, Atoms, Ids, Labels
+from prunus.graph.compounds import KEPT, Atoms
+from prunus.graph.forest import Ids
+from prunus.graph.labels import Labels
 from prunus.graph.node import Shape
 
 

@@ -14,7 +14,8 @@ from torch import nn
 from prunus.errors import InputError
 from prunus.graph.axes import Axes, Axis, kept
 from prunus.graph.batch import FixedBatchError, larger_batch
-from prunus.graph.labels import Ids, Labels, all_roots
+from prunus.graph.forest import Ids, all_roots
+from prunus.graph.labels import Labels
 from prunus.graph.node import Graph, Node, Ref, Shape, TensorType, refs, replace_refs, used_tensors
 from prunus.graph.operation import Findings, Operation
 from prunus.graph.rules import rule_of

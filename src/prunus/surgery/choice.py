@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from prunus.errors import InputError
 from prunus.graph import ChannelGroup
+from prunus.graph.forest import Ids
 from prunus.graph.group import Positions
 from prunus.graph.inventory import held_tensors
-from prunus.graph.labels import Ids
 from prunus.prune.rounding import rounded_units, step_of
 
 Score: TypeAlias = Callable[[nn.Module, ChannelGroup], Tensor]

@@ -8,8 +8,8 @@ import numpy as np
 
 from prunus.errors import InputError
 from prunus.graph import Wiring
+from prunus.graph.forest import Ids
 from prunus.graph.kept import Kept
-from prunus.graph.labels import Ids
 from prunus.surgery.plan import Plan
 
 
