@@ -4,7 +4,8 @@
     python benchmarks/zoo_turns.py --calls 5 --of zoo.csv    # those that both did there
 
 Each network has a process of its own, on one thread, in which both tools take turns, each on a fresh copy of it;
-seconds are of processor time for the whole call. The first call of a process meets empty caches, the later ones don't.
+seconds are of processor time for the whole call. The first call of a process meets empty caches, the later ones don't:
+it is measured for each tool in three processes of its own, of which the median counts.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 from zoo import FORK, RATE, SOURCES, _warm_up, magnitude_pruner
 
 SLOW = 3.0
+PROCESSES = 3
 
 
 def main() -> None:
@@ -32,10 +34,10 @@ def main() -> None:
     _warm_up(peer=True)
     found = {}
     for network in [*options.networks, *(_both(options.of) if options.of else ())]:
-        found[network] = _in_a_process(network, options.calls)
+        found[network] = _times(network, options.calls)
         first, median = found[network]
-        print(f"{network:<42} first {_line(first)}; median of {options.calls} {_line(median)}", flush=True)
-    for name, place in (("first", 0), ("median", 1)):
+        print(f"{network:<42} first {_line(first)}; {options.calls} in turn {_line(median)}", flush=True)
+    for name, place in (("first", 0), ("in turn", 1)):
         ratios = sorted(times[place][0] / times[place][1] for times in found.values())
         above = [network for network, times in found.items() if times[place][0] > 2 * times[place][1]]
         print(
@@ -56,18 +58,25 @@ def _line(times: tuple[float, float]) -> str:
     return f"{ours * 1e3:6.0f} ms, torch-pruning {theirs * 1e3:6.0f}, {ours / theirs:.2f} times"
 
 
-def _in_a_process(network: str, calls: int) -> tuple[tuple[float, float], tuple[float, float]]:
+def _times(network: str, calls: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Of each tool the first call in a process, and of several ones in turn; medians."""
+    first = [[_in_a_process(network, 1, (tool,))[0][0] for _ in range(PROCESSES)] for tool in ("prunus", "peer")]
+    in_turn = zip(*_in_a_process(network, calls, ("prunus", "peer")), strict=True)
+    (one, other), (ours, theirs) = ([statistics.median(times) for times in each] for each in (first, in_turn))
+    return (one, other), (ours, theirs)
+
+
+def _in_a_process(network: str, calls: int, tools: tuple[str, ...]) -> list[tuple[float, ...]]:
     receiver, sender = FORK.Pipe(duplex=False)
-    process = FORK.Process(target=_in_turn, args=(network, calls, sender))
+    process = FORK.Process(target=_in_turn, args=(network, calls, tools, sender))
     process.start()
     sender.close()
-    times: list[tuple[float, float]] = receiver.recv()
+    times: list[tuple[float, ...]] = receiver.recv()
     process.join()
-    ours, theirs = zip(*times, strict=True)
-    return times[0], (statistics.median(ours), statistics.median(theirs))
+    return times
 
 
-def _in_turn(network: str, calls: int, sender: Any) -> None:
+def _in_turn(network: str, calls: int, tools: tuple[str, ...], sender: Any) -> None:
     import torch
 
     from prunus.surgery import prune_channels
@@ -76,15 +85,11 @@ def _in_turn(network: str, calls: int, sender: Any) -> None:
     source, _, name = network.partition(":")
     build, inputs = SOURCES[source][1](name)
     model = build().eval()
-    sender.send(
-        [
-            (
-                _timed(lambda one: prune_channels(one, inputs, RATE), model),
-                _timed(lambda one: magnitude_pruner(one, inputs).step(), model),
-            )
-            for _ in range(calls)
-        ]
-    )
+    call = {
+        "prunus": lambda one: prune_channels(one, inputs, RATE),
+        "peer": lambda one: magnitude_pruner(one, inputs).step(),
+    }
+    sender.send([tuple(_timed(call[tool], model) for tool in tools) for _ in range(calls)])
 
 
 def _timed(call: Any, model: Any) -> float:

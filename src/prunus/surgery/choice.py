@@ -25,6 +25,7 @@ Scores: TypeAlias = Callable[[nn.Module, Sequence[ChannelGroup]], Mapping[str, T
 Numbers: TypeAlias = NDArray[np.float64]
 Allocation: TypeAlias = Callable[[Mapping[str, Tensor], float], Mapping[str, float]]
 CACHED = 2**17  # numbers in double precision
+TINY = float(np.finfo(np.float64).tiny)
 
 
 def magnitude(model: nn.Module, group: ChannelGroup) -> Tensor:
@@ -49,7 +50,7 @@ def _magnitude(held: Mapping[str, Tensor], group: ChannelGroup) -> Numbers:
         norms = _norms(held[member.parameter].detach(), member.dim)[at]
         if units is not None:
             norms = np.sqrt(np.bincount(units, np.square(norms), group.units))
-        total += norms / max(np.add.reduce(norms) / len(norms), np.finfo(np.float64).tiny)
+        total += norms / max(np.add.reduce(norms) / len(norms), TINY)
     return total
 
 
@@ -62,14 +63,12 @@ def _places(indices: Positions) -> tuple[Ids, Ids | None]:
 
 def _norms(weight: Tensor, dim: int) -> Numbers:
     """L2 norm of each position along a dimension; of large weights a few at a time, which stay in the cache."""
-    weight = weight.abs() if weight.is_complex() else weight
-    rows = weight.movedim(dim, 0).reshape(weight.shape[dim], -1)
-    few = 1 + CACHED // rows.shape[1]
-    parts = [
-        torch.linalg.vector_norm(part, dim=1, dtype=torch.float64)
-        for part in (torch.split(rows, few) if len(rows) > few else (rows,))
-    ]
-    return (torch.cat(parts) if len(parts) > 1 else parts[0]).numpy(force=True)
+    weight, count = weight.abs() if weight.is_complex() else weight, weight.shape[dim]
+    rows = weight.movedim(dim, 0).reshape(count, -1)
+    few = 1 + CACHED * count // weight.numel()
+    parts = torch.split(rows, few) if count > few else (rows,)
+    norms = [torch.linalg.vector_norm(part, dim=1, dtype=torch.float64) for part in parts]
+    return (torch.cat(norms) if len(norms) > 1 else norms[0]).numpy(force=True)
 
 
 def each(score: Score) -> Scores:
