@@ -16,14 +16,14 @@ CASES = list(itertools.product([1, 2, 4, 6], [(3, 3), (2, 5), (5, 1)], [1, 2, 3]
 
 
 @pytest.mark.parametrize(
-    ("batch", "few", "columns", "rows", "places"), [(1, 10**6, 0, 9, 150), (2, 10**6, 36, 9, 15), (2, 0, 36, 0, 25)]
+    ("batch", "at_once", "columns", "rows", "places"), [(1, 10**6, 0, 9, 150), (2, 10**6, 36, 9, 15), (2, 0, 36, 9, 15)]
 )
 def test_every_kind_of_window_gives_what_torch_gives(
-    monkeypatch: pytest.MonkeyPatch, batch: int, few: int, columns: int, rows: int, places: int
+    monkeypatch: pytest.MonkeyPatch, batch: int, at_once: int, columns: int, rows: int, places: int
 ) -> None:
     monkeypatch.setattr(convolving, "COLUMNS", 0)
     monkeypatch.setattr(convolving, "STRIDED", 0)
-    monkeypatch.setattr(convolving, "FEW", few)
+    monkeypatch.setattr(convolving, "ROWS", at_once)
     calls = []
     for name in ("_by_columns", "_by_rows", "_by_places"):
         how = getattr(convolving, name)
@@ -59,9 +59,9 @@ def quickly(layer: nn.Conv2d, x: Tensor) -> Tensor:
     return layer(x)
 
 
-@pytest.mark.parametrize("few", [10**6, 0])
-def test_depthwise_windows_may_be_padded_by_a_word(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
-    monkeypatch.setattr(convolving, "FEW", few)
+@pytest.mark.parametrize("at_once", [10**6, 10**4, 0])
+def test_depthwise_windows_may_be_padded_by_a_word(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr(convolving, "ROWS", at_once)
     x = torch.randn(2, 4, 9, 9, dtype=torch.float64)
     for padding, dilation in (("same", 1), ("valid", 1), ("same", 2), (2, (2, 1))):
         layer = nn.Conv2d(4, 4, 5, padding=padding, dilation=dilation, groups=4, dtype=torch.float64)

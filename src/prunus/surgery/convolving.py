@@ -21,8 +21,8 @@ The second holds for small windows over several channels on large images.
 STRIDED, LARGE = 2**17, 2**24
 """Bytes of all windows of a strided convolution; between these, torch is slow to write them out one by one."""
 
-FEW = 2**15
-"""Numbers of a depthwise convolution's result; where they are fewer, it is calls that take the time."""
+ROWS = 3 * 2**20
+"""Bytes that are written out at once of the rows of a depthwise convolution's windows: they stay in the cache."""
 
 
 def convolved(
@@ -43,7 +43,7 @@ def convolved(
     area = window[0] * window[1]
     columns = x.shape[1] * area * places * x.element_size()
     many = FEWER if inner >= 8 and places >= 80 * area else COLUMNS
-    if depthwise and window[1] > 3 and len(x) * out * places < FEW:
+    if depthwise and window[1] > 3:
         result = _by_rows(x, weight, steps, padded, spread, (height, width))
     elif steps[0] == steps[1] and spread == (1, 1) and (depthwise or (columns > many and len(x) == 1)):
         result = _by_places(x, weight, steps[0], padded, (height, width), groups)
@@ -70,10 +70,16 @@ def _by_rows(x: Tensor, weight: Tensor, steps: Pair, padding: Pair, spread: Pair
     x = functional.pad(x, (padding[1], padding[1], padding[0], padding[0])).contiguous()
     batch, _, tall, wide = x.shape
     length = tall * sizes[1]
-    shifted = x.as_strided((batch, channels, width, tall, sizes[1]), (*x.stride()[:2], spread[1], wide, steps[1]))
-    along = torch.matmul(weight[:, 0], shifted.reshape(batch, channels, width, length))
-    strides = (*along.stride()[:2], length + spread[0] * sizes[1], steps[0] * sizes[1], 1)
-    return along.as_strided((batch, channels, height, *sizes), strides).sum(2)
+    of_both = (spread[1], wide, steps[1])
+    few = max(1, ROWS // (batch * width * length * x.element_size()))
+    parts = []
+    for some, weights in zip(torch.split(x, few, 1), torch.split(weight[:, 0], few), strict=True):
+        shape = (batch, len(weights), width, tall, sizes[1])
+        shifted = some.as_strided(shape, (*x.stride()[:2], *of_both), some.storage_offset())
+        along = torch.matmul(weights, shifted.reshape(*shape[:3], length))
+        strides = (*along.stride()[:2], length + spread[0] * sizes[1], steps[0] * sizes[1], 1)
+        parts.append(along.as_strided((batch, len(weights), height, *sizes), strides).sum(2))
+    return torch.cat(parts, 1) if few < channels else parts[0]
 
 
 def _by_places(x: Tensor, weight: Tensor, step: int, padding: Pair, sizes: Pair, groups: int) -> Tensor:
