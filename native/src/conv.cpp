@@ -29,32 +29,32 @@ Conv::Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& o
     : isa_(isa), in_(in), out_(out), choice_(choice), activation_(activation), shape_(shape), has_residual_(residual != nullptr),
       pooled_(pooled ? std::make_unique<View>(*pooled) : nullptr), threads_(threads) {
     const bool flat = in.lanes == 1 && choice.group != across;  // vectors are pixels of a row, rows follow each other
-    at_once_ = choice.group == across ? isa.width : choice.group;
+    at_once_ = choice.group == across ? isa.width : choice.group == whole ? 1 : choice.group;
     cell_ = choice.group == across ? 1 : isa.width;
     check(shape, flat);
-    if (pooled_) check_pooled();
     constexpr float infinity = std::numeric_limits<float>::infinity();
     low_ = activation.function == Function::relu ? 0.0f : activation.function == Function::clip ? activation.a : -infinity;
     high_ = activation.function == Function::clip ? activation.b : infinity;
     if (activation.function == Function::relu || activation.function == Function::clip) activation_ = {};
+    if (pooled_) check_pooled();
     if (residual) {
         if (!residual->same_layout(out)) throw std::invalid_argument("a residual must be laid out as the output is");
         residual_ = residual->offset - out.offset;
     }
     const bool cells = out.lanes == isa.width && out.image % out.lanes == 0 && out.plane % out.lanes == 0 && out.row % out.lanes == 0;
     streams_ = cells && !residual && activation_.function == Function::none && out.images * out.image * 4 > streamed_bytes;
-    const bool asks = is_sparse(choice.group) && in.lanes > 1 && shape.groups == 1 && in.images * in.image * 4 > asked_bytes;
+    const bool asks = is_sparse(choice.group) && choice.group != whole && in.lanes > 1 && shape.groups == 1 && in.images * in.image * 4 > asked_bytes;
     stride_ = flat ? 1 : shape.stride_x;
     image_rows_ = flat ? 1 : out.height;
     rows_ = image_rows_ * out.images;
     columns_ = flat ? divide_up(static_cast<int>(out.height * out.row), isa.width) : out.width;
     in_row_ = shape.stride_y * in.row;
-    out_row_ = out.row;
     blocks_ = shape.groups == 1 ? divide_up(in.channels, choice.block) : 1;
     groups_ = divide_up(out.channels, at_once_);
     const std::ptrdiff_t all = static_cast<std::ptrdiff_t>(out.channels) * (in.channels / shape.groups) * shape.kernel_height * shape.kernel_width;
     asked_ = asks ? divide_up(divide_up(in.channels, blocks_) * choice.columns, groups_) : 0;
     const bool finite = std::all_of(weights, weights + all, [](float weight) { return std::isfinite(weight); });
+    if (choice.group == whole) check_whole(finite);
     group_rows(flat, finite);
     // What is not finite makes NaN of the zeros around an image.
     const bool edges = choice.group == 1 && in.lanes > 1 && shape.kernel_width == 3 && shape.stride_x * shape.dilation_x == 1 && shape.pad_x == 1 &&
@@ -88,8 +88,17 @@ void Conv::check(const ConvShape& shape, bool flat) const {
 void Conv::check_pooled() const {
     const bool even = out_.height % 2 == 0 && out_.width % 2 == 0 && choice_.rows % 2 == 0 && choice_.columns % 2 == 0;
     const bool halved = pooled_->height == out_.height / 2 && pooled_->width == out_.width / 2 && pooled_->images == out_.images;
-    if (out_.lanes == 1 || has_residual_ || !even || !halved || pooled_->channels != out_.channels || pooled_->lanes != out_.lanes)
+    if (out_.lanes == 1 || has_residual_ || activation_.function != Function::none || !even || !halved || pooled_->channels != out_.channels || pooled_->lanes != out_.lanes)
         throw std::invalid_argument("this convolution, or this tile, cannot be pooled at once");
+}
+
+// What lies around an image must be zeros that are left out, and these only where all weights are finite.
+void Conv::check_whole(bool finite) const {
+    const bool kernel = shape_.kernel_height == 3 && shape_.kernel_width == 3 && shape_.pad_y == 1 && shape_.pad_x == 1;
+    const bool steps = shape_.stride_y == 1 && shape_.dilation_y == 1 && shape_.dilation_x == 1;
+    const bool image = in_.height == choice_.rows && out_.height == choice_.rows && in_.width == choice_.columns && out_.width == choice_.columns;
+    if (!kernel || !steps || !image || !finite || in_.lanes == 1)
+        throw std::invalid_argument("tiles of whole images are for 3x3 convolutions of batches, padded by 1, with finite weights");
 }
 
 // The rows of the kernel that an output row wants, as a number of `ranges_`.
@@ -123,7 +132,7 @@ void Conv::group_rows(bool flat, bool finite) {
         return;
     }
     // Infinity times the zeros around an image is not zero; of two output channels all entries are in one range.
-    if (flat || !finite || out_.images < high || choice_.group == 2) {
+    if (flat || !finite || out_.images < high || choice_.group == 2 || choice_.group == whole) {
         ranges_.push_back({0, shape_.kernel_height});
         const int pieces = divide_up(rows_, high);
         for (int i = 0; i < pieces; ++i) {

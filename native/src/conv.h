@@ -37,18 +37,18 @@ class Conv : public Step {
     };
     void check(const ConvShape& shape, bool flat) const;
     void check_pooled() const;
+    void check_whole(bool finite) const;
     void group_rows(bool flat, bool finite);
     int taps_of(int row);
     void mask_margins(int columns_of_image);
     void share(const std::vector<std::int64_t>& work);
-    void run_tiles(Bases bases, float* out_memory, Threads& threads) const;
+    void run_tiles(Bases bases, float* out_memory, bool pools, Threads& threads) const;
     void run_unpooled(Bases bases, Threads& threads) const;
     void multiply_zeros(Bases bases, float* out_memory, Threads& threads) const;
-    void pool(const float* from, std::ptrdiff_t row, int rows, int columns, float* to) const;
     const float* input_of(const float* memory, int row, int column) const;
     int tile_columns() const;
     int column_of(int piece) const;
-    void run_part(float* memory, float* out_memory, int first_tile, int last_tile, int part) const;
+    void run_part(float* memory, float* out_memory, bool pools, int first_tile, int last_tile, int part) const;
     void activate(const Tile& tile, int row, int count) const;
 
     const Isa& isa_;
@@ -66,7 +66,7 @@ class Conv : public Step {
     int threads_;
     std::ptrdiff_t residual_ = 0;     // floats from an output cell to the residual's
     int stride_, image_rows_, rows_, columns_;  // of cells; rows_ of all images
-    std::ptrdiff_t in_row_, out_row_;
+    std::ptrdiff_t in_row_;
     int blocks_, groups_;
     int runs_;                // of neighbouring tiles: with the parts, what threads take on
     std::vector<int> parts_;  // the first group of each, and the end

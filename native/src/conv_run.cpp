@@ -9,9 +9,6 @@
 
 namespace prunus {
 
-// For so many memory is asked early where their outputs are pooled.
-constexpr int channels_ahead = 4;
-
 bool in_doubt(const Isa& isa, const View& view, Bases bases, Threads& threads) {
     if (view.doubt >= 0) return bases[0][view.doubt] != 0;
     const int planes = view.images * view.channels, items = std::min(planes, 4 * threads.count());
@@ -30,34 +27,30 @@ void Conv::run(Bases bases, Threads& threads) const {
     const bool doubt = entries_.skips() && in_doubt(isa_, in_, bases, threads);
     if (out_.doubt >= 0) bases[0][out_.doubt] = 0;
     if (doubt && pooled_) return run_unpooled(bases, threads);
-    run_tiles(bases, pooled_ ? nullptr : bases[0], threads);
+    run_tiles(bases, bases[0], pooled_ != nullptr, threads);
     if (doubt) multiply_zeros(bases, bases[0], threads);
 }
 
-void Conv::run_tiles(Bases bases, float* out_memory, Threads& threads) const {
+void Conv::run_tiles(Bases bases, float* out_memory, bool pools, Threads& threads) const {
     const int tiles = static_cast<int>(row_groups_.size()) * tile_columns(), parts = static_cast<int>(parts_.size()) - 1;
     threads.run(runs_ * parts, [&](int item) {
         const int run = item % runs_;
-        run_part(bases[0], out_memory, piece_begin(tiles, runs_, run), piece_begin(tiles, runs_, run + 1), item / runs_);
+        run_part(bases[0], out_memory, pools, piece_begin(tiles, runs_, run), piece_begin(tiles, runs_, run + 1), item / runs_);
     });
 }
 
 // First all outputs, in memory of their own. Slow and rare.
 void Conv::run_unpooled(Bases bases, Threads& threads) const {
     std::vector<float> memory(static_cast<std::size_t>(out_.images * out_.image));
-    run_tiles(bases, memory.data() - out_.offset, threads);
+    run_tiles(bases, memory.data() - out_.offset, false, threads);
     multiply_zeros(bases, memory.data() - out_.offset, threads);
+    const PoolShape shape{2, 2, 2, 2, 0, 0, 1, 1, true, false};
     for (int plane = 0; plane < out_.images * out_.channels; ++plane) {
         const int image = plane / out_.channels, channel = plane % out_.channels;
         float* const to = bases[0] + pooled_->offset + image * pooled_->image + channel * pooled_->plane;
-        pool(memory.data() + image * out_.image + channel * out_.plane, out_.row, out_.height, out_.width, to);
+        const float* const from = memory.data() + image * out_.image + channel * out_.plane;
+        isa_.pool(shape, {from, to, out_.row, pooled_->row, out_.height, out_.width, pooled_->height, pooled_->width, out_.lanes, 0});
     }
-}
-
-// The largest of each 2x2 of some rows and columns of one channel.
-void Conv::pool(const float* from, std::ptrdiff_t row, int rows, int columns, float* to) const {
-    const PoolShape shape{2, 2, 2, 2, 0, 0, 1, 1, true, false};
-    isa_.pool(shape, {from, to, row, pooled_->row, rows, columns, rows / 2, columns / 2, out_.lanes, 0});
 }
 
 // Adds what a dense layer gets from the zeros that were skipped: NaN where infinity or NaN meets one. Slow and rare.
@@ -74,9 +67,14 @@ void Conv::multiply_zeros(Bases bases, float* out_memory, Threads& threads) cons
             const int x = tap % shape_.kernel_width * shape_.dilation_x - shape_.pad_x;
             const float* from = bases[0] + in_.offset + image * in_.image + c * in_.plane + y * in_.row + x * in_.lanes;
             float* out = out_memory + out_.offset + image * out_.image + k * out_.plane;
-            for (int row = 0; row < out_.height; ++row, from += shape_.stride_y * in_.row, out += out_.row)
-                for (int i = 0; i < width; ++i)
-                    out[i] += 0.0f * from[i / in_.lanes * shape_.stride_x * in_.lanes + i % in_.lanes];
+            for (int row = 0; row < out_.height; ++row, from += shape_.stride_y * in_.row, out += out_.row) {
+                const int iy = row * shape_.stride_y + y;  // there may be no zeros around an image
+                if (iy < 0 || iy >= in_.height) continue;
+                for (int i = 0; i < width; ++i) {
+                    const int ix = i / in_.lanes * shape_.stride_x + x;
+                    if (ix >= 0 && ix < in_.width) out[i] += 0.0f * from[i / in_.lanes * shape_.stride_x * in_.lanes + i % in_.lanes];
+                }
+            }
         }
     });
 }
@@ -92,56 +90,50 @@ int Conv::column_of(int piece) const {
     return pooled_ ? 2 * piece_begin(columns_ / 2, tile_columns(), piece) : piece_begin(columns_, tile_columns(), piece);
 }
 
-// Sums lie tile by tile in a thread's own memory between two blocks; so do outputs that are pooled, which have no other.
-void Conv::run_part(float* memory, float* out_memory, int first_tile, int last_tile, int part) const {
+// Sums lie tile by tile in a thread's own memory between two blocks.
+void Conv::run_part(float* memory, float* out_memory, bool pools, int first_tile, int last_tile, int part) const {
     const int K = at_once_, pieces = tile_columns();
     const int first_group = parts_[part], last_group = parts_[part + 1], first_channel = first_group * K;
     Tile tile{};
     float unread = 0;
     tile.doubt = out_.doubt >= 0 ? memory + out_.doubt : &unread;
     const std::ptrdiff_t own_row = static_cast<std::ptrdiff_t>(choice_.columns) * cell_, own_plane = choice_.rows * own_row;
-    tile.out_plane = (out_memory ? out_.plane : own_plane) * 4;
+    const View& to = pools ? *pooled_ : out_;
+    const int side = pools ? 2 : 1;  // of the square of outputs that makes one cell
+    tile.out_plane = to.plane * 4;
     tile.residual = residual_ * 4;
     tile.offsets = entries_.offsets();
     tile.values = entries_.values();
     tile.bias = bias_.data() + first_channel;
     tile.groups = last_group - first_group;
     tile.asked = asked_;
+    tile.twos = entries_.in_twos();
     tile.channels = std::min(last_group * K, out_.channels) - first_channel;
     tile.low = low_, tile.high = high_;
     tile.has_residual = has_residual_;
     tile.partial_plane = own_plane * 4;
-    tile.streams = streams_ && out_memory && reinterpret_cast<std::uintptr_t>(out_memory + out_.offset) % (isa_.width * sizeof(float)) == 0;
+    tile.pools = pools;
+    tile.streams = streams_ && !pools && reinterpret_cast<std::uintptr_t>(out_memory + out_.offset) % (isa_.width * sizeof(float)) == 0;
     const std::ptrdiff_t own_tile = own_plane * tile.groups * K;
-    float* const own = blocks_ > 1 || !out_memory ? scratch_memory(own_tile * (last_tile - first_tile)) : nullptr;
+    float* const own = blocks_ > 1 ? scratch_memory(own_tile * (last_tile - first_tile)) : nullptr;
     for (int block = 0; block < blocks_; ++block) {
         tile.first = block == 0, tile.last = block == blocks_ - 1;
         for (int t = first_tile; t < last_tile; ++t) {
             const RowGroup& rows = row_groups_[static_cast<std::size_t>(t / pieces)];
             const int column = column_of(t % pieces), column_end = column_of(t % pieces + 1);
             tile.spans = entries_.spans(rows.range, block) + first_group;
+            tile.taps = choice_.group == whole ? entries_.taps(block) + first_group * (whole_taps + 1) : nullptr;
             for (int r = 0; r < rows.count; ++r) {
-                const int image = rows.rows[r] / image_rows_, y = rows.rows[r] % image_rows_;
-                const std::ptrdiff_t cell = static_cast<std::ptrdiff_t>(column) * cell_;
-                const float* in = input_of(memory, rows.rows[r], column);
-                float* out = !out_memory ? own + own_tile * (t - first_tile) + r * own_row
-                                         : out_memory + out_.offset + image * out_.image + y * out_row_ + cell + first_channel * out_.plane;
-                tile.in[r] = reinterpret_cast<const char*>(in) + entries_.least_offset();
-                tile.out[r] = reinterpret_cast<char*>(out);
+                const int row = rows.rows[std::min(r * side, rows.count - 1)], image = row / image_rows_, y = row % image_rows_ / side;
+                float* const out = out_memory + to.offset + image * to.image + first_channel * to.plane + y * to.row;
+                tile.in[r] = reinterpret_cast<const char*>(input_of(memory, rows.rows[r], column)) + entries_.least_offset();
+                tile.out[r] = reinterpret_cast<char*>(out + static_cast<std::ptrdiff_t>(column / side) * cell_);
             }
             tile.partial = reinterpret_cast<char*>(own ? own + own_tile * (t - first_tile) : nullptr);
             tile.mask = mask_.empty() ? nullptr : mask_.data() + static_cast<std::ptrdiff_t>(column) * isa_.width;
             isa_.tile(choice_.group, rows.count, column_end - column, stride_)(tile);
             if (tile.last && activation_.function != Function::none)
                 for (int r = 0; r < rows.count; ++r) activate(tile, r, (column_end - column) * cell_);
-            for (int channel = 0; !out_memory && tile.last && channel < tile.channels; ++channel) {
-                const int image = rows.rows[0] / image_rows_, y = rows.rows[0] % image_rows_ / 2;
-                float* const to = memory + pooled_->offset + image * pooled_->image + (first_channel + channel) * pooled_->plane +
-                                  y * pooled_->row + static_cast<std::ptrdiff_t>(column / 2) * cell_;
-                for (int r = 0; channel + channels_ahead < tile.channels && r < rows.count / 2; ++r)
-                    for (int c = 0; c < (column_end - column) / 2; ++c) __builtin_prefetch(to + channels_ahead * pooled_->plane + r * pooled_->row + c * cell_, 1);
-                pool(own + own_tile * (t - first_tile) + channel * own_plane, own_row, rows.count, column_end - column, to);
-            }
         }
     }
 }

@@ -15,7 +15,11 @@ Entries::Entries(const EntryPlan& plan, const float* weights) : plan_(plan) {
     least_offset_ = -(shape.pad_y * plan.in.row + shape.pad_x * plan.in.lanes) * 4;
     spans_.resize(plan.ranges.size() * static_cast<std::size_t>(plan.blocks * groups_));
     for (int block = 0; block < plan.blocks; ++block)
-        for (int group = 0; group < groups_; ++group) plan.choice.group == 2 ? add_twins(weights, block, group) : add_group(weights, block, group);
+        for (int group = 0; group < groups_; ++group)
+            plan.choice.group == whole ? add_taps(weights, block, group) : plan.choice.group == 2 ? add_twins(weights, block, group) : add_group(weights, block, group);
+    in_twos_ = std::any_of(spans_.begin(), spans_.end(), [](const Span& span) {
+        return span.shared.begin < span.shared.end || span.couples.begin < span.couples.end;
+    });
     offsets_.shrink_to_fit();
     values_.shrink_to_fit();
 }
@@ -132,6 +136,20 @@ void Entries::add_twins(const float* weights, int block, int group) {
     span.ahead = ahead_of(block, group);
 }
 
+// Tap by tap of the kernel, for a tile that is a whole image.
+void Entries::add_taps(const float* weights, int block, int group) {
+    const float* const of = weights + static_cast<std::ptrdiff_t>(group) * filter_;
+    Span& span = this->span(0, block, group);
+    span.rest.begin = position();
+    for (int tap = 0; tap < taps_; ++tap) {
+        begins_.push_back(position());
+        for (int column = begin_of(block) * taps_ + tap; column < begin_of(block + 1) * taps_; column += taps_)
+            of[column] != 0 ? add(weights, group, 0, 1, column) : skip(group, column);
+    }
+    begins_.push_back(position());
+    span.rest.end = position();
+}
+
 // The tile below will want rows of the input that this one does not.
 std::int32_t Entries::ahead_of(int block, int group) const {
     const int columns = plan_.choice.columns, channel = begin_of(block) + group * plan_.asked / columns;
@@ -148,7 +166,7 @@ std::vector<std::int64_t> Entries::work() const {
 }
 
 std::ptrdiff_t Entries::size_bytes() const {
-    return static_cast<std::ptrdiff_t>(spans_.size() * sizeof(Span) + 4 * (offsets_.size() + values_.size()) + skipped_.size() / 8);
+    return static_cast<std::ptrdiff_t>(spans_.size() * sizeof(Span) + 4 * (offsets_.size() + values_.size()) + skipped_.size() / 8 + 4 * begins_.size());
 }
 
 }  // namespace prunus

@@ -37,7 +37,10 @@ class Entries {
 
     int groups() const { return groups_; }
     const Span* spans(int range, int block) const { return spans_.data() + (static_cast<std::ptrdiff_t>(range) * plan_.blocks + block) * groups_; }
+    const std::int32_t* taps(int block) const { return begins_.data() + static_cast<std::ptrdiff_t>(block) * groups_ * (taps_ + 1); }
     std::vector<std::int64_t> work() const;  // of each group
+
+    bool in_twos() const { return in_twos_; }  // whether there are some of the first two ranges
 
     bool skips() const { return !skipped_.empty(); }
     bool skips(int out_channel, int column) const { return skipped_[static_cast<std::size_t>(out_channel) * filter_ + column]; }
@@ -50,6 +53,7 @@ class Entries {
 
     void add_group(const float* weights, int block, int group);
     void add_twins(const float* weights, int block, int group);
+    void add_taps(const float* weights, int block, int group);
     std::vector<Role> roles_of(const float* weights, int group, int begin, int end) const;
     void find_pairs(Role* row) const;
     void find_edges(std::vector<Role>& roles) const;
@@ -64,7 +68,9 @@ class Entries {
     EntryPlan plan_{};
     int groups_ = 0, taps_ = 0, filter_ = 0;
     std::ptrdiff_t least_offset_ = 0;
+    bool in_twos_ = false;
     std::vector<Span> spans_;  // [ranges][blocks][groups]
+    std::vector<std::int32_t> begins_;  // of whole images: [blocks][groups][taps and the end]
     Stream<std::uint32_t> offsets_;
     Stream<float> values_;       // in a sparse form one per entry, else one per entry and output channel of the group
     std::vector<bool> skipped_;  // [out channels][weights of a channel]: zeros that are not multiplied; empty: none

@@ -15,11 +15,12 @@ struct WinogradInput;
 struct WinogradOutput;
 
 // Output channels that a tile kernel computes at once: 1 and 2 are sparse forms, the others are for dense layers. With
-// `across` it is a vector of them, one a lane, and a cell of the tile is a pixel.
-constexpr int across = 0;
-constexpr int group_sizes[] = {1, 2, 4, 6, across};
-constexpr int group_kinds = 5;
-constexpr bool is_sparse(int group) { return group == 1 || group == 2; }
+// `across` it is a vector of them, one a lane, and a cell of the tile is a pixel. `whole` is a sparse form of one, whose
+// tile is a whole image.
+constexpr int across = 0, whole = 3;
+constexpr int group_sizes[] = {1, 2, whole, 4, 6, across};
+constexpr int group_kinds = 6;
+constexpr bool is_sparse(int group) { return group >= 1 && group <= whole; }
 
 // The functions of one instruction set.
 struct Isa {

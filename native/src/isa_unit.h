@@ -6,6 +6,7 @@
 #include "pool_kernel.h"
 #include "row_kernels.h"
 #include "tile_kernel.h"
+#include "whole_kernel.h"
 #include "winograd_kernel.h"
 
 namespace prunus::PRUNUS_ISA {
@@ -20,7 +21,9 @@ constexpr bool fits(int group, int cells) {
 template <int Kind, int R, int C>
 constexpr void add_tile(Isa& isa) {
     constexpr int group = group_sizes[Kind];
-    if constexpr (fits(group, R * C) && group == across) {
+    if constexpr (group == whole) {
+        if constexpr (R == C && R > 1 && fits(1, R * C)) isa.tiles[Kind][R - 1][C - 1][0] = whole_kernel<R>;
+    } else if constexpr (fits(group, R * C) && group == across) {
         isa.tiles[Kind][R - 1][C - 1][0] = channel_kernel<R, C, 1>;
         isa.tiles[Kind][R - 1][C - 1][1] = channel_kernel<R, C, 2>;
     } else if constexpr (fits(group, R * C)) {

@@ -8,6 +8,7 @@ namespace prunus {
 
 constexpr int max_tile_rows = 4;
 constexpr int max_tile_cells = 24;
+constexpr int whole_taps = 9;  // of the kernels for which tiles of a whole image are compiled
 
 struct EntryRange {
     std::int32_t begin, end;
@@ -30,12 +31,13 @@ struct Span {
 // group's K weights for it.
 struct Tile {
     const char* in[max_tile_rows];  // input of the first cell of each row
-    char* out[max_tile_rows];       // first cell of each row, first channel of the range
+    char* out[max_tile_rows];       // first cell of each row that is stored, first channel of the range
     std::ptrdiff_t out_plane;       // bytes from a channel to the next
     char* partial;                  // where sums stay between two blocks: cells of the first channel, row after row
     std::ptrdiff_t partial_plane;   // bytes from a channel to the next
     std::ptrdiff_t residual;        // bytes from an output cell to the cell that is added to it
     const Span* spans;              // of each group; entries of a group may be left out in part
+    const std::int32_t* taps;       // of a whole image: of each group where the entries of each tap of the kernel begin, and the end
     const std::uint32_t* offsets;   // one per entry
     const float* values;            // K per entry
     const float* bias;              // one per channel of the range
@@ -47,6 +49,8 @@ struct Tile {
     float low, high;
     bool first, last;  // of the blocks of input channels: begin with the bias; finish and clamp
     bool has_residual;
+    bool twos;     // some entries of single channels come in twos
+    bool pools;    // what is stored is the largest of each 2x2 finished values
     bool streams;  // finished values go to memory past the caches; then all cells lie at multiples of a vector's bytes
 };
 

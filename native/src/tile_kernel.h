@@ -96,20 +96,26 @@ inline __attribute__((always_inline)) void take_edges(Vector (&first)[R * C], Ve
         if (p % C < C - 1) second[p] += other * load(in[p / C] + (both >> 32) + p % C * Stride * vector_bytes);
 }
 
-// All entries of one output channel.
+// The entries of one output channel that come in twos.
 template <int R, int C, int Stride, int Sets>
-inline __attribute__((always_inline)) void take_channel(const Tile& tile, const Span& span, const char* const (&in)[R],
-                                                        Vector (&sums)[Sets][1][R * C]) {
+inline __attribute__((always_inline)) void take_twos(const Tile& tile, const Span& span, const char* const (&in)[R],
+                                                     Vector (&sums)[Sets][1][R * C]) {
     constexpr int other = Sets > 1;
     for (std::ptrdiff_t i = span.shared.begin; i < span.shared.end; i += 2)
         take_neighbours<R, C, Stride>(sums[0][0], sums[other][0], in, tile.offsets[i], tile.values + i);
     if constexpr (Stride == 1 && C > 1)
         for (std::ptrdiff_t i = span.couples.begin; i < span.couples.end; i += 2)
             take_edges<R, C, Stride>(sums[0][0], sums[other][0], in, tile.offsets + i, tile.values + i);
+}
+
+// Its other entries.
+template <int R, int C, int Stride, int Sets>
+inline __attribute__((always_inline)) void take_singles(const Tile& tile, const EntryRange& range, const char* const (&in)[R],
+                                                        Vector (&sums)[Sets][1][R * C]) {
     constexpr int at_once = Sets > 1 ? Sets : 2;
-    const std::uint32_t* offsets = tile.offsets + span.rest.begin;
-    const float* values = tile.values + span.rest.begin;
-    std::ptrdiff_t left = span.rest.end - span.rest.begin;
+    const std::uint32_t* offsets = tile.offsets + range.begin;
+    const float* values = tile.values + range.begin;
+    std::ptrdiff_t left = range.end - range.begin;
     for (; left >= at_once; left -= at_once, offsets += at_once, values += at_once)
 #pragma GCC unroll 32
         for (int u = 0; u < at_once; u += 2)
@@ -141,6 +147,21 @@ inline __attribute__((always_inline)) void take_group(const Tile& tile, const En
         for (; i < range.end; ++i) take_entry<K, R, C, Stride>(sums[0], in, tile.offsets[i], tile.values + i * K);
 }
 
+// As pooling has it: a NaN among them is the largest.
+inline __attribute__((always_inline)) Vector larger(Vector one, Vector other) { return one != one ? one : at_least(other, one); }
+
+// Writes the largest of each 2x2.
+template <int R, int C>
+inline __attribute__((always_inline)) void store_pooled(char* out, const Vector (&sums)[R * C], const std::ptrdiff_t (&to_row)[R]) {
+#pragma GCC unroll 32
+    for (int r = 0; r < R / 2; ++r)
+#pragma GCC unroll 32
+        for (int c = 0; c < C / 2; ++c) {
+            const Vector* const upper = sums + 2 * r * C + 2 * c;
+            store(out + to_row[r] + c * vector_bytes, larger(larger(upper[0], upper[1]), larger(upper[C], upper[C + 1])));
+        }
+}
+
 // Writes the sums of one output channel.
 template <int R, int C>
 inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, char* partial, Vector (&sums)[R * C],
@@ -159,6 +180,8 @@ inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, c
         for (int p = 0; p < R * C; ++p) sums[p] = bits(bits(sums[p]) & bits(load(mask + p % C * vector_bytes)));
     }
     doubt += sum_of_all<0, R * C>(sums) * 0.0f;
+    if constexpr (R % 2 == 0 && C % 2 == 0)
+        if (tile.pools) return store_pooled<R, C>(out, sums, to_row);
     if (tile.streams) {
 #pragma GCC unroll 32
         for (int p = 0; p < R * C; ++p) stream(out + to_row[p / C] + p % C * vector_bytes, sums[p]);
@@ -166,6 +189,43 @@ inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, c
     }
 #pragma GCC unroll 32
     for (int p = 0; p < R * C; ++p) store(out + to_row[p / C] + p % C * vector_bytes, sums[p]);
+}
+
+// Asks early for the memory of outputs, or of the residuals in their place, of some later group.
+template <int K, int R, int C>
+inline __attribute__((always_inline)) void ask_for_outputs(const Tile& tile, int group, const std::ptrdiff_t (&to_row)[R]) {
+    const bool adds = tile.first && tile.has_residual;
+    if (!(adds || (tile.last && !tile.streams)) || group >= tile.groups) return;
+    const char* next = tile.out[0] + static_cast<std::ptrdiff_t>(group) * K * tile.out_plane + (adds ? tile.residual : 0);
+#pragma GCC unroll 32
+    for (int k = 0; k < K; ++k)
+#pragma GCC unroll 32
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 32
+            for (int b = 0; b < C * vector_bytes; b += 64) __builtin_prefetch(next + k * tile.out_plane + to_row[r] + b, 1);
+}
+
+// What the sums of some output channels begin with.
+template <int K, int R, int C>
+inline __attribute__((always_inline)) void begin(const Tile& tile, int channel, int rows, const std::ptrdiff_t (&to_row)[R],
+                                                 Vector (&sums)[K][R * C]) {
+#pragma GCC unroll 32
+    for (int k = 0; k < K; ++k) {
+        if (tile.first) {
+            const Vector bias = broadcast(k < rows ? tile.bias[channel + k] : 0.0f);
+#pragma GCC unroll 32
+            for (int p = 0; p < R * C; ++p) sums[k][p] = bias;
+            if (tile.has_residual) {
+                const char* residual = tile.out[0] + (channel + (k < rows ? k : 0)) * tile.out_plane + tile.residual;
+#pragma GCC unroll 32
+                for (int p = 0; p < R * C; ++p) sums[k][p] += load(residual + to_row[p / C] + p % C * vector_bytes);
+            }
+        } else {
+            const char* from = tile.partial + (channel + (k < rows ? k : 0)) * tile.partial_plane;
+#pragma GCC unroll 32
+            for (int p = 0; p < R * C; ++p) sums[k][p] = load(from + p * vector_bytes);
+        }
+    }
 }
 
 template <int K, int R, int C, int Stride>
@@ -177,43 +237,20 @@ void tile_kernel(const Tile& given) {
     std::ptrdiff_t to_row[R];
     for (int r = 0; r < R; ++r) in[r] = tile.in[r], to_row[r] = tile.out[r] - tile.out[0];
     Vector doubt{};
+    // Of the next group, where its entries lie: asked for while the one before is computed.
+    EntryRange rest = tile.spans->rest;
     Span span = *tile.spans;
     for (int group = 0; group < tile.groups; ++group) {
         const int channel = group * K;
         char* const out = tile.out[0] + channel * tile.out_plane;
         const int rows = K == 1 ? 1 : tile.channels - channel < K ? tile.channels - channel : K;
-        const bool adds = tile.first && tile.has_residual;
-        if ((adds || (tile.last && !tile.streams)) && group + ahead < tile.groups) {
-            const char* next = tile.out[0] + static_cast<std::ptrdiff_t>(group + ahead) * K * tile.out_plane + (adds ? tile.residual : 0);
-#pragma GCC unroll 32
-            for (int k = 0; k < K; ++k)
-#pragma GCC unroll 32
-            for (int r = 0; r < R; ++r)
-#pragma GCC unroll 32
-                for (int b = 0; b < C * vector_bytes; b += 64) __builtin_prefetch(next + k * tile.out_plane + to_row[r] + b, 1);
-        }
+        ask_for_outputs<K, R, C>(tile, group + ahead, to_row);
         if constexpr (is_sparse(K))
             for (int i = 0; i < tile.asked; ++i)
 #pragma GCC unroll 32
-                for (int r = 0; r < R; ++r) __builtin_prefetch(in[r] + span.ahead + i * vector_bytes);
+                for (int r = 0; r < R; ++r) __builtin_prefetch(in[r] + tile.spans[group].ahead + i * vector_bytes);
         Vector sums[sets][K][R * C];
-#pragma GCC unroll 32
-        for (int k = 0; k < K; ++k) {
-            if (tile.first) {
-                const Vector bias = broadcast(k < rows ? tile.bias[channel + k] : 0.0f);
-#pragma GCC unroll 32
-                for (int p = 0; p < R * C; ++p) sums[0][k][p] = bias;
-                if (adds) {
-                    const char* residual = out + (k < rows ? k : 0) * tile.out_plane + tile.residual;
-#pragma GCC unroll 32
-                    for (int p = 0; p < R * C; ++p) sums[0][k][p] += load(residual + to_row[p / C] + p % C * vector_bytes);
-                }
-            } else {
-                const char* from = tile.partial + (channel + (k < rows ? k : 0)) * tile.partial_plane;
-#pragma GCC unroll 32
-                for (int p = 0; p < R * C; ++p) sums[0][k][p] = load(from + p * vector_bytes);
-            }
-        }
+        begin<K, R, C>(tile, channel, rows, to_row, sums[0]);
 #pragma GCC unroll 32
         for (int u = 1; u < sets; ++u)
 #pragma GCC unroll 32
@@ -221,14 +258,17 @@ void tile_kernel(const Tile& given) {
 #pragma GCC unroll 32
                 for (int p = 0; p < R * C; ++p) sums[u][k][p] = Vector{};
 
-        const Span now = span;
-        span = tile.spans[group + 1 < tile.groups ? group + 1 : group];
-        if constexpr (K == 1)
-            take_channel<R, C, Stride>(tile, now, in, sums);
-        else if constexpr (K == 2)
-            take_twins<R, C, Stride>(tile, now, in, sums[0]);
-        else
-            take_group<K, R, C, Stride>(tile, now.rest, in, sums);
+        const EntryRange now = rest;
+        const Span& next = tile.spans[group + 1 < tile.groups ? group + 1 : group];
+        rest = next.rest;
+        if (is_sparse(K) && (K == 2 || tile.twos)) {
+            const Span all = span;
+            span = next;
+            if constexpr (K == 1) take_twos<R, C, Stride>(tile, all, in, sums);
+            if constexpr (K == 2) take_twins<R, C, Stride>(tile, all, in, sums[0]);
+        }
+        if constexpr (K == 1) take_singles<R, C, Stride>(tile, now, in, sums);
+        if constexpr (K > 2) take_group<K, R, C, Stride>(tile, now, in, sums);
 #pragma GCC unroll 32
         for (int u = 1; u < sets; ++u)
 #pragma GCC unroll 32

@@ -51,6 +51,8 @@ class Report {
 
 void test_convolutions(const prunus::Isa& isa, Report& report);
 void test_streamed(const prunus::Isa& isa, Report& report);
+void test_whole(const prunus::Isa& isa, Report& report);
+void test_pooled(const prunus::Isa& isa, Report& report);
 void test_winograd(const prunus::Isa& isa, Report& report);
 void test_linear_layers(const prunus::Isa& isa, Report& report);
 void test_pools(const prunus::Isa& isa, Report& report);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <stdexcept>
 #include <cstdint>
 #include <cstring>
 
@@ -63,20 +64,30 @@ Case random_case(const Isa& isa, Random& random) {
     return test;
 }
 
-Case random_winograd_case(const Isa& isa, Random& random) {
-    const int batch = random.one_of({1, 1, 3, 16, 17, 40}), lanes = batch == 1 ? 1 : isa.width;
-    const int height = random.between(1, 9), width = random.one_of({1, 2, 3, 4, 5, 8, 9, 31, 34, 50});
-    const int ins = random.one_of({1, 2, 5, 33}), outs = random.one_of({1, 4, 6, 12, 13});
+// A 3x3 convolution with as many outputs as inputs.
+Case plain_case(const Isa& isa, Random& random, int batch, int height, int width, int groups) {
+    const int lanes = batch == 1 ? 1 : isa.width, ins = groups * random.one_of({1, 2, 5, 33}), outs = groups * random.one_of({1, 4, 6, 12, 13});
     Image in(batch, ins, height, width, lanes, 1, 1, isa.width, 0);
     Image out(batch, outs, height, width, lanes, 1, 1, isa.width, in.end);
     Image residual(batch, outs, height, width, lanes, 1, 1, isa.width, out.end);
-    Case test{{3, 3, 1, 1, 1, 1, 1, 1, 1}, in, out, residual, {}, {}, {}};
+    Case test{{3, 3, 1, 1, 1, 1, 1, 1, groups}, in, out, residual, {}, {}, {}};
     test.memory.resize(static_cast<std::size_t>(residual.end));
     in.fill(test.memory, random);
     residual.fill(test.memory, random);
-    test.weights = random.weights(static_cast<std::size_t>(outs) * ins * 9);
+    test.weights = random.weights(static_cast<std::size_t>(outs) * (ins / groups) * 9);
     for (int k = 0; k < outs; ++k) test.bias.push_back(random.normal());
     return test;
+}
+
+Case random_winograd_case(const Isa& isa, Random& random) {
+    const int batch = random.one_of({1, 1, 3, 16, 17, 40}), height = random.between(1, 9);
+    return plain_case(isa, random, batch, height, random.one_of({1, 2, 3, 4, 5, 8, 9, 31, 34, 50}), 1);
+}
+
+// A NaN is the same as another.
+bool same(const std::vector<float>& one, const std::vector<float>& other) {
+    const auto alike = [](float a, float b) { return std::abs(a - b) < 1e-4f || a == b || (std::isnan(a) && std::isnan(b)); };
+    return one.size() == other.size() && std::equal(one.begin(), one.end(), other.begin(), alike);
 }
 
 template <class Kind = Conv>
@@ -138,8 +149,7 @@ void test_winograd(const Isa& isa, Report& report) {
             if (not_finite) {
                 std::vector<float> direct;
                 run(isa, test, test.out.view, residual, ConvChoice{single ? across : 4, 1, single ? 1 : 2, 64}, 1, direct);
-                const auto same = [](float a, float b) { return std::abs(a - b) < 1e-4f || a == b || (std::isnan(a) && std::isnan(b)); };
-                report.require(what + ": not finite", std::equal(memory.begin(), memory.end(), direct.begin(), same));
+                report.require(what + ": not finite", same(memory, direct));
             } else {
                 report.check(what, found, expected);
             }
@@ -182,4 +192,77 @@ void test_large(const Isa& isa, Report& report, int ins, int outs) {
 void test_streamed(const Isa& isa, Report& report) {
     test_large(isa, report, 2, 24);
     test_large(isa, report, 64, 2);
+}
+
+// Tiles that are whole images.
+void test_whole(const Isa& isa, Report& report) {
+    Random random(4);
+    for (int i = 0; i < 30; ++i) {
+        const int size = 2 + i % 3;
+        Case test = plain_case(isa, random, random.one_of({3, 16, 17, 40}), size, size, random.one_of({1, 1, 2}));
+        const View* residual = random.chance(0.5) ? &test.residual.view : nullptr;
+        const ConvChoice choice{whole, size, size, random.one_of({1, 5, 64})};
+        if (!isa.tile(whole, size, size, 1)) continue;
+        const std::string what = std::string(isa.name) + ": whole images " + std::to_string(i);
+        std::vector<float> memory, again;
+        const std::vector<float> found = run(isa, test, test.out.view, residual, choice, 1, memory);
+        report.check(what, found, reference(test, residual != nullptr));
+        report.require(what + ": margins", test.out.margins_are_zero(memory, test.in.end) || residual);
+        report.require(what + ": three threads", run(isa, test, test.out.view, residual, choice, 3, again) == found);
+        if (residual) report.require(what + ": in place", run(isa, test, test.residual.view, residual, choice, 3, again) == found);
+        const auto refuses = [&] {
+            try {
+                run(isa, test, test.out.view, residual, choice, 1, memory);
+            } catch (const std::invalid_argument&) {
+                return true;
+            }
+            return false;
+        };
+        test.memory[static_cast<std::size_t>(test.in.at(0, 0, i / 3 % size, size - 1))] = random.chance(0.5) ? INFINITY : NAN;
+        const std::vector<float> direct = run(isa, test, test.out.view, residual, ConvChoice{1, 1, size, 64}, 1, again);
+        report.require(what + ": not finite", same(run(isa, test, test.out.view, residual, choice, 1, memory), direct));
+        test.weights[0] = INFINITY;
+        report.require(what + ": weights not finite", refuses());
+        test.weights[0] = 1, test.shape.pad_y = 0;
+        report.require(what + ": another shape", refuses());
+    }
+}
+
+// The largest of each 2x2 outputs.
+void test_pooled(const Isa& isa, Report& report) {
+    Random random(5);
+    const int tiles[][3] = {{1, 2, 2}, {1, 2, 4}, {1, 4, 2}, {1, 2, 6}, {2, 2, 2}, {6, 2, 2}, {whole, 2, 2}, {whole, 4, 4}};
+    for (int i = 0; i < 24; ++i) {
+        const int height = 2 * random.between(1, 4), width = i % 2 ? height : 2 * random.between(1, 4);
+        Case test = plain_case(isa, random, random.one_of({3, 16, 17, 40}), height, width, 1);
+        if (random.chance(0.3)) test.memory[static_cast<std::size_t>(test.in.at(0, 0, height - 1, 0))] = random.chance(0.5) ? INFINITY : NAN;
+        const int outs = test.out.view.channels, batch = test.out.batch;
+        const Image pooled(batch, outs, height / 2, width / 2, isa.width, 1, 1, isa.width, test.residual.end);
+        test.memory.resize(static_cast<std::size_t>(pooled.end));
+        std::vector<float> memory, expected;
+        run(isa, test, test.out.view, nullptr, ConvChoice{1, 1, std::min(width, 4), 64}, 1, memory);
+        pooled.each([&](int n, int k, int y, int x) {
+            float largest = -INFINITY;
+            for (int tap = 0; tap < 4; ++tap) {
+                const float one = memory[static_cast<std::size_t>(test.out.at(n, k, 2 * y + tap / 2, 2 * x + tap % 2))];
+                if (one > largest || std::isnan(one)) largest = one;
+            }
+            expected.push_back(largest);
+        });
+        for (const auto& [group, rows, columns] : tiles) {
+            if (!isa.tile(group, rows, columns, 1) || (group == whole && (rows != height || columns != width))) continue;
+            for (const int threads : {1, 3}) {
+                const Conv conv(isa, test.shape, test.in.view, test.out.view, nullptr, test.weights.data(), test.bias.data(),
+                                Activation::named("relu", 0, 0), {group, rows, columns, random.one_of({1, 5, 64})}, threads, &pooled.view);
+                Threads pool(threads);
+                memory = test.memory;
+                float* const bases[] = {memory.data()};
+                conv.run(bases, pool);
+                const std::string what = std::string(isa.name) + ": pooled " + std::to_string(i) + ", " + std::to_string(group) + " channels, " +
+                                         std::to_string(rows) + "x" + std::to_string(columns);
+                report.require(what, same(pooled.values(memory), expected));
+                report.require(what + ": margins", pooled.margins_are_zero(memory, test.residual.end));
+            }
+        }
+    }
 }

@@ -219,12 +219,12 @@ def test_a_kernel_of_another_version_that_does_not_suit_is_measured_anew():
 
 @pytest.mark.parametrize("name", ISAS)
 @pytest.mark.parametrize("value", [None, np.nan, np.inf])
-@pytest.mark.parametrize("activation", ["relu", "silu"])
-def test_a_convolution_that_is_pooled_at_once(name, activation, value):
+@pytest.mark.parametrize(("activation", "size"), [("relu", (18, 20)), ("silu", (18, 20)), ("relu", (4, 4))])
+def test_a_convolution_that_is_pooled_at_once(name, activation, size, value):
     rng = np.random.default_rng(0)
-    image, weight = rng.standard_normal((33, 40, 18, 20), np.float32), weights(rng, (7, 40, 3, 3), "sparse")
+    image, weight = rng.standard_normal((33, 40, *size), np.float32), weights(rng, (7, 40, 3, 3), "sparse")
     if value is not None:
-        image[32, 2, 3, 4] = value
+        image[32, 2, 3, 1] = value
     conv = p.Convolution(
         output="c", input="image", weight="weight", padding=(1, 1, 1, 1), activation=p.Activation(activation)
     )
@@ -233,9 +233,52 @@ def test_a_convolution_that_is_pooled_at_once(name, activation, value):
     with np.errstate(all="ignore"):
         expected = Reference(program).run([image])[0]
     executor = NativeExecutor(program, 2, {}, name)
-    assert [step.writes[0].name for step in executor._plans if step.candidates] == ["out"]
+    at_once = activation == "relu" and (
+        size != (4, 4) or name in {"avx512", "neon"}
+    )  # of which 16 sums fit into registers
+    assert [step.writes[0].name for step in executor._plans if step.candidates] == ["out" if at_once else "c"]
     found = executor.run([image])[0]
     np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
     assert deviation(found[np.isfinite(found)], expected[np.isfinite(expected)]) < 1e-5
     one = NativeExecutor(program, 1, executor.choices(), name)
     np.testing.assert_array_equal(one.run([image])[0], found)
+
+
+@pytest.mark.parametrize("name", ISAS)
+@pytest.mark.parametrize("value", [None, np.nan, np.inf])
+@pytest.mark.parametrize(("size", "groups"), [(2, 1), (3, 2), (4, 1)])
+def test_tiles_that_are_whole_images(name, size, groups, value):
+    rng = np.random.default_rng(0)
+    image, weight = (
+        rng.standard_normal((33, 40, size, size), np.float32),
+        weights(rng, (8, 40 // groups, 3, 3), "sparse"),
+    )
+    if value is not None:
+        image[32, 2, 0, 1] = value
+    conv = p.Convolution(output="out", input="image", weight="weight", padding=(1, 1, 1, 1), groups=groups)
+    program = p.Program({"image": image.shape}, (conv,), ("out",), {"weight": weight})
+    with np.errstate(all="ignore"):
+        expected = Reference(program).run([image])[0]
+    kernel = f"sparse-whole {size}x{size} 32"
+    executor = NativeExecutor(program, 2, {"out": kernel}, name)
+    offered = any(kernel in step.candidates for step in executor._plans)
+    assert offered == (size < 4 or name in {"avx512", "neon"})
+    assert (executor.choices()["out"] == kernel) == offered
+    found = executor.run([image])[0]
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
+    assert deviation(found[np.isfinite(found)], expected[np.isfinite(expected)]) < 1e-5
+
+
+def test_no_tile_is_a_whole_image_where_a_weight_is_not_finite():
+    """The zeros around the image are left out; times infinity they would be NaN."""
+    rng = np.random.default_rng(0)
+    image, weight = rng.standard_normal((33, 40, 4, 4), np.float32), weights(rng, (8, 40, 3, 3), "sparse")
+    weight[0, 0, 0, 0] = np.inf
+    conv = p.Convolution(output="out", input="image", weight="weight", padding=(1, 1, 1, 1))
+    program = p.Program({"image": image.shape}, (conv,), ("out",), {"weight": weight})
+    with np.errstate(all="ignore"):
+        expected = Reference(program).run([image])[0]
+    executor = NativeExecutor(program, 1, {"out": "sparse-whole 4x4 32"})
+    assert not executor.choices()["out"].startswith("sparse-whole")
+    found = executor.run([image])[0]
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from prunus.sparse.execution.builder import Builder, Choice, Window
+from prunus.sparse.execution.convolving import Taps, add_convolution, view
 from prunus.sparse.execution.layout import Layout, plain
 from prunus.sparse.execution.memory import Tensor
-from prunus.sparse.execution.weighted import FEW_ROWS, Taps, add_convolution, convolution, linear, view
+from prunus.sparse.execution.weighted import FEW_ROWS, convolution, linear
 from prunus.sparse.program import (
     Affine,
     Binary,

@@ -93,7 +93,7 @@ def _lower(program: Program, shapes: dict[str, tuple[int, ...]], engine: _native
     batch = next((shape[0] for shape in program.inputs.values() if shape), 1)
     idle = -batch % engine.width / batch
     lanes = engine.width if batch > 1 and idle <= MOST_IDLE_LANES else 1
-    pooled = pooled_convolutions(program, shapes) if lanes > 1 else {}
+    pooled = pooled_convolutions(program, shapes, engine.registers) if lanes > 1 else {}
     margins = margins_of(program, shapes, lanes)
     builder = Builder(program, shapes, engine.width, engine.registers, lanes, pooled, margins)
     for index, (name, shape) in enumerate(program.inputs.items()):

@@ -1,7 +1,8 @@
 """The kernels a convolution could run on, by name.
 
 `sparse 2x7 32` is a tile of 2 x 7 vectors, 32 input channels a block; `sparse2 ...` one of two output channels at once,
-each with non-zero weights of its own; `dense6 ...` one of six, which leaves out what none of them wants;
+each with non-zero weights of its own; `sparse-whole 4x4 32` one whose tile is a whole image of 4 x 4 vectors, which
+leaves out products with the zeros around it; `dense6 ...` one of six, which leaves out what none of them wants;
 `dense-across 2x7 32` one of 2 x 7 pixels and as many output channels as a vector has floats; `dense-winograd6
 ...` one whose cells are 2 x 2 outputs, computed with 16 multiplications instead of 36.
 """
@@ -34,13 +35,23 @@ WIDE_WINOGRAD = ((6, 1, 4), (6, 2, 4), (6, 4, 4), (0, 1, 24), (0, 4, 24))
 LEAST_WINOGRAD = 0.15
 """With a smaller share of non-zero weights they are not measured: leaving zeros out saves more."""
 
+WHOLE = 3
+"""What stands for the one output channel of the sparse kernels for whole images."""
+
+LARGEST_WHOLE = 4
+"""Rows and columns of the largest such image."""
+
+WHOLE_BLOCKS = (32, 64, 128)
+"""Input channels of a block of theirs: a channel of 4 x 4 cells is read as 16 lines."""
+
 TWINS = 2
 """Output channels at once of the sparse kernels that compute more than one."""
 
 FEWEST_OF_TWINS = 4
 """Vectors of their smallest tile."""
 
-_NAME = re.compile(r"(sparse|dense-across|(?:sparse|dense)(\d+)|dense-winograd(\d+)) (\d+)x(\d+) (\d+)")
+_NAMED = {"dense-across": ACROSS, "sparse-whole": WHOLE}
+_NAME = re.compile(r"(sparse|sparse-whole|dense-across|(?:sparse|dense)(\d+)|dense-winograd(\d+)) (\d+)x(\d+) (\d+)")
 
 
 def read_choice(name: str) -> tuple[int, int, int, int, bool]:
@@ -50,6 +61,8 @@ def read_choice(name: str) -> tuple[int, int, int, int, bool]:
     ((1, 2, 7, 32, False), (6, 1, 2, 64, False), (0, 4, 4, 512, False))
     >>> read_choice("sparse2 1x4 64")
     (2, 1, 4, 64, False)
+    >>> read_choice("sparse-whole 4x4 32")
+    (3, 4, 4, 32, False)
     >>> read_choice("dense-winograd6 2x4 64")
     (6, 2, 4, 64, True)
     """
@@ -58,16 +71,24 @@ def read_choice(name: str) -> tuple[int, int, int, int, bool]:
         raise InputError(f"There is no kernel {name!r}", "a choice names one that `choices` gave", "compile it again")
     kind, several, winograd, *numbers = match.groups()
     rows, columns, block = (int(number) for number in numbers)
-    group = ACROSS if kind == "dense-across" else int(several or winograd or 1)
+    group = _NAMED.get(kind, int(several or winograd or 1))
     return group, rows, columns, block, winograd is not None
 
 
 def candidates(
-    out: Layout, weight: tuple[int, ...], groups: int, density: float, width: int, registers: int, *, winograd: bool
+    out: Layout,
+    weight: tuple[int, ...],
+    groups: int,
+    density: float,
+    width: int,
+    registers: int,
+    *,
+    winograd: bool,
+    whole: bool,
 ) -> tuple[str, ...]:
     """Kernels worth measuring, the likeliest first, for vectors of `width` floats in so many registers.
 
-    winograd: whether the shape is one for those.
+    winograd, whole: whether the shape is one for those.
     """
     assert out.image is not None
     images, _, height, columns = out.image[:4]
@@ -77,6 +98,8 @@ def candidates(
     blocks = blocks_for(weight, groups, out.lanes)
     tiles = sparse_tiles(images * height, columns, registers)
     names = [f"sparse {rows}x{cells} {block}" for rows, cells in tiles for block in blocks]
+    if whole:
+        names = [*whole_tiles(height, columns, weight), *names]
     if suits_twins(out, weight, groups):
         most = (registers - 3) // TWINS
         twins = [tile for tile in tiles if FEWEST_OF_TWINS <= tile[0] * tile[1] <= most]
@@ -101,9 +124,36 @@ def candidates(
     return tuple(dense if dense and density >= MOST_DENSE else [*names, *dense])
 
 
+def fits_whole(height: int, width: int, registers: int) -> bool:
+    """Whether a tile can be a whole image of so many cells.
+
+    >>> fits_whole(4, 4, 32), fits_whole(4, 4, 16), fits_whole(2, 4, 32)
+    (True, False, False)
+    """
+    return 1 < height == width <= LARGEST_WHOLE and height * width + 3 <= registers
+
+
+def whole_tiles(height: int, width: int, weight: tuple[int, ...]) -> tuple[str, ...]:
+    """The kernels whose tile is a whole image.
+
+    >>> whole_tiles(4, 4, (64, 48, 3, 3)), whole_tiles(2, 2, (64, 16, 3, 3))
+    (('sparse-whole 4x4 32', 'sparse-whole 4x4 64'), ('sparse-whole 2x2 16',))
+    """
+    sizes = [size for size in WHOLE_BLOCKS if size < 2 * weight[1]] or [weight[1]]
+    return tuple(f"sparse-whole {height}x{width} {size}" for size in sizes)
+
+
+def is_whole(name: str) -> bool:
+    """Whether it is one of those."""
+    return read_choice(name)[0] == WHOLE
+
+
 def suits_twins(out: Layout, weight: tuple[int, ...], groups: int) -> bool:
-    """Whether two output channels at once may be faster: where neighbours in a row of the kernel can't share inputs."""
-    return groups == 1 and weight[0] > 1 and (out.lanes == 1 or weight[3] == 1)
+    """Whether two output channels at once may be faster: where neighbours in a row of the kernel can't share inputs.
+
+    Of single images they are faster only by themselves, not in a network.
+    """
+    return groups == 1 and weight[0] > 1 and out.lanes > 1 and weight[3] == 1
 
 
 def is_even(name: str) -> bool:

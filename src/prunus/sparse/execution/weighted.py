@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from prunus.sparse.execution.builder import Builder, Choice, Window
+from prunus.sparse.execution.convolving import (
+    Taps,
+    add_convolution,
+    convolver,
+    native_activation,
+    suits_whole,
+)
 from prunus.sparse.execution.layout import Layout, image, plain
 from prunus.sparse.execution.memory import Tensor
 from prunus.sparse.execution.pixels import as_pixels, has_no_margins, spread_weight, suits_pixels
-from prunus.sparse.execution.tiles import candidates, is_even, pooled_dense, read_choice
-from prunus.sparse.program import Activation, Array, Convolution, Linear
+from prunus.sparse.execution.tiles import is_whole, whole_tiles
+from prunus.sparse.program import Array, Convolution, Linear
 
 if TYPE_CHECKING:
     from prunus.sparse import _native
@@ -24,16 +30,6 @@ pay for the copies that the sparse form needs."""
 
 FEW_ROWS = 4
 """Linear layers over fewer rows than this are bound by their weights' bytes, and run row by row."""
-
-
-@dataclass(frozen=True)
-class Taps:
-    """A convolution as the native kernel has it: what its padding did not put into the input is a margin there."""
-
-    strides: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
-    groups: int
 
 
 def convolution(builder: Builder, op: Convolution) -> None:
@@ -55,7 +51,7 @@ def convolution(builder: Builder, op: Convolution) -> None:
     if source.lanes > 1 and suits_pixels(op, builder.shapes):
         given = builder.moved(given, source)
         if has_no_margins(given) and has_no_margins(out):
-            _convolve_pixels(builder, op, given, out, residual, weight, bias)
+            _convolve_pixels(builder, op, taps, given, out, residual, weight, bias)
             return
     if is_direct(op, source, out.layout):
         given = builder.moved(given, source)
@@ -80,18 +76,29 @@ def _count(builder: Builder, places: int, weight: Array) -> None:
 
 
 def _convolve_pixels(
-    builder: Builder, op: Convolution, given: Tensor, out: Tensor, residual: Tensor | None, weight: Array, bias: Array
+    builder: Builder,
+    op: Convolution,
+    taps: Taps,
+    given: Tensor,
+    out: Tensor,
+    residual: Tensor | None,
+    weight: Array,
+    bias: Array,
 ) -> None:
+    """On pixels as channels, or on whole images, whichever is faster."""
     size, place = given.layout.shape[2:], out.layout.shape[2:]
     spread, count = spread_weight(op, weight, size, place), math.prod(place)
-    pixels, taps = as_pixels(out), Taps((1, 1), (0, 0), (1, 1), 1)
+    pixels, one = as_pixels(out), Taps((1, 1), (0, 0), (1, 1), 1)
     added = as_pixels(residual) if residual else None
     batch = out.layout.shape[0]
-    add_convolution(
-        builder, as_pixels(given), pixels, added, spread, np.repeat(bias, count), taps, op.activation, batch
-    )
+    add_convolution(builder, as_pixels(given), pixels, added, spread, np.repeat(bias, count), one, op.activation, batch)
     out.doubt = pixels.doubt
     _count(builder, batch * count, weight)
+    if suits_whole(given.layout, out.layout, weight, taps, builder.registers):
+        step, weight = builder.steps[-1], np.ascontiguousarray(weight)
+        of_pixels, of_images = step.make, convolver(given, out, residual, weight, bias, taps, op.activation)
+        step.make = lambda engine, choice: (of_images if is_whole(choice) else of_pixels)(engine, choice)
+        step.candidates = (*whole_tiles(place[0], place[1], weight.shape), *step.candidates)
 
 
 def is_across(op: Convolution, weight: Array, builder: Builder) -> bool:
@@ -218,89 +225,6 @@ def _few_rows(builder: Builder, op: Linear, rows: int, weight: Array, bias: Arra
         macs=rows * weight.size,
         nonzero_macs=rows * nonzero,
     )
-
-
-def add_convolution(
-    builder: Builder,
-    given: Tensor,
-    out: Tensor,
-    residual: Tensor | None,
-    weight: Array,
-    bias: Array,
-    taps: Taps,
-    activation: Activation | None,
-    places: int,
-    *,
-    only_across: bool = False,
-    pooled: Tensor | None = None,
-) -> None:
-    """The step itself. places: output pixels of the whole batch. pooled: what is written in place of `out`."""
-    weight = np.ascontiguousarray(weight)
-    out.doubt = builder.new_doubt()
-    if pooled:
-        pooled.doubt = out.doubt
-    if residual and residual.owner is residual is not given.owner:
-        out.over = residual
-    nonzero = int(np.count_nonzero(weight))
-
-    def make(engine: _native.Engine, choice: Choice) -> _native.Step:
-        return engine.convolution(
-            view(given),
-            view(out),
-            view(residual) if residual else None,
-            weight,
-            bias,
-            taps.strides,
-            taps.padding,
-            taps.dilation,
-            taps.groups,
-            native_activation(activation),
-            read_choice(choice),
-            view(pooled) if pooled else None,
-        )
-
-    density = nonzero / max(weight.size, 1)
-    winograd = not pooled and suits_winograd(given.layout, out.layout, weight.shape, taps)
-    kernels = candidates(
-        out.layout, weight.shape, taps.groups, density, builder.width, builder.registers, winograd=winograd
-    )
-    if only_across:
-        kernels = tuple(kernel for kernel in kernels if kernel.startswith("dense-across"))
-    if pooled:
-        kernels = (*(kernel for kernel in kernels if is_even(kernel)), *pooled_dense(weight.shape, builder.registers))
-    builder.add(
-        [given, *([residual] if residual else [])],
-        [pooled or out],
-        make,
-        candidates=kernels,
-        alike=(given.layout, out.layout, weight.shape, taps, residual is None, round(density, 2), pooled is None),
-        macs=places * weight.size,
-        nonzero_macs=places * nonzero,
-    )
-
-
-def suits_winograd(given: Layout, out: Layout, weight: tuple[int, ...], taps: Taps) -> bool:
-    """Whether it is a 3x3 convolution of images for which it saves products."""
-    assert given.image is not None
-    assert out.image is not None
-    plain = (weight[2:], taps) == ((3, 3), Taps((1, 1), (1, 1), (1, 1), 1)) and given.image[2:4] == out.image[2:4]
-    return plain and out.key[0] == "image" and min(out.image[2:4]) > 2
-
-
-def view(tensor: Tensor) -> _native.View:
-    """A placed image as the native engine names it."""
-    from prunus.sparse import _native
-
-    assert tensor.layout.image is not None
-    images, channels, height, width, image_stride, plane, row = tensor.layout.image
-    return _native.View(
-        tensor.start, images, channels, height, width, tensor.layout.lanes, image_stride, plane, row, tensor.doubt
-    )
-
-
-def native_activation(activation: Activation | None) -> tuple[str, float, float] | None:
-    """An activation as the native engine names it."""
-    return (activation.kind, activation.a, activation.b) if activation else None
 
 
 def _sorted_set(taps: list[tuple[int, int]]) -> list[int]:

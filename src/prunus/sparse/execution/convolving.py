@@ -1,0 +1,143 @@
+"""The step of a convolution: what the native engine is told, and the kernels it could run on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from prunus.sparse.execution.builder import Builder, Choice, Make
+from prunus.sparse.execution.layout import Layout
+from prunus.sparse.execution.memory import Tensor
+from prunus.sparse.execution.tiles import candidates, fits_whole, is_even, pooled_dense, read_choice
+from prunus.sparse.program import Activation, Array
+
+if TYPE_CHECKING:
+    from prunus.sparse import _native
+
+
+@dataclass(frozen=True)
+class Taps:
+    """A convolution as the native kernel has it: what its padding did not put into the input is a margin there."""
+
+    strides: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+
+
+def add_convolution(
+    builder: Builder,
+    given: Tensor,
+    out: Tensor,
+    residual: Tensor | None,
+    weight: Array,
+    bias: Array,
+    taps: Taps,
+    activation: Activation | None,
+    places: int,
+    *,
+    only_across: bool = False,
+    pooled: Tensor | None = None,
+) -> None:
+    """The step itself. places: output pixels of the whole batch. pooled: what is written in place of `out`."""
+    weight = np.ascontiguousarray(weight)
+    out.doubt = builder.new_doubt()
+    if pooled:
+        pooled.doubt = out.doubt
+    if residual and residual.owner is residual is not given.owner:
+        out.over = residual
+    nonzero = int(np.count_nonzero(weight))
+
+    density = nonzero / max(weight.size, 1)
+    winograd = not pooled and suits_winograd(given.layout, out.layout, weight.shape, taps)
+    whole = suits_whole(given.layout, out.layout, weight, taps, builder.registers)
+    kernels = candidates(
+        out.layout,
+        weight.shape,
+        taps.groups,
+        density,
+        builder.width,
+        builder.registers,
+        winograd=winograd,
+        whole=whole,
+    )
+    if only_across:
+        kernels = tuple(kernel for kernel in kernels if kernel.startswith("dense-across"))
+    if pooled:
+        kernels = (*(kernel for kernel in kernels if is_even(kernel)), *pooled_dense(weight.shape, builder.registers))
+    builder.add(
+        [given, *([residual] if residual else [])],
+        [pooled or out],
+        convolver(given, out, residual, weight, bias, taps, activation, pooled),
+        candidates=kernels,
+        alike=(given.layout, out.layout, weight.shape, taps, residual is None, round(density, 2), pooled is None),
+        macs=places * weight.size,
+        nonzero_macs=places * nonzero,
+    )
+
+
+def convolver(
+    given: Tensor,
+    out: Tensor,
+    residual: Tensor | None,
+    weight: Array,
+    bias: Array,
+    taps: Taps,
+    activation: Activation | None,
+    pooled: Tensor | None = None,
+) -> Make:
+    """Makes the step once every tensor has its place, on the kernel that is named then."""
+
+    def make(engine: _native.Engine, choice: Choice) -> _native.Step:
+        return engine.convolution(
+            view(given),
+            view(out),
+            view(residual) if residual else None,
+            weight,
+            bias,
+            taps.strides,
+            taps.padding,
+            taps.dilation,
+            taps.groups,
+            native_activation(activation),
+            read_choice(choice),
+            view(pooled) if pooled else None,
+        )
+
+    return make
+
+
+def suits_winograd(given: Layout, out: Layout, weight: tuple[int, ...], taps: Taps) -> bool:
+    """Whether it is a 3x3 convolution of images for which it saves products."""
+    assert given.image is not None
+    assert out.image is not None
+    plain = (weight[2:], taps) == ((3, 3), Taps((1, 1), (1, 1), (1, 1), 1)) and given.image[2:4] == out.image[2:4]
+    return plain and out.key[0] == "image" and min(out.image[2:4]) > 2
+
+
+def suits_whole(given: Layout, out: Layout, weight: Array, taps: Taps, registers: int) -> bool:
+    """Whether it is a 3x3 convolution of a batch of images so small that a tile can be a whole one."""
+    assert given.image is not None
+    assert out.image is not None
+    plain = (weight.shape[2:], taps.padding, taps.dilation) == ((3, 3), (1, 1), (1, 1))
+    same = taps.strides == (1, 1) and given.image[2:4] == out.image[2:4]
+    small = fits_whole(*out.image[2:4], registers)
+    return plain and same and small and out.lanes > 1 and bool(np.isfinite(weight).all())
+
+
+def view(tensor: Tensor) -> _native.View:
+    """A placed image as the native engine names it."""
+    from prunus.sparse import _native
+
+    assert tensor.layout.image is not None
+    images, channels, height, width, image_stride, plane, row = tensor.layout.image
+    return _native.View(
+        tensor.start, images, channels, height, width, tensor.layout.lanes, image_stride, plane, row, tensor.doubt
+    )
+
+
+def native_activation(activation: Activation | None) -> tuple[str, float, float] | None:
+    """An activation as the native engine names it."""
+    return (activation.kind, activation.a, activation.b) if activation else None
