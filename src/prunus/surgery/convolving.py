@@ -21,7 +21,7 @@ The second holds for small windows over several channels on large images.
 STRIDED, LARGE = 2**17, 2**24
 """Bytes of all windows of a strided convolution; between these, torch is slow to write them out one by one."""
 
-ROWS = 3 * 2**20
+ROWS = 2**21
 """Bytes that are written out at once of the rows of a depthwise convolution's windows: they stay in the cache."""
 
 
