@@ -50,6 +50,20 @@ def test_transposed_convolutions_and_attention_are_counted() -> None:
     assert macs_of(model, x) == count_cost(model, x).dense_macs
 
 
+def einsum(equation: str, x: Tensor, *weight: int) -> tuple[int | None, int]:
+    model = Network(lambda m, x: torch.einsum(equation, m[0](x), m[1].weight.reshape(weight)), nn.Linear(6, 6))
+    model.layers.append(nn.Linear(torch.Size(weight).numel(), 1))
+    return macs_of(model, x), count_cost(model, x).dense_macs
+
+
+def test_an_einsum_is_one_product_where_it_sums_what_both_have() -> None:
+    x = torch.randn(1, 4, 5, 6)
+    assert einsum("bhwc,hkc->bhwk", x, 4, 7, 6) == (4 * 5 * 6 * 6 + 4 * 5 * 7 * 6,) * 2
+    assert einsum("bhwc,bhwc->bh", x, 1, 4, 5, 6) == (4 * 5 * 6 * 6 + 4 * 5 * 6,) * 2
+    assert einsum("bhwc,oc->bho", x, 3, 6)[0] is None  # sums along w before
+    assert einsum("bhwc,hkc->bhwk", torch.randn(2, 4, 5, 6), 4, 7, 6)[0] is None
+
+
 @pytest.mark.parametrize(
     ("forward", "layers", "inputs"),
     [

@@ -54,6 +54,8 @@ def traced_macs(graph: Graph, *shapes: Shapes) -> tuple[int, ...] | None:
             if not _stay_apart(node, mine, batch, traced):
                 return None  # what one sample costs alone does not follow
             of_samples.add(node.name)
+        if node.kind == "einsum" and (mine or not _is_plain(node)):
+            return None
         if rule := PRODUCTS.get(node.kind):
             samples = batch if mine else 1
             macs = [before + _product(rule, node, known) // samples for before, known in zip(macs, shapes, strict=True)]
@@ -103,6 +105,8 @@ def _holds_no_product(op: str, kind: str) -> bool:
 
 
 def _product(rule: Callable[..., int], node: Node, shapes: Shapes) -> int:
+    if node.kind == "einsum":
+        return rule(node.args[0], *(shapes(ref.name) for ref in node.reads))
     return rule(shapes(node.name), *(shapes(arg.name) if isinstance(arg, Ref) else None for arg in node.args))
 
 
@@ -126,7 +130,28 @@ def _attention(_: Shape, query: Shape, key: Shape, value: Shape, *__: Any) -> in
     return sum(attention_macs(query[-2], key[-2], query[-1], value[-1], math.prod(query[:-2])))
 
 
+def _is_plain(node: Node) -> bool:
+    """Whether an einsum is one product of two tensors, over what both have and the result has not."""
+    inputs, _, out = node.args[0].replace(" ", "").partition("->")
+    letters = [set(each) for each in inputs.split(",")]
+    if len(letters) != 2 or len(node.reads) != 2 or "." in inputs or not out or node.kwargs or len(node.args) > 2:
+        return False
+    whole = all(len(each) == len(found) for each, found in zip(inputs.split(","), letters, strict=True))
+    summed = (letters[0] | letters[1]) - set(out)
+    return whole and bool(summed) and summed <= letters[0] & letters[1]
+
+
+def _einsum(equation: str, *operands: Shape) -> int:
+    inputs = equation.replace(" ", "").partition("->")[0].split(",")
+    sizes: dict[str, int] = {}
+    for letters, shape in zip(inputs, operands, strict=True):
+        for letter, size in zip(letters, shape, strict=True):
+            sizes[letter] = max(size, sizes.get(letter, 1))
+    return math.prod(sizes.values())
+
+
 _KINDS: tuple[tuple[Callable[..., int], str], ...] = (
+    (_einsum, "einsum"),
     (_convolution, "conv1d conv2d conv3d"),
     (_transposed, "conv_transpose1d conv_transpose2d conv_transpose3d"),
     (_matmul, "linear matmul mm bmm mv dot"),
