@@ -18,7 +18,7 @@ SECONDS = 0.002
 HOPELESS = 1.25
 """A kernel whose first two runs took so many times the best is not timed further."""
 
-CLOSE = 1.05
+CLOSE = 1.15
 """Kernels that took up to so many times the best are timed again, in turn: the machine may have been disturbed."""
 
 AGAIN = 3
