@@ -1,7 +1,7 @@
 // Times one convolution on several kernels in turn, and prints the least time of each, the fastest first:
 //     conv_bench BATCH IN OUT SIZE KERNEL STRIDE SPARSITY THREADS [GROUP,ROWS,COLUMNS,BLOCK[,w] ...]
-// GROUP: 1 for the sparse form, 4 and 6 for dense ones, 0 for channels as lanes; w: Winograd's. Without choices: those that
-// are likely.
+// GROUP: 1 for the sparse form, 2 for that of two channels, 3 for that of whole images, 4 and 6 for dense ones, 0 for
+// channels as lanes; w: Winograd's. Without choices: those that are likely.
 // Build: g++ -O2 -std=c++17 native/bench/conv_bench.cpp build/*/libengine.a -lpthread
 #include <algorithm>
 #include <chrono>
@@ -73,7 +73,8 @@ int main(int argc, char** argv) {
             continue;
         }
         const bool possible = isa.tile(choice.group, choice.rows, choice.columns, stride) && (choice.group != across || lanes == 1);
-        if (!possible || (lanes == 1 && stride > 1 && choice.group != across)) continue;
+        const bool image = kernel == 3 && stride == 1 && size == choice.rows && lanes > 1;
+        if (!possible || (choice.group == whole && !image) || (lanes == 1 && stride > 1 && choice.group != across)) continue;
         all.push_back({choice, false, std::make_unique<Conv>(isa, shape, in, out, nullptr, weights.data(), bias.data(), Activation{}, choice, threads)});
     }
     float* const bases[] = {memory};
