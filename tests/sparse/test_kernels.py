@@ -282,3 +282,21 @@ def test_no_tile_is_a_whole_image_where_a_weight_is_not_finite():
     assert not executor.choices()["out"].startswith("sparse-whole")
     found = executor.run([image])[0]
     np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+
+
+def test_layers_alike_of_which_one_has_a_weight_that_is_not_finite():
+    """What was measured for one is no kernel of the other's."""
+    rng = np.random.default_rng(0)
+    image, first = rng.standard_normal((33, 8, 4, 4), np.float32), weights(rng, (8, 8, 3, 3), "sparse")
+    second = first.copy()
+    second.flat[np.flatnonzero(first)[0]] = np.inf
+    convolutions = [
+        p.Convolution(output=out, input=given, weight=weight, padding=(1, 1, 1, 1))
+        for out, given, weight in (("a", "image", "first"), ("out", "a", "second"))
+    ]
+    program = p.Program({"image": image.shape}, tuple(convolutions), ("out",), {"first": first, "second": second})
+    executor = NativeExecutor(program, 1, {})
+    assert not executor.choices()["out"].startswith("sparse-whole")
+    with np.errstate(all="ignore"):
+        expected = Reference(program).run([image])[0]
+    np.testing.assert_array_equal(np.isfinite(executor.run([image])[0]), np.isfinite(expected))

@@ -50,9 +50,10 @@ class Chooser:
         if kernel is not None:
             with suppress(ValueError):  # a file of another version may name one that does not suit the layer here
                 return Chosen(plan.make(self._engine, kernel), kernel)
-        if plan.alike not in self._known:
-            self._known[plan.alike] = self._measure(plan)
-        kernel, times = self._known[plan.alike]
+        key = (plan.alike, tuple(plan.candidates))
+        if key not in self._known:
+            self._known[key] = self._measure(plan)
+        kernel, times = self._known[key]
         return Chosen(plan.make(self._engine, kernel), kernel, _least(times, "dense"), _least(times, "sparse"))
 
     def _measure(self, plan: StepPlan) -> tuple[str, dict[str, float]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prunus.sparse.execution.builder import Builder, Choice, Make
+from prunus.sparse.execution.builder import Builder, Choice
 from prunus.sparse.execution.layout import Layout
 from prunus.sparse.execution.memory import Tensor
 from prunus.sparse.execution.tiles import candidates, fits_whole, is_even, pooled_dense, read_choice
@@ -27,41 +27,56 @@ class Taps:
     groups: int
 
 
-def add_convolution(
-    builder: Builder,
-    given: Tensor,
-    out: Tensor,
-    residual: Tensor | None,
-    weight: Array,
-    bias: Array,
-    taps: Taps,
-    activation: Activation | None,
-    places: int,
-    *,
-    only_across: bool = False,
-    pooled: Tensor | None = None,
-) -> None:
-    """The step itself. places: output pixels of the whole batch. pooled: what is written in place of `out`."""
-    weight = np.ascontiguousarray(weight)
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A convolution whose tensors have their layouts. pooled: what is written in place of `out`."""
+
+    given: Tensor
+    out: Tensor
+    residual: Tensor | None = None
+    weight: Array
+    bias: Array
+    taps: Taps
+    activation: Activation | None = None
+    pooled: Tensor | None = None
+
+    def make(self, engine: _native.Engine, choice: Choice) -> _native.Step:
+        """The step, once every tensor has its place, on the kernel that is named."""
+        return engine.convolution(
+            view(self.given),
+            view(self.out),
+            view(self.residual) if self.residual else None,
+            np.ascontiguousarray(self.weight),
+            self.bias,
+            self.taps.strides,
+            self.taps.padding,
+            self.taps.dilation,
+            self.taps.groups,
+            native_activation(self.activation),
+            read_choice(choice),
+            view(self.pooled) if self.pooled else None,
+        )
+
+
+def add_convolution(builder: Builder, layer: Layer, places: int, *, only_across: bool = False) -> None:
+    """Its step. places: output pixels of the whole batch."""
+    given, out, residual, pooled, weight = layer.given, layer.out, layer.residual, layer.pooled, layer.weight
     out.doubt = builder.new_doubt()
     if pooled:
         pooled.doubt = out.doubt
     if residual and residual.owner is residual is not given.owner:
         out.over = residual
     nonzero = int(np.count_nonzero(weight))
-
     density = nonzero / max(weight.size, 1)
-    winograd = not pooled and suits_winograd(given.layout, out.layout, weight.shape, taps)
-    whole = suits_whole(given.layout, out.layout, weight, taps, builder.registers)
     kernels = candidates(
         out.layout,
         weight.shape,
-        taps.groups,
+        layer.taps.groups,
         density,
         builder.width,
         builder.registers,
-        winograd=winograd,
-        whole=whole,
+        winograd=not pooled and suits_winograd(given.layout, out.layout, weight.shape, layer.taps),
+        whole=suits_whole(layer, builder.registers),
     )
     if only_across:
         kernels = tuple(kernel for kernel in kernels if kernel.startswith("dense-across"))
@@ -70,43 +85,12 @@ def add_convolution(
     builder.add(
         [given, *([residual] if residual else [])],
         [pooled or out],
-        convolver(given, out, residual, weight, bias, taps, activation, pooled),
+        layer.make,
         candidates=kernels,
-        alike=(given.layout, out.layout, weight.shape, taps, residual is None, round(density, 2), pooled is None),
+        alike=(given.layout, out.layout, weight.shape, layer.taps, residual is None, round(density, 2), pooled is None),
         macs=places * weight.size,
         nonzero_macs=places * nonzero,
     )
-
-
-def convolver(
-    given: Tensor,
-    out: Tensor,
-    residual: Tensor | None,
-    weight: Array,
-    bias: Array,
-    taps: Taps,
-    activation: Activation | None,
-    pooled: Tensor | None = None,
-) -> Make:
-    """Makes the step once every tensor has its place, on the kernel that is named then."""
-
-    def make(engine: _native.Engine, choice: Choice) -> _native.Step:
-        return engine.convolution(
-            view(given),
-            view(out),
-            view(residual) if residual else None,
-            weight,
-            bias,
-            taps.strides,
-            taps.padding,
-            taps.dilation,
-            taps.groups,
-            native_activation(activation),
-            read_choice(choice),
-            view(pooled) if pooled else None,
-        )
-
-    return make
 
 
 def suits_winograd(given: Layout, out: Layout, weight: tuple[int, ...], taps: Taps) -> bool:
@@ -117,14 +101,14 @@ def suits_winograd(given: Layout, out: Layout, weight: tuple[int, ...], taps: Ta
     return plain and out.key[0] == "image" and min(out.image[2:4]) > 2
 
 
-def suits_whole(given: Layout, out: Layout, weight: Array, taps: Taps, registers: int) -> bool:
+def suits_whole(layer: Layer, registers: int) -> bool:
     """Whether it is a 3x3 convolution of a batch of images so small that a tile can be a whole one."""
-    assert given.image is not None
-    assert out.image is not None
-    plain = (weight.shape[2:], taps.padding, taps.dilation) == ((3, 3), (1, 1), (1, 1))
-    same = taps.strides == (1, 1) and given.image[2:4] == out.image[2:4]
-    small = fits_whole(*out.image[2:4], registers)
-    return plain and same and small and out.lanes > 1 and bool(np.isfinite(weight).all())
+    given, out = layer.given.layout.image, layer.out.layout.image
+    assert given is not None
+    assert out is not None
+    plain = (layer.weight.shape[2:], layer.taps) == ((3, 3), Taps((1, 1), (1, 1), (1, 1), layer.taps.groups))
+    small = given[2:4] == out[2:4] and fits_whole(out[2], out[3], registers)
+    return plain and small and layer.out.layout.lanes > 1 and bool(np.isfinite(layer.weight).all())
 
 
 def view(tensor: Tensor) -> _native.View:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from prunus.sparse.execution.builder import Builder, Choice, Window
-from prunus.sparse.execution.convolving import Taps, add_convolution, view
+from prunus.sparse.execution.convolving import Layer, Taps, add_convolution, view
 from prunus.sparse.execution.layout import Layout, plain
 from prunus.sparse.execution.memory import Tensor
 from prunus.sparse.execution.weighted import FEW_ROWS, convolution, linear
@@ -87,7 +87,8 @@ def affine(builder: Builder, op: Affine) -> None:
         out = builder.output(given.layout)
         taps = Taps((1, 1), (0, 0), (1, 1), shape[1])
         weight = scale.reshape(-1, 1, 1, 1)
-        add_convolution(builder, given, out, None, weight, shift, taps, op.activation, math.prod(shape) // shape[1])
+        layer = Layer(given=given, out=out, weight=weight, bias=shift, taps=taps, activation=op.activation)
+        add_convolution(builder, layer, math.prod(shape) // shape[1])
         return
     per_channel = (1, shape[1], *[1] * (len(shape) - 2))
     scaled = Tensor(like(builder, given, op.output), f"{op.output} before its shift")

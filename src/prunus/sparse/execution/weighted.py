@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from prunus.sparse.execution.builder import Builder, Choice, Window
 from prunus.sparse.execution.convolving import (
+    Layer,
     Taps,
     add_convolution,
-    convolver,
     native_activation,
     suits_whole,
 )
@@ -44,29 +45,32 @@ def convolution(builder: Builder, op: Convolution) -> None:
     residual = None
     if op.residual is not None:
         residual = builder.moved(builder.tensor(op.residual), out.layout)
-    taps = Taps(op.strides, (op.padding[0], op.padding[1]), op.dilation, op.groups)
+    layer = Layer(
+        given=given,
+        out=out,
+        residual=residual,
+        weight=weight,
+        bias=bias,
+        taps=Taps(op.strides, (op.padding[0], op.padding[1]), op.dilation, op.groups),
+        activation=op.activation,
+        pooled=pooled,
+    )
     source = builder.image_layout(builder.shapes[op.input])
     places = math.prod(builder.shapes[op.output][2:]) * builder.shapes[op.output][0]
-    only_across = False
     if source.lanes > 1 and suits_pixels(op, builder.shapes):
-        given = builder.moved(given, source)
-        if has_no_margins(given) and has_no_margins(out):
-            _convolve_pixels(builder, op, taps, given, out, residual, weight, bias)
+        moved = builder.moved(given, source)
+        if has_no_margins(moved) and has_no_margins(out):
+            _convolve_pixels(builder, op, replace(layer, given=moved))
             return
-    if is_direct(op, source, out.layout):
-        given = builder.moved(given, source)
-    elif is_across(op, weight, builder):
-        given, only_across = builder.moved(given, source), True
-    else:
+    only_across = False
+    if not (is_direct(op, source, out.layout) or (only_across := is_across(op, weight, builder))):
         phases = Phases(op, weight.shape, out.layout.shape)
         given, spread = phases.input(builder, given, out.layout), phases.weight(weight)
         taps = Taps((1, 1), (0, 0), (1, 1), op.groups)
-        add_convolution(builder, given, out, residual, spread, bias, taps, op.activation, places, pooled=pooled)
+        add_convolution(builder, replace(layer, given=given, weight=spread, taps=taps), places)
         _count(builder, places, weight)
         return
-    add_convolution(
-        builder, given, out, residual, weight, bias, taps, op.activation, places, only_across=only_across, pooled=pooled
-    )
+    add_convolution(builder, replace(layer, given=builder.moved(given, source)), places, only_across=only_across)
 
 
 def _count(builder: Builder, places: int, weight: Array) -> None:
@@ -75,29 +79,27 @@ def _count(builder: Builder, places: int, weight: Array) -> None:
     builder.steps[-1].nonzero_macs = places * int(np.count_nonzero(weight))
 
 
-def _convolve_pixels(
-    builder: Builder,
-    op: Convolution,
-    taps: Taps,
-    given: Tensor,
-    out: Tensor,
-    residual: Tensor | None,
-    weight: Array,
-    bias: Array,
-) -> None:
+def _convolve_pixels(builder: Builder, op: Convolution, layer: Layer) -> None:
     """On pixels as channels, or on whole images, whichever is faster."""
+    given, out, weight = layer.given, layer.out, layer.weight
     size, place = given.layout.shape[2:], out.layout.shape[2:]
-    spread, count = spread_weight(op, weight, size, place), math.prod(place)
-    pixels, one = as_pixels(out), Taps((1, 1), (0, 0), (1, 1), 1)
-    added = as_pixels(residual) if residual else None
+    count = math.prod(place)
+    pixels = Layer(
+        given=as_pixels(given),
+        out=as_pixels(out),
+        residual=as_pixels(layer.residual) if layer.residual else None,
+        weight=spread_weight(op, weight, size, place),
+        bias=np.repeat(layer.bias, count),
+        taps=Taps((1, 1), (0, 0), (1, 1), 1),
+        activation=layer.activation,
+    )
     batch = out.layout.shape[0]
-    add_convolution(builder, as_pixels(given), pixels, added, spread, np.repeat(bias, count), one, op.activation, batch)
-    out.doubt = pixels.doubt
+    add_convolution(builder, pixels, batch)
+    out.doubt = pixels.out.doubt
     _count(builder, batch * count, weight)
-    if suits_whole(given.layout, out.layout, weight, taps, builder.registers):
-        step, weight = builder.steps[-1], np.ascontiguousarray(weight)
-        of_pixels, of_images = step.make, convolver(given, out, residual, weight, bias, taps, op.activation)
-        step.make = lambda engine, choice: (of_images if is_whole(choice) else of_pixels)(engine, choice)
+    if suits_whole(layer, builder.registers):
+        step = builder.steps[-1]
+        step.make = lambda engine, choice: (layer if is_whole(choice) else pixels).make(engine, choice)
         step.candidates = (*whole_tiles(place[0], place[1], weight.shape), *step.candidates)
 
 
@@ -196,10 +198,16 @@ def linear(builder: Builder, op: Linear) -> None:
     out = builder.output(builder.columns_layout(shape))
     residual = builder.moved(builder.tensor(op.residual), out.layout) if op.residual is not None else None
     given = builder.moved(given, builder.columns_layout(given.layout.shape))
-    taps = Taps((1, 1), (0, 0), (1, 1), 1)
-    add_convolution(
-        builder, given, out, residual, weight[:, :, np.newaxis, np.newaxis], bias, taps, op.activation, rows
+    layer = Layer(
+        given=given,
+        out=out,
+        residual=residual,
+        weight=weight[:, :, np.newaxis, np.newaxis],
+        bias=bias,
+        taps=Taps((1, 1), (0, 0), (1, 1), 1),
+        activation=op.activation,
     )
+    add_convolution(builder, layer, rows)
 
 
 def _few_rows(builder: Builder, op: Linear, rows: int, weight: Array, bias: Array) -> None:
