@@ -2,8 +2,10 @@
 # make test:  run all tests.        make check: format, lint, types, import contracts, tests.
 # make native: build the native part of the sparse runtime in place, after a change to it.
 # make sanitize: run the native kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer.
+# make fuzz: change files at random for every reader, MINUTES=1 each; READER=npz for one. A short form is in the tests.
 # make emulate: run them for 64-bit ARM under qemu (Debian: g++-aarch64-linux-gnu, qemu-user).
 # make emulate-avx512: run those of the AVX-512 unit as well, compiled for AVX2.
+# make other PYTHON=python3.12 TORCH=2.10.0 TORCHVISION=0.25.0: run the fast tests on another Python and another torch.
 # Everything is installed into .venv; nothing else on the machine is touched.
 
 PYTHON ?= python3
@@ -12,16 +14,16 @@ BIN := $(VENV)/bin
 STUDY ?= digits
 
 .DEFAULT_GOAL := help
-.PHONY: help study test check lint types contracts clusters callbacks format native sanitize emulate emulate-avx512 lock clean
+.PHONY: help study test check lint types contracts clusters callbacks format native sanitize fuzz emulate emulate-avx512 other lock clean
 
 help:
-	@sed -n '1,7s/^# //p' $(MAKEFILE_LIST)
+	@sed -n '1,9s/^# //p' $(MAKEFILE_LIST)
 
 study: $(VENV)/installed
 	$(BIN)/prunus run $(STUDY)
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --durations=10
 
 check: lint types contracts test
 
@@ -62,7 +64,7 @@ $(VENV)/installed-clusters: $(VENV)/installed-dev requirements-clusters.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-clusters.lock
 	@touch $@
 
-# What the tests of the callbacks need, Lightning and Hugging Face's Trainer; without it they are skipped.
+# What tests of Lightning and of Hugging Face's Trainer and data sets need; without it they are skipped.
 callbacks: $(VENV)/installed-callbacks
 
 $(VENV)/installed-callbacks: $(VENV)/installed-dev requirements-callbacks.lock
@@ -81,6 +83,10 @@ sanitize:
 	@cmake --build build/sanitize --parallel 2 >/dev/null
 	build/sanitize/tests/kernel_tests
 
+# Better with atheris (pip install atheris), which finds inputs that reach new lines. What has grown stays in build/fuzz.
+fuzz: $(VENV)/installed-dev
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz --minutes $(or $(MINUTES),1) $(READER)
+
 emulate:
 	@cmake -S native -B build/emulate -DPRUNUS_PYTHON=OFF -DPRUNUS_TESTS=ON -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
 		-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ >/dev/null
@@ -91,6 +97,19 @@ emulate-avx512:
 	@cmake -S native -B build/emulate-avx512 -DPRUNUS_PYTHON=OFF -DPRUNUS_TESTS=ON -DPRUNUS_EMULATE_AVX512=ON >/dev/null
 	@cmake --build build/emulate-avx512 --parallel 2 >/dev/null
 	build/emulate-avx512/tests/kernel_tests
+
+# All else as it is locked; the native module is not built, whose tests are skipped.
+OTHER = build/other-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-torch-$(TORCH)
+FAST := spec store labels ops prune trace coupling cost/test_formulas.py cost/test_count_layers.py \
+	contracts/test_prune_parts.py train/test_pruner.py train/test_grown_and_moved.py \
+	test_channels.py test_registry.py test_errors.py test_public_names.py
+other:
+	@[ -x $(OTHER)/bin/python ] || $(PYTHON) -m venv $(OTHER)
+	@sed -e 's/^torch==.*/torch==$(TORCH)/' -e 's/^torchvision==.*/torchvision==$(TORCHVISION)/' requirements.lock >$(OTHER)/locked.txt
+	@grep -E '^(execnet|hypothesis|iniconfig|joblib|pluggy|pytest.*|scikit-learn|sortedcontainers|threadpoolctl)==' \
+		requirements-dev.lock >>$(OTHER)/locked.txt
+	@$(OTHER)/bin/python -m pip install --quiet --disable-pip-version-check -r $(OTHER)/locked.txt
+	PYTHONPATH=$(abspath src) $(OTHER)/bin/python -m pytest -n 0 -p no:cacheprovider $(addprefix tests/,$(FAST))
 
 # The pins are those of an environment in which everything passed; what torch itself pins is left to torch.
 lock: $(VENV)/installed-dev $(VENV)/installed-clusters $(VENV)/installed-callbacks

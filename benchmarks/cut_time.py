@@ -21,13 +21,13 @@ import torchvision
 from zoo import _torch_pruning
 
 import prunus
-from prunus.graph import channel_groups, trace, wire
-from prunus.graph.exporting import export
-from prunus.surgery import plan, shrink
-from prunus.surgery.amounts import costs_of
-from prunus.surgery.choice import by_magnitude, choose, uniform
-from prunus.surgery.removed import kept_after
-from prunus.surgery.tensors import cut_tensors
+from prunus.channels import plan, shrink
+from prunus.channels.pruning import costs_of
+from prunus.channels.removed import kept_after
+from prunus.channels.tensors import cut_tensors
+from prunus.coupling import channel_groups, couple
+from prunus.trace import trace
+from prunus.trace.exporting import export
 
 RATE = 0.5
 T = TypeVar("T")
@@ -47,12 +47,12 @@ def _line(model: torch.nn.Module, x: torch.Tensor) -> str:
     graph, tracing = _timed(lambda: trace(model, x))
     export(model, (x,), {}, False, "", (), False)
     _, exporting = _timed(lambda: export(model, (x,), {}, False, "", (), False))
-    wiring, wiring_time = _timed(lambda: wire((graph,)))
-    chosen, planning = _timed(lambda: _plan(model, wiring))
+    coupling, wiring_time = _timed(lambda: couple((graph,)))
+    chosen, planning = _timed(lambda: _plan(coupling))
     _, cutting = _timed(lambda: cut_tensors(model, chosen))
-    small, proving = _timed(lambda: shrink(model, chosen, x, wiring))
-    kept = kept_after(wiring, chosen)
-    _, counting = _timed(lambda: costs_of(model, small.model, x, wiring, kept))
+    small, proving = _timed(lambda: shrink(model, chosen, x, coupling))
+    kept = kept_after(coupling, chosen)
+    _, counting = _timed(lambda: costs_of(model, small.model, x, coupling, kept))
     _, whole = _timed(lambda: prunus.prune_channels(model, x, RATE))
     there = importlib.util.find_spec("torch_pruning")
     peer = _torch_pruning(lambda: copy.deepcopy(model), x).get("seconds") if there else None
@@ -63,10 +63,10 @@ def _line(model: torch.nn.Module, x: torch.Tensor) -> str:
     )
 
 
-def _plan(model: torch.nn.Module, wiring: Any) -> Any:
-    groups = channel_groups(wiring)
-    scores = by_magnitude(model, [group for group in groups if group.protected is None])
-    return plan(groups, choose(scores, uniform(scores, RATE), groups, 1, 1))
+def _plan(coupling: Any) -> Any:
+    groups = channel_groups(coupling)
+    free = [group for group in groups if group.protected is None]
+    return plan(groups, {group.name: range(group.units - round(RATE * group.units), group.units) for group in free})
 
 
 def _timed(call: Callable[[], T]) -> tuple[T, float]:

@@ -46,9 +46,9 @@ def _train(loaded: Any, rate: float, epochs: int, shrinking: bool) -> float:
         one for one in loaded.trials.values() if one.recipe and one.recipe.name == "structured" and one.rate == rate
     )
     training = trial.training.model_copy(update={"epochs": epochs, "threads": 1})
-    anatomy = loaded.anatomies[trial.recipe]
-    anatomy = anatomy if shrinking else replace(anatomy, surgeon=None)
-    state = begin(trial.model_copy(update={"training": training}), loaded.dataset, anatomy)
+    scope = loaded.scopes[trial.recipe]
+    scope = scope if shrinking else replace(scope, cutter=None)
+    state = begin(trial.model_copy(update={"training": training}), loaded.dataset, scope)
     began = time.perf_counter()
     train(state, loaded.dataset, training, seed=trial.seed)
     return time.perf_counter() - began

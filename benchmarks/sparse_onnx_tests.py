@@ -24,9 +24,9 @@ import onnxruntime  # noqa: F401  (once, before the processes are forked)
 from onnx import numpy_helper
 from sparse_reach import LIMIT
 
-from prunus.onnx_session import open_session
 from prunus.sparse import from_onnx
 from prunus.sparse.native import load_module
+from prunus.system.onnx_session import open_session
 
 Case = tuple[str, onnx.ModelProto, list[Any]]
 SECONDS = 300

@@ -95,7 +95,7 @@ def _smallest(build: Callable[[], Any], inputs: Any) -> tuple[Any, tuple[Any, ..
     """The network in evaluation mode, and images of the fewest pixels with which it runs."""
     import torch
 
-    from prunus.graph.trace import as_call
+    from prunus.trace.trace import as_call
 
     network = build().eval()
     args, kwargs = as_call(inputs)
@@ -151,7 +151,7 @@ def _prune(network: Any, sparsity: float | None) -> None:
 def _export(network: Any, given: tuple[Any, ...], path: Path, exporter: str, opset: int, batch_open: bool) -> None:
     import torch
 
-    from prunus.quiet import quiet
+    from prunus.system.quiet import quiet
 
     names = [f"input_{place}" for place in range(len(given))]
     with quiet(), torch.no_grad():

@@ -134,8 +134,8 @@ def _one(network: str, who: str, limit: float, sender: Any) -> None:
 
 
 def _prunus(build: Callable[[], Any], inputs: Any) -> dict[str, Any]:
+    from prunus.channels.by_name import prune_channels
     from prunus.errors import PrunusError
-    from prunus.surgery import prune_channels
 
     model = build().eval()
     began = time.process_time()
@@ -156,7 +156,7 @@ def _prunus(build: Callable[[], Any], inputs: Any) -> dict[str, Any]:
 def _check(build: Callable[[], Any], model: Any, pruned: Any, inputs: Any) -> dict[str, Any]:
     import torch
 
-    from prunus.surgery import load, save
+    from prunus.channels import load, save
 
     expected, found = _outputs(model, inputs), _outputs(pruned.model.eval(), inputs)
     if [a.shape for a in expected] != [b.shape for b in found]:
@@ -180,8 +180,8 @@ def _training_step(model: Any, inputs: Any) -> None:
     """One step of SGD on two samples, for batch normalisation needs more than one."""
     import torch
 
-    from prunus.graph.batch import larger_batch
-    from prunus.graph.trace import as_call
+    from prunus.trace.batch import larger_batch
+    from prunus.trace.trace import as_call
 
     args, kwargs = larger_batch(as_call(inputs))
     model.train()
@@ -194,7 +194,7 @@ def _training_step(model: Any, inputs: Any) -> None:
 def _outputs(model: Any, inputs: Any) -> list[Any]:
     import torch
 
-    from prunus.graph.trace import as_call
+    from prunus.trace.trace import as_call
 
     args, kwargs = as_call(inputs)
     with torch.no_grad():

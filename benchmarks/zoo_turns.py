@@ -79,7 +79,7 @@ def _in_a_process(network: str, calls: int, tools: tuple[str, ...]) -> list[tupl
 def _in_turn(network: str, calls: int, tools: tuple[str, ...], sender: Any) -> None:
     import torch
 
-    from prunus.surgery import prune_channels
+    from prunus.channels.by_name import prune_channels
 
     torch.manual_seed(0)
     source, _, name = network.partition(":")

@@ -31,7 +31,7 @@ def test_listing_and_validating_import_nothing_heavy(code: str) -> None:
 PRUNE = """
 import torch
 from torch import nn
-from prunus.surgery import prune_channels
+from prunus.channels.by_name import prune_channels
 prune_channels(nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 2)), torch.randn(1, 2), 0.5)
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prunus.errors import InputError, MissingError
-from prunus.user_code import is_reference, load_function
+from prunus.system.user_code import is_reference, load_function
 
 
 def write(folder: Path, text: str, name: str = "mine.py") -> str:
@@ -74,6 +74,7 @@ def test_a_file_runs_once_until_it_changes(tmp_path: Path) -> None:
             "Line 2 of mine.py: ModuleNotFoundError: No module named 'no_such",
         ),
         ("raise SystemExit(3)", "{path}:load", "Line 1 of mine.py: SystemExit: 3"),
+        ("import asyncio; raise asyncio.CancelledError", "{path}:load", "Line 1 of mine.py: CancelledError"),
         ("def load(): ...", "{path}x.py:load", "No such file"),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import pytest
 from PIL import Image
 from scipy.io import savemat
 
@@ -75,6 +76,16 @@ def write_images(folder: Path, samples: int = 2) -> Path:
             for number in range(samples):
                 Image.new("RGB", (6, 4), colour).save(folder / part / name / f"{number}.png")
     return folder
+
+
+def write_hf_dataset(folder: Path) -> str:
+    """Six samples and three of three numbers each; skips the test where Hugging Face's library is not installed."""
+    datasets = pytest.importorskip("datasets")
+    columns = {"x": [[float(n), 0.5, -1.0] for n in range(6)], "y": [n % 2 for n in range(6)]}
+    kinds = {"x": datasets.Sequence(datasets.Value("float32")), "y": datasets.ClassLabel(names=["even", "odd"])}
+    whole = datasets.Dataset.from_dict(columns, features=datasets.Features(kinds))
+    datasets.DatasetDict({"train": whole, "test": whole.select(range(3))}).save_to_disk(folder / "saved")
+    return str(folder / "saved")
 
 
 def write_npz(path: Path) -> Path:

@@ -63,7 +63,7 @@ def main() -> None:
     write(root / "requirements-dev.lock", {name: pin for name, pin in developing.items() if name not in product})
     others = product | developing
     write(root / "requirements-clusters.lock", {name: pin for name, pin in clusters.items() if name not in others})
-    callbacks = closure(extras["lightning"] + extras["transformers"])
+    callbacks = closure(extras["lightning"] + extras["transformers"] + extras["datasets"])
     others |= clusters
     write(root / "requirements-callbacks.lock", {name: pin for name, pin in callbacks.items() if name not in others})
 

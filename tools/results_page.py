@@ -9,20 +9,20 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from prunus.report.content import Table
+from prunus.report.bops import bops_table
+from prunus.report.classes import cut_off_table
+from prunus.report.controls import controls_table
 from prunus.report.findings import Findings
 from prunus.report.headline import headline
+from prunus.report.latencies import latency_table
+from prunus.report.leaderboard import leaderboard_table
+from prunus.report.losses import epochs_table, losses_table
+from prunus.report.memories import memories_table
+from prunus.report.provenance import provenance_info
+from prunus.report.sizes import sizes_table
 from prunus.report.statements import STATEMENTS, judged
-from prunus.report.tables.bops import bops_table
-from prunus.report.tables.controls import controls_table
-from prunus.report.tables.cut_off import cut_off_table
-from prunus.report.tables.epochs import epochs_table
-from prunus.report.tables.latency import latency_table
-from prunus.report.tables.leaderboard import leaderboard_table
-from prunus.report.tables.losses import losses_table
-from prunus.report.tables.memories import memories_table
-from prunus.report.tables.sizes import sizes_table
-from prunus.report.tables.summary import summary_table
+from prunus.report.summary import summary_table
+from prunus.report.tables import Table
 from prunus.store import read_study
 
 TABLES = (
@@ -64,7 +64,7 @@ def page(folder: Path) -> Iterator[str]:
     for one in (judged(statement, findings) for statement in STATEMENTS):
         evidence = "<br>".join(str(part) for part in one.evidence).replace("|", "\\|")
         yield f"| {one.statement.key} | {one.statement.claim} *{one.statement.rule}* | {evidence} | **{one.verdict}** |"
-    provenance = findings.provenance
+    provenance = provenance_info(findings)
     yield "\n### Where it was run\n"
     for name, value in (*provenance.machine, *provenance.versions):
         yield f"- {name}: {value}"

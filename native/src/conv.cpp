@@ -23,11 +23,18 @@ constexpr std::ptrdiff_t asked_bytes = 12 * 1024 * 1024;
 
 }  // namespace
 
+ConvChoice ConvChoice::checked(int channels) const {
+    if (rows < 1 || rows > max_tile_rows || columns < 1 || columns > max_tile_cells) throw std::invalid_argument("there is no tile of so many rows and columns");
+    if (block < 1) throw std::invalid_argument("a block holds at least one input channel");
+    return {group, rows, columns, std::min(block, channels)};
+}
+
 Conv::Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& out, const View* residual,
-           const float* weights, const float* bias, const Activation& activation, const ConvChoice& choice, int threads,
+           const float* weights, const float* bias, const Activation& activation, const ConvChoice& given, int threads,
            const View* pooled)
-    : isa_(isa), in_(in), out_(out), choice_(choice), activation_(activation), shape_(shape), has_residual_(residual != nullptr),
+    : isa_(isa), in_(in), out_(out), choice_(given.checked(in.channels)), activation_(activation), shape_(shape), has_residual_(residual != nullptr),
       pooled_(pooled ? std::make_unique<View>(*pooled) : nullptr), threads_(threads) {
+    const ConvChoice& choice = choice_;
     const bool flat = in.lanes == 1 && choice.group != across;  // vectors are pixels of a row, rows follow each other
     at_once_ = choice.group == across ? isa.width : choice.group == whole ? 1 : choice.group;
     cell_ = choice.group == across ? 1 : isa.width;
@@ -57,7 +64,7 @@ Conv::Conv(const Isa& isa, const ConvShape& shape, const View& in, const View& o
     if (choice.group == whole) check_whole(finite);
     group_rows(flat, finite);
     // What is not finite makes NaN of the zeros around an image.
-    const bool edges = choice.group == 1 && in.lanes > 1 && shape.kernel_width == 3 && shape.stride_x * shape.dilation_x == 1 && shape.pad_x == 1 &&
+    const bool edges = choice.group == 1 && in.lanes > 1 && shape.kernel_width == 3 && shape.stride_x == 1 && shape.dilation_x == 1 && shape.pad_x == 1 &&
                        finite && out.width == in.width && choice.columns >= out.width;
     entries_ = Entries({shape, choice, in, out.channels, at_once_, blocks_, asked_, edges, ranges_}, weights);
     share(entries_.work());
@@ -80,9 +87,8 @@ void Conv::check(const ConvShape& shape, bool flat) const {
         throw std::invalid_argument("there is no kernel of " + std::to_string(choice_.group) + " channels, tile " +
                                     std::to_string(choice_.rows) + "x" + std::to_string(choice_.columns) + ", stride " +
                                     std::to_string(shape.stride_x));
-    if (choice_.block < 1) throw std::invalid_argument("a block holds at least one input channel");
     if (in_.channels * in_.plane * 4 > std::numeric_limits<std::int32_t>::max())
-        throw std::invalid_argument("an image of the input is larger than 2 GiB");
+        throw std::invalid_argument("an image of the input is larger than 2 GiB");  // prunus.sparse.shapes says so before
 }
 
 void Conv::check_pooled() const {

@@ -14,7 +14,7 @@ bool in_doubt(const Isa& isa, const View& view, Bases bases, Threads& threads) {
     const int planes = view.images * view.channels, items = std::min(planes, 4 * threads.count());
     std::vector<float> found(static_cast<std::size_t>(items), 0.0f);
     threads.run(items, [&](int item) {
-        for (int plane = planes * item / items; plane < planes * (item + 1) / items; ++plane) {
+        for (int plane = piece_begin(planes, items, item); plane < piece_begin(planes, items, item + 1); ++plane) {
             const float* at = bases[0] + view.offset + plane / view.channels * view.image + plane % view.channels * view.plane;
             const std::ptrdiff_t size = (view.height - 1) * view.row + static_cast<std::ptrdiff_t>(view.width) * view.lanes;
             found[item] += isa.zero_times(at, size);

@@ -13,6 +13,11 @@ struct ConvChoice {
     int rows;     // of the tile
     int columns;  // of the tile, in vectors; in pixels across channels
     int block;    // input channels whose part of the tile shall stay in the first cache
+
+    // The same choice for a layer of so many input channels: no block has more of them than there are. A choice may come
+    // from a file that anybody wrote, so nothing is computed with its numbers before. Throws std::invalid_argument for a tile
+    // that is larger than any kernel's, and for an empty block.
+    ConvChoice checked(int channels) const;
 };
 
 // Of a kernel.

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -28,7 +27,8 @@ class Engine {
     // `outer` are the inputs, then the outputs. Writes the seconds of every step where `seconds` is given.
     void run(const std::vector<float*>& outer, std::vector<double>* seconds);
 
-    // The least seconds that a step by itself took, of runs for so many seconds; of two where they are above the limit.
+    // The least seconds of the processor that a step by itself took, of runs for so many; of two where they are above the
+    // limit.
     double time(const Step& step, double seconds, double limit);
 
    private:
@@ -41,7 +41,7 @@ class Engine {
     std::unique_ptr<float[], Free> memory_;
     std::ptrdiff_t size_ = 0;
     std::vector<std::shared_ptr<const Step>> steps_;
-    std::mutex running_;
+    ForkedMutex running_;
 };
 
 }  // namespace prunus

@@ -12,6 +12,7 @@ Entries::Entries(const EntryPlan& plan, const float* weights) : plan_(plan) {
     const ConvShape& shape = plan.shape;
     groups_ = divide_up(plan.out_channels, plan.at_once);
     taps_ = shape.kernel_height * shape.kernel_width, filter_ = plan.in.channels / shape.groups * taps_;
+    // Offsets are counted from the first input that any entry wants, so that they are unsigned and fit 32 bits.
     least_offset_ = -(shape.pad_y * plan.in.row + shape.pad_x * plan.in.lanes) * 4;
     spans_.resize(plan.ranges.size() * static_cast<std::size_t>(plan.blocks * groups_));
     for (int block = 0; block < plan.blocks; ++block)
@@ -80,28 +81,28 @@ void Entries::add_group(const float* weights, int block, int group) {
     const int height = plan_.shape.kernel_height, width = plan_.shape.kernel_width, next = plan_.shape.stride_x / plan_.shape.dilation_x;
     const int begin = begin_of(block) * taps_, end = begin_of(block + 1) * taps_, K = plan_.at_once;
     const std::vector<Role> roles = roles_of(weights, group, begin, end);
-    for (int column = begin; column < end; ++column)
-        for (int k = 0; roles[column - begin] == Role::zero && k < rows_of(group); ++k) skip(group * K + k, column);
-    const auto columns_of = [&](Role role, int ky) {
-        std::vector<int> found;
-        for (int row = begin + ky * width; row < end; row += taps_)
-            for (int column = row; column < row + width; ++column)
-                if (roles[column - begin] == role) found.push_back(column);
-        return found;
-    };
+    std::vector<std::vector<int>> found(static_cast<std::size_t>(role_kinds * height));
+    const auto columns_of = [&](Role role, int ky) -> std::vector<int>& { return found[static_cast<std::size_t>(role) * height + ky]; };
+    for (int column = begin; column < end; ++column) {  // once: most of the time that loading a network takes is spent here
+        const Role role = roles[column - begin];
+        if (role == Role::zero)
+            for (int k = 0; k < rows_of(group); ++k) skip(group * K + k, column);
+        else
+            columns_of(role, column % taps_ / width).push_back(column);
+    }
     std::vector<std::int32_t> shared{position()}, couples, rest;
     for (int ky = 0; ky < height; ++ky, shared.push_back(position()))
         for (const int column : columns_of(Role::pair, ky)) add(weights, group, 0, K, column), add(weights, group, 0, K, column + next);
     couples.push_back(position());
     for (int ky = 0; ky < height; ++ky, couples.push_back(position())) {
-        const std::vector<int> left = columns_of(Role::left, ky), right = columns_of(Role::right, ky);
+        const std::vector<int>&left = columns_of(Role::left, ky), &right = columns_of(Role::right, ky);
         for (std::size_t i = 0; i < left.size(); ++i) add(weights, group, 0, K, left[i]), add(weights, group, 0, K, right[i]);
     }
     // Every second group goes through the input backwards: what the one before read last is in the first cache still.
     const bool backwards = group % 2;
     rest.push_back(position());
     for (int row = 0; row < height; ++row, rest.push_back(position())) {
-        std::vector<int> columns = columns_of(Role::single, backwards ? height - 1 - row : row);
+        std::vector<int>& columns = columns_of(Role::single, backwards ? height - 1 - row : row);
         if (backwards) std::reverse(columns.begin(), columns.end());
         for (const int column : columns) add(weights, group, 0, K, column);
     }

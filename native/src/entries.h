@@ -50,6 +50,7 @@ class Entries {
    private:
     // Of a weight, or of all those of a group: a pair are neighbours in a row, and the second follows the first.
     enum class Role : std::uint8_t { zero, single, pair, second, left, right };
+    static constexpr int role_kinds = 6;
 
     void add_group(const float* weights, int block, int group);
     void add_twins(const float* weights, int block, int group);

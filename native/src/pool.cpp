@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "pieces.h"
+
 namespace prunus {
 
 Pool::Pool(const Isa& isa, const PoolShape& shape, const View& in, const View& out)
@@ -15,7 +17,7 @@ Pool::Pool(const Isa& isa, const PoolShape& shape, const View& in, const View& o
 void Pool::run(Bases bases, Threads& threads) const {
     const int planes = in_.images * in_.channels, items = std::min(planes, 4 * threads.count());
     threads.run(items, [&](int item) {
-        for (int plane = planes * item / items; plane < planes * (item + 1) / items; ++plane) {
+        for (int plane = piece_begin(planes, items, item); plane < piece_begin(planes, items, item + 1); ++plane) {
             const int image = plane / in_.channels, channel = plane % in_.channels;
             const PoolPlane where{bases[0] + in_.offset + image * in_.image + channel * in_.plane,
                                   bases[0] + out_.offset + image * out_.image + channel * out_.plane,

@@ -1,6 +1,8 @@
 // Pools one plane: cell by cell when the batch is innermost, else row by row.
 #pragma once
 
+#include <cstdint>
+
 #include "pool.h"
 #include "row_kernels.h"
 
@@ -19,8 +21,11 @@ struct Taps {
 };
 
 inline float divisor(const PoolShape& shape, int inside) {
-    return 1.0f / static_cast<float>(shape.count_padding ? shape.kernel_height * shape.kernel_width : inside);
+    return 1.0f / static_cast<float>(shape.count_padding ? static_cast<std::int64_t>(shape.kernel_height) * shape.kernel_width : inside);
 }
+
+// With longer strides most of what lies between two windows is never read.
+constexpr int most_asked = 8;
 
 // One window of cells, of which only these taps are looked at.
 template <bool Largest>
@@ -42,6 +47,7 @@ template <bool Largest>
 void pool_cells(const PoolShape& shape, const PoolPlane& plane) {
     const int span = (shape.kernel_width - 1) * shape.dilation_x;
     const Taps all(0, 1, shape.kernel_width, shape.kernel_width);
+    const bool asks = plane.ahead && shape.stride_y <= most_asked && shape.stride_x <= most_asked;
     for (int y = 0; y < plane.out_height; ++y) {
         const int top = y * shape.stride_y - shape.pad_y;
         const Taps rows(top, shape.dilation_y, shape.kernel_height, plane.in_height);
@@ -49,7 +55,7 @@ void pool_cells(const PoolShape& shape, const PoolPlane& plane) {
         for (int x = 0; x < plane.out_width; ++x, out += width) {
             const int left = x * shape.stride_x - shape.pad_x;
             const bool inside = left >= 0 && left + span < plane.in_width;  // as most are: no divisions for them
-            if (plane.ahead)
+            if (asks)
                 for (int i = 0; i < shape.stride_y * shape.stride_x; ++i)
                     __builtin_prefetch(plane.in + plane.ahead + (y * shape.stride_y + i / shape.stride_x) * plane.in_row + (x * shape.stride_x + i % shape.stride_x) * width);
             const Taps columns = inside ? all : Taps(left, shape.dilation_x, shape.kernel_width, plane.in_width);

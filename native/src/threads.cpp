@@ -7,6 +7,7 @@
 #endif
 
 #include <cstdint>
+#include <unordered_set>
 #include <utility>
 
 namespace prunus {
@@ -14,10 +15,26 @@ namespace {
 
 std::atomic<int> forks{0};
 
+// All that there are; nobody changes the set while a process forks. Never destroyed: engines may be gone after it.
+struct Mutexes {
+    std::mutex changing;
+    std::unordered_set<ForkedMutex*> all;
+};
+Mutexes& mutexes() {
+    static Mutexes* const made = new Mutexes;
+    return *made;
+}
+
+void forked() {
+    ++forks;
+    for (ForkedMutex* const mutex : mutexes().all) mutex->renew();
+    mutexes().changing.unlock();
+}
+
 // How often this process was forked from one that had threads of ours.
 int count_forks() {
 #if defined(__unix__) || defined(__APPLE__)
-    static const int counts = pthread_atfork(nullptr, nullptr, [] { ++forks; });
+    static const int counts = pthread_atfork([] { mutexes().changing.lock(); }, [] { mutexes().changing.unlock(); }, forked);
     (void)counts;
 #endif
     return forks;
@@ -36,8 +53,30 @@ void pause_a_little() {
 
 }  // namespace
 
+ForkedMutex::ForkedMutex() {
+    count_forks();  // from now on
+    const std::lock_guard<std::mutex> lock(mutexes().changing);
+    mutexes().all.insert(this);
+}
+
+ForkedMutex::~ForkedMutex() {
+    const std::lock_guard<std::mutex> lock(mutexes().changing);
+    mutexes().all.erase(this);
+}
+
+void ForkedMutex::renew() {
+    mutex_.release();  // one that is locked may not be destroyed
+    mutex_ = std::make_unique<std::mutex>();
+}
+
 Threads::Threads(int count) : shares_(static_cast<std::size_t>(count)), forks_(count_forks()) {
-    for (int i = 1; i < count; ++i) workers_.emplace_back([this, i] { serve(i); });
+    workers_.reserve(static_cast<std::size_t>(count - 1));
+    try {
+        for (int i = 1; i < count; ++i) workers_.emplace_back([this, i] { serve(i); });
+    } catch (...) {  // the system gives no more threads; those that it gave must be joined
+        stop();
+        throw;
+    }
 }
 
 bool Threads::lost() const { return forks_ != forks.load(std::memory_order_relaxed); }
@@ -48,6 +87,10 @@ Threads::~Threads() {
         wake_.release();
         return;
     }
+    stop();
+}
+
+void Threads::stop() {
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         stopping_ = true;
@@ -58,11 +101,13 @@ Threads::~Threads() {
 }
 
 void Threads::run_all(int items, Call call, const void* with) {
+    // A forked child has no workers: threads are not forked. It does all of the work itself.
     if (workers_.empty() || items <= 1 || lost()) {
         for (int i = 0; i < items; ++i) call(with, i);
         return;
     }
     call_ = call, with_ = with;
+    failed_.store(false, std::memory_order_relaxed), failure_ = nullptr;
     for (int i = 0; i < count(); ++i) {
         shares_[i].next.store(static_cast<int>(static_cast<std::int64_t>(items) * i / count()), std::memory_order_relaxed);
         shares_[i].end = static_cast<int>(static_cast<std::int64_t>(items) * (i + 1) / count());
@@ -75,13 +120,25 @@ void Threads::run_all(int items, Call call, const void* with) {
     wake_->notify_all();
     take_items(0);
     while (busy_.load(std::memory_order_acquire) != 0) pause_a_little();
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 // One's own share first, then what the others have left.
 void Threads::take_items(int self) {
     for (int i = 0; i < count(); ++i) {
         Share& share = shares_[(self + i) % count()];
-        for (int item; (item = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) call_(with_, item);
+        // Relaxed is enough: items do not depend on each other, and `busy_` orders their results.
+        for (int item; (item = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) call(item);
+    }
+}
+
+// An exception that left a worker would end the process: memory may run out on any thread.
+void Threads::call(int item) {
+    if (failed_.load(std::memory_order_relaxed)) return;
+    try {
+        call_(with_, item);
+    } catch (...) {
+        if (!failed_.exchange(true)) failure_ = std::current_exception();
     }
 }
 

@@ -1,9 +1,10 @@
 // A pool of threads that stays alive between operations. The caller is one of them. A process that was forked has no
-// workers: there the caller does it all.
+// workers: there the caller does it all. A mutex that a forked process finds unlocked.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -21,7 +22,8 @@ class Threads {
     int count() const { return static_cast<int>(shares_.size()); }
 
     // Calls work(i) for each i below `items`, on all threads, in no order; returns when all are done. Each thread begins
-    // with a share of its own, the same one each time: what it wrote in one operation it reads in the next.
+    // with a share of its own, the same one each time: what it wrote in one operation it reads in the next. What one of the
+    // calls throws is thrown here; the calls that had not begun by then are left out.
     template <class Work>
     void run(int items, const Work& work) {
         run_all(items, [](const void* with, int item) { (*static_cast<const Work*>(with))(item); }, &work);
@@ -31,6 +33,8 @@ class Threads {
     using Call = void (*)(const void*, int);
     void run_all(int items, Call call, const void* with);
     void take_items(int self);
+    void call(int item);
+    void stop();
     void serve(int self);
     bool wait_for_work(unsigned seen);
     bool lost() const;
@@ -50,6 +54,25 @@ class Threads {
     const int forks_;  // of this process, when the workers were started
     Call call_ = nullptr;
     const void* with_ = nullptr;
+    std::atomic<bool> failed_{false};
+    std::exception_ptr failure_;  // of the call that failed first; written by the thread that set `failed_`
+};
+
+// A mutex, to be locked by std::lock_guard. The process that a fork makes has only the thread that forked: a mutex that
+// another one held would never be unlocked there, so in that process all of them begin unlocked.
+class ForkedMutex {
+   public:
+    ForkedMutex();
+    ~ForkedMutex();
+    ForkedMutex(const ForkedMutex&) = delete;
+    ForkedMutex& operator=(const ForkedMutex&) = delete;
+
+    void lock() { mutex_->lock(); }
+    void unlock() { mutex_->unlock(); }
+    void renew();
+
+   private:
+    std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
 };
 
 }  // namespace prunus

@@ -179,6 +179,7 @@ inline __attribute__((always_inline)) void finish(const Tile& tile, char* out, c
 #pragma GCC unroll 32
         for (int p = 0; p < R * C; ++p) sums[p] = bits(bits(sums[p]) & bits(load(mask + p % C * vector_bytes)));
     }
+    // Zero as long as all sums are finite, NaN for ever as soon as one is infinite or NaN: a test without a branch.
     doubt += sum_of_all<0, R * C>(sums) * 0.0f;
     if constexpr (R % 2 == 0 && C % 2 == 0)
         if (tile.pools) return store_pooled<R, C>(out, sums, to_row);

@@ -18,8 +18,9 @@ std::ptrdiff_t apart(std::ptrdiff_t floats) { return (floats / 16 | 1) * 16 + 32
 }  // namespace
 
 Winograd::Winograd(const Isa& isa, const ConvShape& shape, const View& in, const View& out, const View* residual, const float* weights,
-                   const float* bias, const Activation& activation, const ConvChoice& choice, int threads)
-    : isa_(isa), shape_(shape), in_(in), out_(out), choice_(choice), activation_(activation), threads_(threads) {
+                   const float* bias, const Activation& activation, const ConvChoice& given, int threads)
+    : isa_(isa), shape_(shape), in_(in), out_(out), choice_(given.checked(in.channels)), activation_(activation), threads_(threads) {
+    const ConvChoice& choice = choice_;
     const bool pixels = in.lanes == 1;
     check(shape);
     if (residual) {
@@ -54,7 +55,7 @@ void Winograd::check(const ConvShape& shape) const {
     const bool alike = in_.lanes == out_.lanes && (in_.lanes == 1 || in_.lanes == isa_.width) && in_.images == out_.images && in_.height == out_.height &&
                        in_.width == out_.width && in_.row >= static_cast<std::ptrdiff_t>(in_.width + 1) * in_.lanes && in_.plane >= in_.row * (in_.height + 1);
     if (!plain || !alike) throw std::invalid_argument("this convolution is not one of 3x3 with stride 1");
-    if (is_sparse(choice_.group) || (choice_.group == across && in_.lanes != 1) || choice_.rows < 1 || choice_.block < 1 || !isa_.tile(choice_.group, 1, choice_.columns, 1))
+    if (is_sparse(choice_.group) || (choice_.group == across && in_.lanes != 1) || !isa_.tile(choice_.group, 1, choice_.columns, 1))
         throw std::invalid_argument("there is no kernel of so many channels and tiles");
 }
 

@@ -7,6 +7,7 @@
 
 namespace prunus::PRUNUS_ISA {
 
+// F(2x2, 3x3) of Lavin & Gray, 2016: B^T d B of an input tile d, first by columns, then by rows.
 template <class Load>
 inline __attribute__((always_inline)) void winograd_factors(const Load& input, char* to, std::ptrdiff_t product) {
     Vector rows[4][4];
@@ -43,6 +44,7 @@ inline void winograd_input_pixels(const WinogradInput& of) {
         }
 }
 
+// A^T m A of the 16 products m, summed over the input channels already.
 inline __attribute__((always_inline)) void winograd_sums(const char* in, std::ptrdiff_t product, Vector bias, Vector (&out)[2][2]) {
     Vector rows[2][4];
 #pragma GCC unroll 4

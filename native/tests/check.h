@@ -58,3 +58,4 @@ void test_linear_layers(const prunus::Isa& isa, Report& report);
 void test_pools(const prunus::Isa& isa, Report& report);
 void test_maps(const prunus::Isa& isa, Report& report);
 void test_rows(const prunus::Isa& isa, Report& report);
+void test_threads(const prunus::Isa& isa, Report& report);

@@ -14,7 +14,7 @@ int main(int count, char** given) {
     for (const std::string& name : named.empty() ? prunus::isas_of_this_machine() : named) {
         const prunus::Isa& isa = prunus::choose_isa(name);
         Report report;
-        for (const auto test : {test_convolutions, test_streamed, test_whole, test_pooled, test_winograd, test_linear_layers, test_pools, test_maps, test_rows}) test(isa, report);
+        for (const auto test : {test_convolutions, test_streamed, test_whole, test_pooled, test_winograd, test_linear_layers, test_pools, test_maps, test_rows, test_threads}) test(isa, report);
         std::printf("%s: %d checks, %d failed\n", isa.name, report.checks, report.failures);
         failures += report.failures;
     }

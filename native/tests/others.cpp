@@ -1,4 +1,6 @@
+#include <atomic>
 #include <cmath>
+#include <new>
 
 #include "../src/map.h"
 #include "../src/pool.h"
@@ -31,6 +33,24 @@ void test_linear_layers(const Isa& isa, Report& report) {
             linear.run(bases, threads);
             report.check(std::string(isa.name) + ": linear " + std::to_string(i), {memory.begin() + static_cast<std::ptrdiff_t>(rows) * size, memory.end()}, expected);
         }
+    }
+}
+
+// What a worker throws is thrown where `run` was called, and the pool works on.
+void test_threads(const Isa& isa, Report& report) {
+    Threads threads(3);
+    for (int failing = 0; failing < 12; ++failing) {
+        bool thrown = false;
+        try {
+            threads.run(12, [&](int item) {
+                if (item == failing) throw std::bad_alloc();
+            });
+        } catch (const std::bad_alloc&) {
+            thrown = true;
+        }
+        std::atomic<int> done{0};
+        threads.run(12, [&](int) { ++done; });
+        report.require(std::string(isa.name) + ": a worker that fails at " + std::to_string(failing), thrown && done == 12);
     }
 }
 

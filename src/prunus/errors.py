@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable
 
 
@@ -35,8 +36,10 @@ class InputError(PrunusError):
     exit_code = 2
 
 
-class NotFiniteError(PrunusError):
-    """A loss, a weight or a score became NaN or infinite."""
+class NotFiniteError(InputError):
+    """A loss, a weight, a score or an activation is NaN or infinite."""
+
+    exit_code = 1
 
 
 class TrialsFailedError(PrunusError):
@@ -55,7 +58,20 @@ class DamagedStoreError(StoreError):
     """A study's store was written over, cut off or lost in part; a report of what is left can still be made."""
 
     def __init__(self, path: object, why: str) -> None:
-        super().__init__(f"{path} is damaged", why, "restore it from a copy; `prunus report` shows what is left")
+        do = "restore it from a copy, or make it anew from the results beside it: prunus run DIR --rebuild-store"
+        super().__init__(f"{path} is damaged", why, f"{do}; `prunus report` shows what is left")
+
+
+class StoreLockedError(StoreError):
+    """Another program has locked a study's store, and does not let go of it."""
+
+    def __init__(self, path: object, holders: str) -> None:
+        who = f" by {holders}" if holders else " by another program"
+        super().__init__(
+            f"{path} is locked{who}",
+            "nothing can be read or written there meanwhile; results of trials lie beside it and are taken in later",
+            "have that program close the file, and run the same command again to continue",
+        )
 
 
 class MissingError(PrunusError):
@@ -73,6 +89,25 @@ class DiskFullError(MissingError):
             "what was being written is lost; all that was stored before is safe",
             "free some space and run the same command again to continue",
         )
+
+
+def of_file_system(error: OSError) -> PrunusError:
+    """What the operating system refused, as an error of ours; which file it was about is named where it is known."""
+    if is_disk_full(error):
+        return DiskFullError(error.filename or "the working folder")
+    subject = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "A file or folder"
+    why, do = error.strerror or str(error), WAYS_OUT.get(error.errno or 0, "check the path and the disk")
+    return MissingError(f"{subject} cannot be used", why, do)
+
+
+WAYS_OUT = {
+    errno.EACCES: "see to its permissions, or choose another place",
+    errno.EPERM: "see to its permissions, or choose another place",
+    errno.EROFS: "choose a place on a disk that can be written to",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOLCK: "choose a place on a disk of this machine",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+}
 
 
 def is_disk_full(error: BaseException) -> bool:
@@ -108,3 +143,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     hint = f"did you mean {' or '.join(repr(n) for n in close)}? " if close else ""
     shown = names if len(names) <= MOST_NAMED else [*names[:MOST_NAMED], f"and {len(names) - MOST_NAMED:,} more"]
     return f"{hint}Known: {', '.join(shown) or 'none'}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its class where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -6,7 +6,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from prunus.cli.listing import FAMILIES, NAMES, Kind, lines_of, list_names
+from prunus.cli.listing import FAMILIES, NAMES, ListedKind, lines_of, list_names
+from prunus.errors import InputError
 from prunus.models import MODELS, model_names
 from prunus.prune.criteria import CRITERIA
 
@@ -22,7 +23,7 @@ def run(*arguments):
 
 def test_everything_has_its_heading_but_the_families():
     lines = run()
-    assert [line for line in lines if not line.startswith(" ")] == [kind for kind in Kind if kind not in FAMILIES]
+    assert [line for line in lines if not line.startswith(" ")] == [kind for kind in ListedKind if kind not in FAMILIES]
     assert all(re.search(r"\S  +\S", line) for line in lines if line.startswith(" ")), "every name says what it is"
 
 
@@ -43,7 +44,7 @@ def test_a_family_lists_what_a_study_can_name():
 
 
 def test_every_kind_can_be_listed():
-    assert set(NAMES) == set(Kind)
+    assert set(NAMES) == set(ListedKind)
 
 
 @pytest.mark.parametrize("width", [60, 80])
@@ -52,3 +53,10 @@ def test_a_terminal_gets_lines_that_fit(width):
     assert all(len(line) <= width for line in lines)
     assert lines[1].startswith(" " * 9 + "word")
     assert lines[-1].strip() == "mlp"
+
+
+@pytest.mark.parametrize(("asked", "said"), [("pattern", "Did you mean 'patterns'?"), ("executors", "Known: ")])
+def test_a_kind_that_is_not_listed_is_answered_with_the_nearest(asked, said):
+    with pytest.raises(InputError, match=f"There is nothing called '{asked}' to list. ") as caught:
+        CliRunner().invoke(app, [asked], catch_exceptions=False)
+    assert said in str(caught.value)

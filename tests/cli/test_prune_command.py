@@ -7,13 +7,13 @@ import typer
 from typer.testing import CliRunner
 
 import prunus
+from prunus.channels import Plan
 from prunus.cli.inspect import inspect
 from prunus.cli.prune import prune
 from prunus.errors import InputError
 from prunus.measure.stopwatch import Place, Stopwatch
 from prunus.models import build_model
 from prunus.spec import Part
-from prunus.surgery import Plan
 
 
 def run(command, *arguments):

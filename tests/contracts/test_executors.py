@@ -17,6 +17,7 @@ from prunus.sweep.leases import Lease
 from prunus.sweep.provenance import Conditions
 from prunus.sweep.run import run_study
 from small_study import ONE_RECIPE, ONE_SEED, TWO_RECIPES, changed, rows_without_times
+from working_folder import set_traps
 
 pytestmark = [
     pytest.mark.cluster,
@@ -120,6 +121,17 @@ def test_a_process_that_dies_is_a_typed_failure_after_bounded_attempts(options, 
     assert rows["reference-unstructured"].status == "failed"
     assert rows["reference-unstructured"].attempts == 2
     assert rows["reference-unstructured"].error_kind in ("SIGKILL", "WorkerCrashed", "LocalRayletDied")
+
+
+def test_no_worker_imports_from_the_working_folder(options, tmp_path, monkeypatch):
+    if options.executor == "submitit-local":
+        pytest.skip("what stands in for Slurm starts its processes in its own way")
+    mark = set_traps(tmp_path)
+    study = _study(tmp_path, changed(ONE_SEED, ONE_RECIPE, ("epochs = 5", "epochs = 1")))
+    monkeypatch.chdir(tmp_path)
+    run_study(study, tmp_path / "out", options)
+    assert not mark.exists(), mark.read_text()
+    assert {row.status for row in read_study(tmp_path / "out").trials} == {"finished"}
 
 
 def test_only_the_word_of_the_lease_in_force_is_finished(started):

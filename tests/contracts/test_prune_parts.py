@@ -1,5 +1,7 @@
 """One suite over every registered criterion, pattern, allocation and schedule: a new one is tested unasked."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -7,8 +9,8 @@ from torch import nn
 from prunus.errors import InputError
 from prunus.prune import ALLOCATIONS, PATTERNS, SCHEDULES, prunable_layers
 from prunus.prune.criteria import CRITERIA
-from prunus.prune.criteria.scoring import check_defined, gather, scored_names, unit_scores
-from prunus.prune.evidence import Samples
+from prunus.prune.criteria.scoring import check_defined, gather, gatherings, unit_scores
+from prunus.prune.evidence import EVIDENCE, Samples
 from prunus.spec import Part, make
 
 RATES = [0.0, 0.2, 0.5, 0.8, 0.999]
@@ -52,11 +54,29 @@ SAMPLES = Samples(
 )
 
 
+def train(model, gatherings):
+    """Two steps of a copy of the network; what gathers meanwhile sees them."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for inputs, targets in SAMPLES.batches:
+        for one in gatherings:
+            one.before_gradients()
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(inputs), targets).backward()
+        optimizer.step()
+        for one in gatherings:
+            one.after_step()
+
+
+def gathered_while_training(criterion, model, sets):
+    trained = copy.deepcopy(model)
+    found = gatherings(criterion, trained, sets)
+    train(trained, found.values())
+    return {kind: gathering.found() for kind, gathering in found.items()}
+
+
 def scores_of(criterion, pattern, model):
     sets = unit_sets(pattern, model, frozenset({"7"}))
-    torch.manual_seed(1)
-    moved = {name: torch.randn_like(model.get_parameter(name)) for name in scored_names(criterion, sets)}
-    gathered = gather(criterion, model, sets, SAMPLES, {"movement": moved})
+    gathered = gather(criterion, model, sets, SAMPLES, gathered_while_training(criterion, model, sets))
     draws = torch.Generator().manual_seed(3)
     return sets, [unit_scores(criterion, model, one, gathered, draws) for one in sets]
 
@@ -91,7 +111,53 @@ class TestCriterion:
             for parameter in model[3].parameters():
                 parameter.zero_()
         pattern = (criterion.patterns or ("element",))[-1]
+        if "movement" in criterion.needs:  # of which zeros have none, whatever their gradient
+            with pytest.raises(InputError, match=r"The movement of '\d\.weight' is not known"):
+                scores_of(criterion, pattern, model)
+            return
         assert all(score.isfinite().all() for score in scores_of(criterion, pattern, model)[1])
+
+
+@pytest.mark.parametrize("kind", [name for name in EVIDENCE if EVIDENCE.get(name).while_training])
+class TestGathering:
+    NAMES = ("3.weight", "7.weight")
+
+    def begun(self, kind, model):
+        return EVIDENCE.get(kind).while_training(model, self.NAMES)
+
+    def test_it_says_what_it_has_not_seen_and_what_it_has(self, kind):
+        model = normalised()
+        gathering = self.begun(kind, model)
+        with pytest.raises(InputError, match=r"'3\.weight'"):
+            gathering.found()
+        shapes = {key: value.shape for key, value in gathering.state.items()}
+        train(model, [gathering])
+        assert {name: value.shape for name, value in gathering.found().items()} == {
+            name: model.get_parameter(name).shape for name in self.NAMES
+        }
+        assert {key: value.shape for key, value in gathering.state.items()} == shapes
+
+    def test_it_goes_on_from_its_state(self, kind):
+        model = normalised()
+        first = self.begun(kind, model)
+        train(model, [first])
+        again = copy.deepcopy(model)  # with whatever watches it
+        second = self.begun(kind, again)
+        second.state.update({key: value.clone() for key, value in first.state.items()})
+        train(model, [first])
+        train(again, [second])
+        assert all(torch.equal(value, second.state[key]) for key, value in first.state.items())
+
+    def test_evaluations_do_not_count_and_a_network_that_is_left_is_as_it_was(self, kind):
+        model = normalised()
+        gathering = self.begun(kind, model)
+        train(model, [gathering])
+        before = copy.deepcopy(gathering.state)
+        model.eval()(SAMPLES.batches[0][0])
+        gathering.stop()
+        model.train()(SAMPLES.batches[0][0])
+        assert all(torch.equal(value, before[key]) for key, value in gathering.state.items())
+        assert not any(module._forward_pre_hooks or module._forward_hooks for module in model.modules())
 
 
 SETTINGS_OF_PARTS = [

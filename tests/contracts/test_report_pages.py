@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from prunus.report.content import Block, charts_in, tables_in
-from prunus.report.figures.drawing import Drawing, styled
-from prunus.report.figures.palette import Palette
+from prunus.report.content import Block, Page, charts_in, tables_in
+from prunus.report.drawing import Drawing, styled
 from prunus.report.findings import Findings
 from prunus.report.names import file_name
 from prunus.report.pages import PAGES
-from prunus.report.pages.page import Page
+from prunus.report.palette import Palette
 from prunus.store import StudyRows, read_study
 from report.changed import with_recipes, with_seeds, without
 from report.made_study import Made, made_study
@@ -73,7 +72,7 @@ def test_its_names_are_unique_and_fit_for_files(page: Page, rows: StudyRows) -> 
 
 def test_every_chart_can_be_drawn_is_described_and_has_its_table(page: Page, rows: StudyRows) -> None:
     findings = Findings(rows)
-    palette = Palette(findings.grid.rates, tuple(recipe.name for recipe in findings.recipes))
+    palette = Palette(findings.rates, tuple(recipe.name for recipe in findings.recipes))
     for chart in charts_in(page.content(findings)):
         with styled():
             drawing = chart.draw(palette)

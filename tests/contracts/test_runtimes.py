@@ -1,5 +1,8 @@
 """What every registered runtime must do; a new one is tested without being named here."""
 
+import copy
+import re
+import shutil
 import subprocess
 import sys
 
@@ -8,10 +11,22 @@ import pytest
 import torch
 
 from prunus.errors import InputError
-from prunus.export import write_onnx, write_packed, write_safetensors
-from prunus.measure import RUNTIMES, Runtime, Variant, named_model, random_inputs, runtime_of
+from prunus.export import WrittenFile
+from prunus.measure import (
+    RUNTIMES,
+    NetworkFiles,
+    Runtime,
+    Variant,
+    named_model,
+    network_path,
+    random_inputs,
+    runtime_of,
+    write_for_all,
+)
+from prunus.measure.machine import package_versions
 from prunus.models import build_model
 from prunus.spec import Part
+from prunus.store.files import files_of
 
 
 @pytest.fixture(scope="module")
@@ -23,17 +38,12 @@ def network(tmp_path_factory):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(torch.rand_like(parameter) > 0.5)
-    files = {
-        "safetensors": write_safetensors(model, folder / "model.safetensors").path,
-        "onnx": write_onnx(model, torch.zeros(1, 1, 8, 8), folder / "model.onnx").path,
-    }
-    if RUNTIMES.get("prunus")().available() is None:
-        settings = {"batches": (1, 2, 3, 5, 64, 256), "threads": (1, 2)}
-        packed = write_packed(files["onnx"], model, torch.zeros(1, 1, 8, 8), folder / "model.prunus", **settings)
-        files["prunus"] = packed.path
-    return Variant(
-        input_shape=(1, 8, 8), files=files, builder=named_model(Part(name="vgg-digits"), (1, 8, 8), 10)
-    ), model
+    sizes = {"batch_sizes": (1, 2, 3, 5, 64, 256), "threads": (1, 2)}
+    network = NetworkFiles(model, torch.zeros(1, 1, 8, 8), folder, **sizes)
+    assert list(write_for_all(RUNTIMES, network)) == []
+    files = {file.format: file.path for file in network.written.values()}
+    builder = named_model(Part(name="vgg-digits"), (1, 8, 8), 10)
+    return Variant(input_shape=(1, 8, 8), files=files, builder=builder), model
 
 
 @pytest.fixture(params=RUNTIMES.names())
@@ -46,8 +56,34 @@ def runtime(request):
 
 def test_it_is_frozen_and_says_what_it_takes(runtime):
     assert isinstance(runtime, Runtime)
-    assert runtime.file_format in ("safetensors", "onnx", "prunus")
+    assert re.fullmatch(r"[a-z0-9_]+", runtime.file_format)
     assert type(runtime).model_config["frozen"]
+
+
+def test_what_it_writes_takes_the_place_of_what_was_there(runtime, tmp_path):
+    part = Part(name="mlp", settings={"hidden": [4]})
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        model = build_model(part, (1, 8, 8), 10).train()
+        before = copy.deepcopy(model.state_dict())
+        written = runtime.write(NetworkFiles(model, torch.zeros(2, 1, 8, 8), tmp_path / "new"))
+        assert model.training
+        assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+        assert written == WrittenFile.of(runtime.file_format, written.path, written.deviation)
+        assert written.path == network_path(tmp_path / "new", runtime.file_format)
+        assert written.size_bytes == sum(file.stat().st_size for file in files_of(written.path)) > 0
+        assert 0 <= written.deviation < 1e-4
+    variant = Variant(
+        input_shape=(1, 8, 8), files={runtime.file_format: written.path}, builder=named_model(part, (1, 8, 8), 10)
+    )
+    inputs = random_inputs((1, 8, 8), 2)
+    with runtime.limited(1), torch.no_grad():
+        found, expected = np.asarray(runtime.load(variant, inputs, 1)()), model.eval()(torch.from_numpy(inputs))
+    assert np.allclose(found, expected.numpy(), atol=1e-4)
+
+
+def test_its_packages_are_installed(runtime):
+    assert set(package_versions(runtime.packages)) >= set(runtime.packages)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
@@ -82,8 +118,10 @@ def test_a_missing_or_damaged_file_is_one_clear_error(runtime, network, tmp_path
     inputs = random_inputs((1, 8, 8), 1)
     with pytest.raises(InputError, match=f"no {runtime.file_format} file"):
         runtime.load(variant.model_copy(update={"files": {}}), inputs, 1)
-    damaged = tmp_path / "damaged"
-    damaged.write_bytes(variant.file(runtime.file_format).read_bytes()[:1000])
+    damaged, whole = tmp_path / "damaged", variant.file(runtime.file_format)
+    shutil.copytree(whole, damaged) if whole.is_dir() else shutil.copy(whole, damaged)
+    for file in files_of(damaged):
+        file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(InputError, match="damaged"):
         runtime.load(variant.model_copy(update={"files": {runtime.file_format: damaged}}), inputs, 1)
 

@@ -1,8 +1,7 @@
 from itertools import pairwise
 
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import nn
 
 from prunus.cost import bops, count_cost, uniq_bops

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from prunus.cost import count_cost
 from prunus.cost.traced import traced_macs, traced_shapes
-from prunus.graph import trace
+from prunus.trace import trace
 
 
 class Network(nn.Module):

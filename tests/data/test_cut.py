@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from prunus.data import Split
 from prunus.data.cut import balanced_counts, choose, cut, fixed_order, limited, proportional_counts

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from prunus.data import load_data
+from prunus.data import data_source, load_data
 from prunus.errors import InputError, MissingError
 from prunus.spec import Part
 from tiny_files import write_images
@@ -98,3 +98,14 @@ def test_an_absent_folder_is_named(tmp_path: Path) -> None:
 def test_a_size_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"'image-folder' cannot be used with size\.1 = 0"):
         load_data(part(write_images(tmp_path), size=[4, 0]))
+
+
+def test_images_are_read_while_training_where_that_is_asked_for(tmp_path):
+    settings = {"folder": str(write_images(tmp_path)), "size": [8, 8]}
+    held = load_data(Part(name="image-folder", settings=settings))
+    read = load_data(Part(name="image-folder", settings={**settings, "stream": True, "workers": 1}))
+    assert (read.classes, len(read.train), len(read.test)) == (held.classes, 4, 4)
+    inputs, targets = next(read.train.in_order(4))
+    assert torch.equal(inputs, held.prepare(held.train.inputs))
+    assert torch.equal(targets, held.train.targets)
+    assert "stream" not in data_source(Part(name="image-folder", settings=settings)).model_dump()

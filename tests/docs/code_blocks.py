@@ -7,12 +7,15 @@ toml              a part of a study: must be valid beside the parts it leaves ou
 console, bash     every line after `$ ` is a command; the lines below it are its output, `...` for anything
 output            what the Python block before it printed
 text              not run; also as a second word: `console text`
+
+`needs:lightning` as a further word: not run where that library is not installed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import doctest
+import importlib.util
 import io
 import os
 import re
@@ -30,6 +33,7 @@ from prunus.sweep.resolve import resolve
 
 FENCE = re.compile(r"^(`{3,}|~{3,})\s*(.*)$")
 OUTPUT = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+NEEDS = "needs:"
 LEFT_OUT = {"data": 'data = "digits"', "model": 'model = "mlp"', "rates": "rates = [0.5]"}
 
 
@@ -44,6 +48,17 @@ class CodeBlock:
     @property
     def language(self) -> str:
         return self.words[0] if self.words else ""
+
+    @property
+    def file(self) -> str:
+        """The file that the block is written to; empty if it is none."""
+        return next((word for word in self.words[1:] if not word.startswith(NEEDS)), "")
+
+    @property
+    def can_run(self) -> bool:
+        needed = [word.removeprefix(NEEDS) for word in self.words if word.startswith(NEEDS)]
+        libraries = [library for word in needed for library in word.split(",")]
+        return "text" not in self.words and all(importlib.util.find_spec(library) for library in libraries)
 
 
 def code_blocks(text: str) -> Iterator[CodeBlock]:
@@ -91,7 +106,7 @@ class PageRun:
 
     def run(self, block: CodeBlock) -> None:
         """Run one block. Raises `AssertionError` that names page and line."""
-        if "text" in block.words:
+        if not block.can_run:
             return
         kinds = {
             "python": self._python,
@@ -113,8 +128,8 @@ class PageRun:
     def _python(self, block: CodeBlock) -> None:
         source = "\n" * (block.line - 1) + block.text  # so that tracebacks have the page's own lines
         code = compile(source, str(self.page), "exec", dont_inherit=True)
-        if block.words[1:]:
-            (self.folder / block.words[1]).write_text(block.text)
+        if block.file:
+            (self.folder / block.file).write_text(block.text)
             return
         with contextlib.redirect_stdout(io.StringIO()) as output:
             exec(code, self.namespace)
@@ -125,8 +140,8 @@ class PageRun:
 
     def _toml(self, block: CodeBlock) -> None:
         table = tomllib.loads(block.text)
-        if block.words[1:]:
-            file = self.folder / block.words[1]
+        if block.file:
+            file = self.folder / block.file
             file.write_text(block.text)
             if file.name == "pyproject.toml":
                 return

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperArgument, TyperGroup
 
 from prunus import errors
-from prunus.cli.listing import Kind
+from prunus.cli.listing import ListedKind
 from prunus.cli.main import EXIT_CODES, app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
@@ -72,4 +72,4 @@ def test_exit_codes_are_those_of_the_errors():
 
 
 def test_every_kind_of_the_list_is_named():
-    assert [kind for kind in Kind if f"`{kind}`" not in section("prunus list")] == []
+    assert [kind for kind in ListedKind if f"`{kind}`" not in section("prunus list")] == []

@@ -27,6 +27,13 @@ def test_every_block_runs(page, tmp_path, monkeypatch):
     run.run_all(page.read_text())
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_what_pages_import_is_public(page):
+    for block in re.findall(r"```python.*?\n(.*?)```", page.read_text(), flags=re.DOTALL):
+        for module in re.findall(r"^\s*(?:from|import) (prunus[\w.]*)", block, flags=re.MULTILINE):
+            assert module == "prunus" or module.startswith("prunus.callbacks"), f"{page.name} imports {module}"
+
+
 @pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / "docs").glob("*/*.md"))], ids=name)
 def test_every_link_leads_somewhere(page):
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from prunus.channels.by_name import prune_channels
 from prunus.errors import InputError, PrunusError
 from prunus.export import OnnxTemplates, write_onnx
-from prunus.surgery import prune_channels
 
 
 class Net(nn.Module):
@@ -283,6 +283,8 @@ def test_an_input_that_is_no_batch_but_as_long_as_one_says_so(tmp_path):
     with pytest.raises(InputError, match=r"another batch size than the example.*give an example of another batch size"):
         write_onnx(Product(), (torch.zeros(2, 2), torch.zeros(2, 2)), tmp_path / "no")
     assert write_onnx(Product(), (torch.zeros(3, 2), torch.zeros(2, 2)), tmp_path / "yes").deviation < 1e-5
+    with pytest.raises(InputError, match="Product cannot be exported"):  # also where its inputs have names
+        write_onnx(Product(), {"x": torch.zeros(2, 2), "matrix": torch.zeros(2, 2)}, tmp_path / "no")
 
 
 def test_examples_must_have_a_batch(tmp_path):
@@ -296,3 +298,35 @@ def test_a_failed_export_leaves_the_earlier_file(tmp_path):
     with pytest.raises(InputError):
         write_onnx(nn.Linear(4, 3), torch.zeros(1, 5), tmp_path / "net")
     assert (tmp_path / "net").read_bytes() == before
+
+
+class TakesAnything(nn.Module):
+    """As all networks of ultralytics do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 4, 1)
+
+    def forward(self, x, *args, **kwargs):
+        more = sum(args) if args else 0
+        return self.other(self.one(x).relu()) + more
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_forward_with_any_number_of_arguments(tmp_path, count):
+    torch.manual_seed(0)
+    given = (torch.randn(2, 3, 8, 8), *(torch.randn(2, 4, 8, 8) for _ in range(count - 1)))
+    written = write_onnx(TakesAnything(), given if count > 1 else given[0], tmp_path / "a.onnx")
+    assert written.deviation < 1e-4
+
+
+class Squeezed(Net):
+    """torch leaves a dimension of more than one element alone; its exporter writes an operation that may not."""
+
+    def forward(self, x):
+        return super().forward(x).squeeze(1)
+
+
+def test_a_graph_that_torch_wrote_wrong_says_so(tmp_path):
+    with pytest.raises(InputError, match=r"Squeezed cannot be exported to ONNX.*contradicts itself"):
+        write_onnx(Squeezed(), torch.randn(2, 1, 8, 8), tmp_path / "squeezed.onnx")

@@ -5,8 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from prunus.errors import StoreError
@@ -14,7 +13,7 @@ from prunus.spec import load_study
 from prunus.store import EpochRow, Store, TrialRow, write_result
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.leases import Lease, LeaseExpiredError, Leases
-from prunus.sweep.ledger import Ledger
+from prunus.sweep.trial_states import TrialStates
 from small_study import STUDY
 
 NIGHTLY = bool(os.environ.get("PRUNUS_NIGHTLY"))
@@ -38,9 +37,9 @@ class AnyOrder(RuleBasedStateMachine):
 
     def _start(self):
         self.store = Store(self.place, create=True)
-        self.ledger, self.leases, self.running = Ledger(self.folder, self.store), Leases(60.0, 0.0), {}
-        self.ledger.take_stock(self.study, retry_failed=False)
-        for trial, row in self.ledger.trials.items():
+        self.states, self.leases, self.running = TrialStates(self.folder, self.store), Leases(60.0, 0.0), {}
+        self.states.take_stock(self.study, retry_failed=False)
+        for trial, row in self.states.trials.items():
             if row.status == "finished":
                 self.acknowledged.setdefault(trial, self._mark_in_store(trial))
 
@@ -48,13 +47,13 @@ class AnyOrder(RuleBasedStateMachine):
         [row] = self.store.rows(EpochRow, trial=trial)
         return row.train_loss
 
-    @precondition(lambda self: self.ledger.waiting())
+    @precondition(lambda self: self.states.waiting())
     @rule(data=st.data())
     def lend(self, data):
-        trial = data.draw(st.sampled_from(self.ledger.waiting()))
+        trial = data.draw(st.sampled_from(self.states.waiting()))
         lease = Lease.grant(trial, self.folder.lease(trial))
         self.leases.add(lease)
-        self.ledger.begin(trial)
+        self.states.begin(trial)
         self.running[trial] = lease
         self.workers.append(lease)
 
@@ -84,11 +83,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.leases.end(lease.token)
         del self.running[trial]
         try:
-            self.ledger.finish(trial, lease.token)
+            self.states.finish(trial, lease.token)
         except StoreError:  # the file is a late one's
-            self.ledger.end(trial, status="waiting")
+            self.states.end(trial, status="waiting")
             return
-        self.ledger.write()
+        self.states.write()
         assert trial not in self.acknowledged
         self.acknowledged[trial] = self._mark_in_store(trial)
         assert self.acknowledged[trial] == float(int(lease.token[:8], 16))
@@ -99,7 +98,7 @@ class AnyOrder(RuleBasedStateMachine):
         """Its worker may be dead or only silent; it stays among those that may come back."""
         trial = data.draw(st.sampled_from(sorted(self.running)))
         self.leases.end(self.running.pop(trial).token)
-        self.ledger.end(trial, status="waiting")
+        self.states.end(trial, status="waiting")
 
     @precondition(lambda self: self.workers)
     @rule(data=st.data())
@@ -109,7 +108,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(written=st.booleans())
     def the_coordinator_dies_and_another_begins(self, written):
         if written:
-            self.ledger.write()
+            self.states.write()
         self.store.close()
         self._start()
 

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from prunus.errors import DiskFullError
-from prunus.forking import fork
 from prunus.spec import Training
 from prunus.store import files
 from prunus.sweep.checkpoints import Checkpoints
 from prunus.sweep.leases import Lease
+from prunus.system.forking import fork
 from prunus.train import EpochResult, Pruner, start
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from prunus.memory import memory_limit
 from prunus.store import read_study
-from prunus.sweep.limits import is_out_of_memory
+from prunus.sweep.worker import is_out_of_memory
+from prunus.system.memory import memory_limit
 
 GREEDY = """
 import time, torch

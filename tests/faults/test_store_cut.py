@@ -37,8 +37,13 @@ def moment():
 def opened(folder, database, journal):
     (folder / "study.sqlite").write_bytes(database)
     (folder / "study.sqlite-journal").write_bytes(journal)
+    with Store.copy(folder) as copy:
+        seen = copy.rows(EpochRow)
+    assert (folder / "study.sqlite").read_bytes() == database  # who only looks has changed nothing
+    assert (folder / "study.sqlite-journal").read_bytes() == journal
     with Store(folder) as store:
-        return store.rows(EpochRow)
+        assert store.rows(EpochRow) == seen
+    return seen
 
 
 def test_the_journal_cut_at_every_byte_while_it_is_written(moment):

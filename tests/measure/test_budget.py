@@ -1,7 +1,7 @@
 import pytest
 
+from prunus.channels.latency_target import HIGHEST_RATE, MOST_TRIED, NEAR_ENOUGH, find_rate
 from prunus.errors import InputError
-from prunus.measure.budget import HIGHEST_RATE, MOST_TRIED, NEAR_ENOUGH, find_rate
 
 
 @pytest.mark.parametrize("wanted", [0.5, 1.0, 3.0, 9.0])

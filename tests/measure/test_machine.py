@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 from prunus.measure import machine
-from prunus.processor import fields_of
+from prunus.system.processor import fields_of
 
 
 def test_what_is_known_is_plausible_and_json():

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from prunus.errors import MissingError, PrunusError
-from prunus.measure import Builder, MemoryHost
+from prunus.measure import MemoryHost, ModelBuilder
 from prunus.measure.peak import can_be_reset, peak_bytes, reset_peak
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peaks are read from /proc")
@@ -80,19 +80,19 @@ def test_what_fails_is_said_and_the_host_goes_on(small, tmp_path):
 
 
 def test_a_builder_that_is_not_there(small):
-    variant = small[0].model_copy(update={"builder": Builder(function="prunus.nowhere:build")})
+    variant = small[0].model_copy(update={"builder": ModelBuilder(function="prunus.nowhere:build")})
     with MemoryHost("torch") as host, pytest.raises(PrunusError, match=r"cannot be built by 'prunus.nowhere:build'"):
         host.measure(variant, batch_size=1)
 
 
 def test_an_error_of_the_users_own_function_is_told(small):
-    builder = Builder(function="json:loads", arguments={"nonsense": 1})
+    builder = ModelBuilder(function="json:loads", arguments={"nonsense": 1})
     with MemoryHost("torch") as host, pytest.raises(PrunusError, match="TypeError: loads"):
         host.measure(small[0].model_copy(update={"builder": builder}), batch_size=1)
 
 
 def test_a_network_that_hangs_does_not_hang_the_study(small):
-    hanging = Builder(function="subprocess:run", arguments={"args": ["sleep", "5"]})
+    hanging = ModelBuilder(function="subprocess:run", arguments={"args": ["sleep", "5"]})
     with MemoryHost("torch", longest_seconds=2) as host:
         with pytest.raises(PrunusError, match="longer than 2 seconds"):
             host.measure(small[0].model_copy(update={"builder": hanging}), batch_size=1)

@@ -23,16 +23,16 @@ def mine(folder: Path, text: str, function: str = "make", **settings: object) ->
 
 def test_names_are_those_registered_and_what_stands_for_many() -> None:
     assert model_names()[:3] == ("vgg11", "vgg-digits", "vgg-fashion")
-    assert model_names()[-3:] == ("torchvision:NAME", "timm:NAME", "file.py:FUNCTION")
+    assert model_names()[-4:] == ("torchvision:NAME", "timm:NAME", "hf:FOLDER", "file.py:FUNCTION")
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("vgg12", "There is no model 'vgg12'. Did you mean 'vgg11' or 'vgg'"),
-        ("resnet18", "torchvision:NAME"),
+        ("resnet18", "Did you mean 'torchvision:resnet18'?"),
         ("torchvison:resnet18", "Did you mean 'torchvision:NAME'"),
-        ("hf:bert", "Networks of Hugging Face are not supported yet"),
+        ("hf:bert", "There is no model 'hf:bert'. Bert is no folder with a config.json"),
         ("mine.py", "names no function"),
     ],
 )

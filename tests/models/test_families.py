@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from prunus.errors import InputError, MissingError
-from prunus.models import build_model, family_names, model_source
+from prunus.models import FAMILIES, build_model, family_names, model_source
 from prunus.spec import Part
 
 needs_timm = pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="timm is not installed")
@@ -58,7 +58,7 @@ def test_networks_have_the_input_they_were_published_for(
         ),
         (part("torchvision:fcn_resnet50"), "no model 'torchvision:fcn_resnet50'"),
         (part("torchvision:xxxxxxxxxxxx"), "look for it in its list"),
-        (part("torchvision:resnet18", weights="DEFAULT"), "no setting 'weights'. Weights start fresh"),
+        (part("torchvision:resnet18", weights_backbone=True), "no setting 'weights_backbone'"),
         (part("torchvision:resnet18", widht=2), "cannot be built. ResNet.__init__() got an unexpected"),
         (part("torchvision:resnet18", groups=2), "cannot be built. BasicBlock only supports groups=1"),
     ],
@@ -88,6 +88,54 @@ def test_what_timm_cannot_do_is_said(wanted: Part, expected: str) -> None:
     with pytest.raises(InputError) as caught:
         build_model(wanted, (3, 32, 32), 10)
     assert expected in str(caught.value)
+
+
+LOADING = [
+    {"checkpoint_path": "weights.pth"},
+    {"pretrained": True},
+    {"Pretrained": 1},
+    {"pretrained_cfg": {"file": "weights.pth"}},
+    {"pretrained_cfg": "a1_in1k"},
+    {"pretrained_cfg_overlay": {"url": "http://example.org/weights.pth"}},
+    {"pretrained_cfg_overlay": {"file": "weights.pth", "state_dict": None}},
+    {"cache_dir": "/tmp"},
+    {"Weights": "DEFAULT"},
+    {"file": "weights.pth"},
+    {"anything": "weights"},
+    {"anything": {"num": 1}},
+    {"anything": [[1, ["weights.pth"]]]},
+    {"act_layer": "/tmp/weights.pth"},
+    {"act_layer": "hf-hub:someone/something"},
+    {"act_layer": "../weights"},
+    {"norm_kwargs": {"file": "weights"}},
+    {"norm_kwargs": {"act_layer": {"deeper": {"file": "weights"}}}},
+]
+
+
+@pytest.mark.parametrize("settings", LOADING, ids=str)
+@pytest.mark.parametrize("family", FAMILIES.names())
+def test_no_setting_has_a_library_load_a_file_or_an_address(family: str, settings: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=r"names no files to a library|could name a file"):
+        model_source(part(f"{family}:resnet18", **settings))
+
+
+@pytest.mark.parametrize("family", FAMILIES.names())
+def test_weights_are_a_file_for_prunus_and_never_reach_a_library(family: str) -> None:
+    assert model_source(part(f"{family}:resnet18", weights="DEFAULT")) == model_source(part(f"{family}:resnet18"))
+
+
+@needs_timm
+@pytest.mark.parametrize("name", ["hf-hub:someone/resnet18", "local-dir:/tmp/resnet18", "resnet18.hf-hub:a/b"])
+def test_no_name_has_timm_look_elsewhere(name: str) -> None:
+    with pytest.raises(InputError, match="Timm does not have it"):
+        build_model(part(f"timm:{name}"), (3, 32, 32), 10)
+
+
+@needs_timm
+def test_words_that_say_how_a_network_is_built_pass() -> None:
+    wanted = part("timm:resnet10t", act_layer="gelu", global_pool="avg", drop_rate=0.1)
+    model = build_model(wanted, (3, 64, 64), 5)
+    assert any("GELU" in type(module).__name__ for module in model.modules())
 
 
 def test_without_timm_the_way_to_get_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,14 @@ def data(*shape: int, classes: int = 3) -> Dataset:
     return Dataset("mine", split, split, tuple(str(index) for index in range(classes)))
 
 
-class Tuple(nn.Linear):
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return super().forward(x), x
+class Turned(nn.Linear):
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"features": x, "scores": super().forward(x)}
+
+
+class Words(nn.Linear):
+    def forward(self, x: torch.Tensor) -> dict[str, str]:
+        return {"scores": "high"}
 
 
 @pytest.mark.parametrize(
@@ -38,7 +43,8 @@ class Tuple(nn.Linear):
         ),
         (nn.Linear(4, 5), data(4), "there are 3 classes, so 2 samples must give 2x3, and they give 2x5"),
         (nn.Linear(4, 3), data(2, 4), "must give 2x3, and they give 2x2x3"),
-        (Tuple(4, 3), data(4), "returns tuple, and training needs one tensor"),
+        (Words(4, 3), data(4), "returns a dictionary of scores, without a tensor"),
+        (Turned(4, 3), data(4), "must give 2x3, and they give 2x4"),
     ],
 )
 def test_what_does_not_fit_is_said(model: nn.Module, dataset: Dataset, expected: str) -> None:

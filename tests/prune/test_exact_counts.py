@@ -5,8 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from torch import nn
 
 from prunus.prune import ALLOCATIONS, PATTERNS
@@ -53,7 +52,7 @@ def pruned(pattern, allocation, rate):
 @pytest.mark.parametrize("pattern", PATTERNS.names())
 def test_exactly_as_many_units_go_as_the_allocation_says(pattern, allocation, rate):
     one = pruned(pattern, allocation, rate)
-    sets = one.anatomy.unit_sets
+    sets = one.scope.unit_sets
     gone = [int(one.gone[each.name].sum()) if one.gone else 0 for each in sets]
     units = [each.units for each in sets]
     assert all(count < total for count, total in zip(gone, units, strict=True))  # nothing is emptied
@@ -75,8 +74,8 @@ def test_exactly_as_many_units_go_as_the_allocation_says(pattern, allocation, ra
 
 def test_a_shared_weight_is_pruned_once_and_for_both():
     one = pruned("element", "uniform", 0.5)
-    assert [each.name for each in one.anatomy.unit_sets].count("first") == 1
-    assert "second" not in [each.name for each in one.anatomy.unit_sets]
+    assert [each.name for each in one.scope.unit_sets].count("first") == 1
+    assert "second" not in [each.name for each in one.scope.unit_sets]
     assert one.model.first.weight is one.model.second.weight
     assert int((one.model.second.weight == 0).sum()) == 8
 
@@ -120,7 +119,7 @@ def test_counts_are_exact_whatever_the_network(network, pattern, allocation, rat
     )
     inputs = torch.zeros(1, network[0].in_features)
     one = Pruner(network, recipe, inputs, rate=rate, epochs=1, steps_per_epoch=1, seed=seed)
-    sets = one.anatomy.unit_sets
+    sets = one.scope.unit_sets
     units = [each.units for each in sets]
     gone = [int(one.gone[each.name].sum()) if one.gone else 0 for each in sets]
     assert len({id(network.get_parameter(f"{each.name}.weight")) for each in sets}) == len(sets)  # shared ones once

@@ -133,7 +133,7 @@ def test_projections_of_attention_are_pruned_and_stay_so(pattern, criterion):
 def test_protected_attention_keeps_its_heads():
     recipe = Recipe(name="a", pattern="channel", schedule="at_init", protect=["output", "own"])
     pruner = prunus.Pruner(Attends(), recipe, attended(), rate=0.5)
-    assert [one.name for one in pruner.anatomy.unit_sets]
+    assert [one.name for one in pruner.scope.unit_sets]
     assert not any(name.startswith("own.in") for name in pruner.masks())
 
 
@@ -162,3 +162,10 @@ def attend(query, key, value):
 
 def norms(values):
     return values.detach().square().sum((0, 1)).sqrt()
+
+
+def test_the_output_layer_of_a_network_that_has_no_other_is_pruned():
+    layers = prunable_layers(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), torch.zeros(2, 2, 2))
+    assert protected_layers(layers, ["output"]) == frozenset()
+    with pytest.raises(InputError, match="Every layer is protected"):
+        protected_layers(layers, ["output", "1"])

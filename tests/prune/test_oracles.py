@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils import prune as torch_prune
 
 from prunus.prune import PATTERNS, prunable_layers
-from prunus.prune.allocations.by_density import counts_of
+from prunus.prune.allocations.allocation import counts_of
 from prunus.prune.allocations.erk import Erk
 from prunus.prune.allocations.global_ import Global
 from prunus.prune.allocations.lamp import Lamp, lamp

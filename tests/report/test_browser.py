@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from prunus.report.build import build_report
+from prunus.spec import Metric
 from report.hostile_names import PAYLOADS, hostile
 from report.made_study import Made, made_study
+from report.other_metrics import of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -187,6 +189,27 @@ def test_nothing_sticks_out(browser: Browser, report: Path, width: int) -> None:
     context.close()
 
 
+def test_no_table_scrolls_sideways_in_a_common_window(browser: Browser, report: Path) -> None:
+    context = browser.new_context(offline=True, viewport={"width": 1200, "height": 900})
+    page = Visit(context, report).page
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    wide = """() => [...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth)
+        .map(one => one.getAttribute('aria-label'))"""
+    assert page.evaluate(wide) == []
+    context.close()
+
+
+@pytest.mark.parametrize("width", [375, 1200])
+def test_the_page_of_another_metric_fits_as_well(browser: Browser, width: int, tmp_path: Path) -> None:
+    path = build_report(made_study(tmp_path, of(Metric(name="W" * 40, unit="°C"), "own", lambda share: 3000 * share)))
+    context = browser.new_context(offline=True, viewport={"width": width, "height": 900})
+    visit = Visit(context, path)
+    visit.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert visit.page.evaluate("document.documentElement.scrollWidth") == width
+    visit.assert_quiet(path)
+    context.close()
+
+
 def test_long_names_do_not_stick_out_either(browser: Browser, tmp_path: Path) -> None:
     path = build_report(hostile(tmp_path, "W" * 400))
     context = browser.new_context(offline=True, viewport={"width": 375, "height": 900})
@@ -201,7 +224,7 @@ def test_tables_sort_by_a_click_and_missing_values_stay_last(browser: Browser, r
     page = Visit(context, report).page
     table = page.locator("#summary table.data").first
     head = table.locator("th", has_text="to unpruned").locator("button")
-    values = "rows => rows.map(row => row.cells[4].dataset.sort)"
+    values = "rows => rows.map(row => row.cells[5].dataset.sort)"
     for direction, sign in (("ascending", 1), ("descending", -1)):
         head.click()
         assert table.locator("th", has_text="to unpruned").get_attribute("aria-sort") == direction

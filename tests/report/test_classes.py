@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from prunus.report.analysis.classes import accuracy_ceiling
+from prunus.report.classes import accuracy_ceiling, cut_off_info, never_predicted_info
 from prunus.report.findings import Findings
 from prunus.store import ClassRow
 
@@ -58,21 +57,23 @@ def test_no_network_with_these_rows_beats_the_ceiling(classes: list[tuple[int, b
 
 
 def test_the_made_study_cuts_off_classes_only_where_the_output_is_pruned(findings: Findings) -> None:
-    assert {info.recipe for info in findings.cut_off} == {"reference-structured"}
-    by_rate = {info.rate: len(info.classes) for info in findings.cut_off}
+    assert {info.recipe for info in cut_off_info(findings)} == {"reference-structured"}
+    by_rate = {info.rate: len(info.classes) for info in cut_off_info(findings)}
     assert by_rate == {0.2: 2, 0.4: 4, 0.6: 6, 0.8: 8}
-    for info in findings.cut_off:
+    for info in cut_off_info(findings):
         assert info.of_classes == 10
         assert info.winner in info.classes
         assert info.ceiling is not None
 
 
 def test_a_class_that_is_never_predicted_although_it_could_is_told(findings: Findings) -> None:
-    control = findings.grid.control.trials[0].trial
+    control = findings.control.trials[0].trial
     classes = tuple(
         replace(row, predicted_count=0) if (row.trial, row.class_index) == (control, 3) else row
         for row in findings.rows.classes
     )
     changed = Findings(replace(findings.rows, classes=classes))
-    assert [(info.recipe, info.seed, info.classes) for info in changed.never_predicted] == [(None, 0, ("digit 3",))]
-    assert findings.never_predicted == ()
+    assert [(info.recipe, info.seed, info.classes) for info in never_predicted_info(changed)] == [
+        (None, 0, ("digit 3",))
+    ]
+    assert never_predicted_info(findings) == ()

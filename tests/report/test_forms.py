@@ -3,15 +3,13 @@
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from prunus.report import forms
-from prunus.report.content import Column, Table
-from prunus.report.csv_files import rows_csv, table_csv
 from prunus.report.names import file_name, file_names, visible, visible_lines
 from prunus.report.rendering import prose
 from prunus.report.statistics import Interval
+from prunus.report.tables import Column, Table, rows_csv, table_csv
 from prunus.store import ProblemRow
 
 
@@ -35,7 +33,7 @@ from prunus.store import ProblemRow
         (forms.TIMES_SPAN, (0.94, 0.4, 0.73), "0.40 to 0.94"),
         (forms.TIMES_SPAN, (0.5,), "0.50"),
         (forms.TIMES_SPAN, (), "–"),
-        (forms.ACCURACY_INTERVAL, Interval(0.9731, None, None, 1), "97.31"),
+        (forms.Bounds(forms.ACCURACY), Interval(0.9731, None, None, 1), "97.31"),
         (forms.TEXT, None, "–"),
         (forms.LISTED, (), "–"),
     ],
@@ -50,7 +48,7 @@ def test_a_csv_file_has_numbers_in_the_unit_of_their_column() -> None:
         "caption",
         (
             Column("recipe", forms.TEXT),
-            Column("accuracy, %", forms.ACCURACY_INTERVAL, "measured"),
+            Column("accuracy, %", forms.Bounds(forms.ACCURACY), "measured"),
             Column("sparsity, %", forms.PERCENT, "computed"),
             Column("bytes", forms.COUNT, "measured"),
         ),

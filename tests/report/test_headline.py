@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from prunus.report.drawing import drawn_recipes
 from prunus.report.findings import Findings
-from prunus.report.headline import cheapest_without_loss, fastest, headline, progress, unstructured_time
-from prunus.report.pages.page import drawn_recipes
+from prunus.report.headline import as_given, cheapest_without_loss, fastest, headline, progress, unstructured_time
 from prunus.spec import Control
 from prunus.store import StudyRows
 from report.changed import with_latency, with_recipes, with_seeds, without
@@ -28,16 +28,14 @@ def test_a_whole_study_has_six_sentences(findings: Findings) -> None:
 def test_the_cheapest_network_that_keeps_the_accuracy_is_named() -> None:
     study = Findings(rows(epochs=(*CONTROL, *epochs("s0", 899), *epochs("s1", 903)), costs=COSTS))
     assert cheapest_without_loss(study) == (
-        "The cheapest network with no loss shown and a mean within 1 point of the unpruned 90.1 % is `structured` at "
-        "rate 0.5: 90.1 % (0.00 points [−1.27, +1.27]) with 40.0 % of the effective BOPs, which is computed, not timed."
+        "The cheapest network shown to lose no more than 1 point is `structured` at rate 0.5: 90.1 % (0.00 points "
+        "[−1.27, +1.27] to the unpruned 90.1 %) with 40.0 % of the effective BOPs, which is computed, not timed."
     )
 
 
 def test_where_none_keeps_it_that_is_said() -> None:
     study = Findings(rows(epochs=(*CONTROL, *epochs("s0", 700), *epochs("s1", 702)), costs=COSTS))
-    assert cheapest_without_loss(study) == (
-        "Every pruned network loses accuracy: a loss is shown, or is above 1 point on average."
-    )
+    assert cheapest_without_loss(study) == "Every pruned network is shown to lose accuracy."
 
 
 def test_with_one_seed_nothing_is_said_about_keeping(complete: StudyRows) -> None:
@@ -77,3 +75,12 @@ def test_a_study_that_has_not_begun_tells_how_far_it_is() -> None:
     study = Findings(rows(()))
     assert headline(study) == (progress(study),)
     assert "0 of 4 trials finished, 4 still to come" in progress(study)
+
+
+def test_trained_weights_are_told_with_what_more_training_made_of_them() -> None:
+    given = [replace(epochs("u0", 880)[0], epoch=0), replace(epochs("u1", 880)[0], epoch=0)]
+    study = Findings(rows(epochs=(*given, *CONTROL), costs=COSTS))
+    assert as_given(study) == (
+        "The network as it was given has 88.0 %; trained on for 3 epochs without pruning, 90.1 %."
+    )
+    assert as_given(Findings(rows(epochs=CONTROL, costs=COSTS))) is None

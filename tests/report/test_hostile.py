@@ -15,10 +15,10 @@ import pytest
 
 from prunus.report.build import build_report
 from prunus.report.content import charts_in
-from prunus.report.figures.drawing import png, styled, svg
-from prunus.report.figures.palette import Palette
+from prunus.report.drawing import png, styled, svg
 from prunus.report.findings import Findings
 from prunus.report.pages import PAGES
+from prunus.report.palette import Palette
 from prunus.store import StudyRows
 from report.changed import with_recipes
 from report.hostile_names import PAYLOADS, hostile
@@ -104,7 +104,7 @@ def wild(rows: StudyRows, seed: int, share: float) -> StudyRows:
 def test_no_page_fails_over_wild_values(seed: int, complete: StudyRows) -> None:
     some = with_recipes(complete, "reference-structured", "structured")
     findings = Findings(wild(some, seed, share=(0.002, 0.05, 0.5)[seed % 3]))
-    palette = Palette(findings.grid.rates, tuple(recipe.name for recipe in findings.recipes))
+    palette = Palette(findings.rates, tuple(recipe.name for recipe in findings.recipes))
     pages = [PAGES.get(name)().content(findings) for name in PAGES.names()]
     with styled():
         for chart in charts_in([block for page in pages for block in page]):

@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 import pytest
 from matplotlib.lines import Line2D
 
-from prunus.report.figures.drawing import Drawing, new_figure, png, styled, svg
-from prunus.report.figures.inline import inline_svg, shortened_path
-from prunus.report.figures.palette import DRAWN, Palette
+from prunus.report.drawing import Drawing, new_figure, png, styled, svg
+from prunus.report.inline_svg import inline_svg, shortened_path
+from prunus.report.palette import DRAWN, Palette
 
 RATES = (0.0, 0.2, 0.4, 0.6, 0.8)
 PALETTE = Palette(RATES, ("a", "b"))

@@ -32,7 +32,7 @@ CLAIMS = {
     "memory": "Structured pruning: hardware efficiency: less memory",
     "simplicity": "Structured pruning: simplicity",
     "parallel": "Structured pruning: suits parallel",
-    "falls": "Structured pruning: accuracy falls",
+    "falls": "Structured pruning: {name} {down}",
     "coarse": "Structured pruning: coarse",
     "fine": "Unstructured pruning: fine-grained",
     "sparsity": "Unstructured pruning: higher sparsity",

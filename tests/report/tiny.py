@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prunus.report.analysis.grid import Grid
+from prunus.report.findings import Findings
 from prunus.spec import load_study
 from prunus.store import CostRow, EpochRow, LayerRow, StudyRows, TrialRow
 
@@ -86,12 +86,23 @@ def layer(name: str, position: int, weights: int, nonzero: int, units: int, empt
 
 def rows(trials: tuple[TrialRow, ...] = ALL, **tables: Any) -> StudyRows:
     """The study with these tables; the others are empty."""
-    names = ("epochs", "costs", "layers", "classes", "files", "latencies", "memories", "problems", "sessions")
+    names = (
+        "epochs",
+        "costs",
+        "layers",
+        "classes",
+        "files",
+        "latencies",
+        "memories",
+        "problems",
+        "sessions",
+        "metrics",
+    )
     return StudyRows(
         folder=Path("study"), study=STUDY, trials=trials, **{name: tuple(tables.get(name, ())) for name in names}
     )
 
 
-def grid(trials: tuple[TrialRow, ...] = ALL, **tables: Any) -> Grid:
+def grid(trials: tuple[TrialRow, ...] = ALL, **tables: Any) -> Findings:
     """The same, ready to be looked up."""
-    return Grid(rows(trials, **tables))
+    return Findings(rows(trials, **tables))

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from prunus.errors import PrunusError
-from prunus.forking import fork
+from prunus.system.forking import fork
 
 EXECUTING = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "subprocess.Popen", "pickle.find_class",
              "socket.connect", "socket.bind", "ctypes.dlopen", "webbrowser.open", "exec")  # fmt: skip
@@ -106,7 +106,7 @@ def _is_ours(code: object) -> bool:
 
 
 def _note_outside(event: str, path: object, folder: Path, forbidden: list[str]) -> None:
-    if isinstance(path, int) or path == os.devnull:
+    if isinstance(path, int) or path in (os.devnull, ":memory:"):
         return
     place = Path(os.fsdecode(path)).absolute()  # type: ignore[arg-type]
     place = place.resolve() if event != "os.remove" else place.parent.resolve() / place.name

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from prunus import reading
+from prunus.channels import load as load_model
 from prunus.data import image_folder, load_data, npz, svhn
 from prunus.errors import DamagedStoreError, InputError, MissingError, PrunusError, StoreError
 from prunus.export import read_network
@@ -21,10 +21,10 @@ from prunus.sparse.compiling import plan_of
 from prunus.sparse.packing import read_packed
 from prunus.spec import Part, Training, load_study
 from prunus.store import Store, read_result, read_study
-from prunus.surgery import load as load_model
+from prunus.sweep.event_log import EventReader
 from prunus.sweep.latency_targets import LatencyTargets
 from prunus.sweep.leases import Lease, LeaseExpiredError
-from prunus.sweep.words import Ear
+from prunus.system import reading
 from prunus.train import Pruner, load_checkpoint, start
 from security.confined import confined
 from security.corpus import ANYWHERE, MARK
@@ -81,6 +81,7 @@ class Reader:
 READERS = {
     "checkpoint": Reader("checkpoint.safetensors", checkpoint, (StoreError,)),
     "weights": Reader("weights.safetensors", lambda path: read_network(path, network)),
+    "trained weights": Reader("weights.pt", lambda path: read_network(path, network)),
     "saved model": Reader("model.safetensors", lambda path: load_model(path, network)),
     "packed": Reader("model.prunus", read_packed),
     "ONNX": Reader("model.onnx", lambda path: plan_of(path, batch=1)),
@@ -91,7 +92,7 @@ READERS = {
     ),
     "result": Reader("result.json", read_result, (StoreError,)),
     "lease": Reader("lease", lambda path: Lease("t", "token", path).check(), (LeaseExpiredError,)),
-    "words": Reader("words.jsonl", lambda path: Ear(path).hear(), harmless=frozenset(ANYWHERE)),
+    "words": Reader("words.jsonl", lambda path: EventReader(path).hear(), harmless=frozenset(ANYWHERE)),
     "latency targets": Reader("latency_targets.json", LatencyTargets, (StoreError,)),
     "npz": Reader("mine.npz", lambda path: data("npz", file=str(path))),
     "svhn": Reader(

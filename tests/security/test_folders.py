@@ -11,8 +11,8 @@ from prunus.spec import load_study
 from prunus.store import EpochRow, Store, read_study, write_atomically, write_result
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.leases import Lease
-from prunus.sweep.ledger import Ledger
 from prunus.sweep.run import run_study
+from prunus.sweep.trial_states import TrialStates
 from small_study import STUDY
 
 
@@ -92,12 +92,12 @@ def test_a_result_file_cannot_speak_for_another_trial(tmp_path):
     folder = StudyFolder(tmp_path / "out")
     (tmp_path / "store").mkdir()
     with Store(tmp_path / "store", create=True) as store:
-        ledger = Ledger(folder, store)
-        ledger.take_stock(study, retry_failed=False)
+        states = TrialStates(folder, store)
+        states.take_stock(study, retry_failed=False)
         for digest, row_of in ((one, one), (other, one)):
             path = folder.result(digest)
             path.parent.mkdir(parents=True)
             write_result(path, [EpochRow(row_of, 1, 0.5, 0.25, 3, 4, 0.0, 1e-3, 0.1)], "token")
-        ledger.finish(one, "token")
+        states.finish(one, "token")
         with pytest.raises(StoreError, match="rows that are not its trial's"):
-            ledger.finish(other, "token")
+            states.finish(other, "token")

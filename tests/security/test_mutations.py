@@ -15,7 +15,7 @@ from prunus.errors import StoreError
 from prunus.spec import Training
 from prunus.store import ClassRow, EpochRow, LayerRow, read_result, write_result
 from prunus.train import Pruner, load_checkpoint, save_checkpoint, start
-from prunus.train.checkpoint import _checksum
+from prunus.train.checkpoint import HEADER, _checksum
 from security.confined import confined
 from sparse.test_damaged_files import mutated
 
@@ -118,13 +118,14 @@ def test_headers_of_checkpoints_that_say_something_else_under_a_checksum_that_fi
     path = tmp_path / "c"
     path.write_bytes(checkpoint)
     with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["prunus"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    header = json.loads(tensors.pop(HEADER).numpy().tobytes())
     draw = random.Random(0)
 
     def content(header, tensors):
-        text = json.dumps(header)
-        return safetensors.torch.save(tensors, {"prunus": text, "checksum": _checksum(text, tensors)})
+        text = torch.frombuffer(bytearray(json.dumps(header).encode()), dtype=torch.uint8)
+        whole = {**tensors, HEADER: text}
+        return safetensors.torch.save(whole, {"checksum": _checksum(whole)})
 
     def other(tensors):
         name = draw.choice(list(tensors))

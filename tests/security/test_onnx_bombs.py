@@ -3,9 +3,9 @@
 import pytest
 from onnx import TensorProto, helper, save
 
-from prunus import memory
 from prunus.errors import PrunusError
 from prunus.sparse.compiling import from_onnx
+from prunus.system import memory
 from security.confined import confined
 
 MOST_BYTES = 96 << 20

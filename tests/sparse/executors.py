@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from prunus.sparse.executor import OperationTiming
 from prunus.sparse.native import missing, prepare
+from prunus.sparse.plan import OperationTiming
 from sparse.reference import Reference
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from prunus.sparse.plan import OnnxPart, Plan, Port
-from prunus.sparse.program import Activation, Convolution, Elementwise, Linear, Mean, Program, Reshape
+from prunus.sparse.plan import ExecutionPlan, OnnxPart, Port
+from prunus.sparse.program import Convolution, Elementwise, FusedActivation, Linear, Mean, Program, Reshape
 
 
 def weights(*shape, density=0.1, seed=0):
@@ -24,15 +24,15 @@ def small_plan(batch=2, density=0.3):
         "rows": weights(5, 8, density=density, seed=1),
     }
     operations = (
-        Convolution(output="c", input="x", weight="w", bias="b", activation=Activation("relu")),
-        Elementwise(output="k", input="c", activation=Activation("clip", -np.inf, 3.0)),
+        Convolution(output="c", input="x", weight="w", bias="b", activation=FusedActivation("relu")),
+        Elementwise(output="k", input="c", activation=FusedActivation("clip", -np.inf, 3.0)),
         Mean(output="m", input="k", axes=(2, 3), keep=True),
         Reshape(output="f", input="m", shape=(batch, 8)),
         Linear(output="y", input="f", weight="rows"),
     )
     program = Program({"x": (batch, 3, 6, 6)}, operations, ("y",), constants)
-    return Plan((Port("x", "float32", (batch, 3, 6, 6)),), ("y",), (program,))
+    return ExecutionPlan((Port("x", "float32", (batch, 3, 6, 6)),), ("y",), (program,))
 
 
 def with_onnx_part(plan, part: OnnxPart):
-    return Plan(plan.inputs, (*plan.outputs, *part.outputs), (*plan.parts, part))
+    return ExecutionPlan(plan.inputs, (*plan.outputs, *part.outputs), (*plan.parts, part))

@@ -2,23 +2,28 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 from onnx.helper import make_node as node
+from torch import nn
 
 import prunus
 from prunus.errors import InputError, MissingError
+from prunus.export import write_onnx
 from prunus.sparse import native
+from prunus.sparse.compiling import load, pack
 from prunus.sparse.engine import Engine
-from prunus.sparse.plan import Plan, Port
+from prunus.sparse.execution.choosing import Chooser, forget_measured
+from prunus.sparse.plan import ExecutionPlan, Port
 from prunus.sparse.program import Convolution, Program
-from prunus.sparse.saving import load
 from sparse.executors import EXECUTORS, reference
 from sparse.onnx_models import model, save
-from sparse.packed import small_plan
+from sparse.packed import small_plan, weights
 
 
 def images(batch=2, seed=0):
@@ -107,7 +112,7 @@ def test_strides_change_neither_sparsity_nor_gflops(strides, batch):
     weight.ravel()[:60] = 1
     convolution = Convolution(output="y", input="x", weight="w", strides=strides)
     program = Program({"x": (batch, 4, 12, 12)}, (convolution,), ("y",), {"w": weight})
-    plan = Plan((Port("x", "float32", (batch, 4, 12, 12)),), ("y",), (program,))
+    plan = ExecutionPlan((Port("x", "float32", (batch, 4, 12, 12)),), ("y",), (program,))
     (layer,) = Engine(plan, 1).explain(runs=1).layers
     pixels = (9 // strides[0] + 1) * (9 // strides[1] + 1)
     assert layer.sparsity == 1 - 60 / 288
@@ -200,3 +205,112 @@ def test_an_engine_runs_in_a_forked_process():
         os._exit(0 if same else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert np.array_equal(engine.run(images()), expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or native.missing() is not None, reason="needs fork and the native module")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_an_engine_runs_in_a_process_that_was_forked_during_a_run():
+    """The thread that runs it, and would let go of it, is not in that process."""
+    shape, weight = (1, 32, 64, 64), np.ones((32, 32, 3, 3), np.float32) / 300
+    program = Program(
+        {"x": shape}, (Convolution(output="y", input="x", weight="w", padding=(1, 1, 1, 1)),), ("y",), {"w": weight}
+    )
+    engine, over = Engine(ExecutionPlan((Port("x", "float32", shape),), ("y",), (program,)), 2), threading.Event()
+    given = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    expected = engine.run(given)
+
+    def run_on() -> None:
+        while not over.is_set():
+            engine.run(given)
+
+    thread = threading.Thread(target=run_on)
+    thread.start()
+    try:
+        for _ in range(10):
+            time.sleep(0.01)
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)
+                os._exit(0 if np.array_equal(engine.run(given), expected) else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        over.set()
+        thread.join()
+
+
+def layers(batch, density=0.1):
+    """Three convolutions of which the middle one has several blocks of channels."""
+    shape = (batch, 3, 16, 16)
+    constants = {"a": weights(64, 3, 3, 3, density=density), "b": weights(64, 64, 3, 3, density=density, seed=1)}
+    operations = tuple(
+        Convolution(output=out, input=given, weight=weight, padding=(1, 1, 1, 1))
+        for out, given, weight in (("y", "x", "a"), ("z", "y", "b"), ("o", "z", "b"))
+    )
+    return ExecutionPlan(
+        (Port("x", "float32", shape),), ("o",), (Program({"x": shape}, operations, ("o",), constants),)
+    )
+
+
+@pytest.mark.skipif(native.missing() is not None, reason="no native module")
+@pytest.mark.parametrize("batch", [1, 17])
+@pytest.mark.parametrize("density", [0.1, 0.7, 1.0])
+def test_fixed_kernels_give_the_same_bits_with_any_number_of_threads_and_are_saved(batch, density, tmp_path):
+    plan = layers(batch, density)
+    one, other = Engine(plan, 1, kernels="fixed"), Engine(plan, 3, kernels="fixed")
+    given = np.random.default_rng(0).standard_normal(plan.inputs[0].shape).astype(np.float32)
+    expected = one.run(given)
+    assert one.choices == other.choices
+    assert all(kernel.startswith("sparse" if density < 0.5 else "dense") for kernel in one.choices[0].values())
+    assert np.array_equal(other.run(given), expected)
+    one.save(tmp_path / "a.prunus")
+    again = load(tmp_path / "a.prunus", threads=2)
+    assert (again.kernels, again.choices) == ("fixed", one.choices)
+    assert np.array_equal(again.run(given), expected)
+
+
+@pytest.mark.skipif(native.missing() is not None, reason="no native module")
+@pytest.mark.parametrize("batch", [1, 17])
+def test_engines_of_one_process_give_the_same_bits_with_any_number_of_threads(batch, tmp_path):
+    plan = layers(batch, 0.3)
+    one, *others = (Engine(plan, threads) for threads in (2, 1, 3, 2))
+    given = np.random.default_rng(0).standard_normal(plan.inputs[0].shape).astype(np.float32)
+    expected = one.run(given)
+    assert all(other.choices == one.choices for other in others)
+    assert all(np.array_equal(other.run(given), expected) for other in others)
+    one.save(tmp_path / "a.prunus")
+    forget_measured()  # as in another process
+    again = load(tmp_path / "a.prunus", threads=1)
+    assert again.choices == one.choices
+    assert np.array_equal(again.run(given), expected)
+
+
+@pytest.mark.skipif(native.missing() is not None, reason="no native module")
+def test_a_file_packed_with_fixed_kernels_says_so_for_every_batch_size(tmp_path, monkeypatch):
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3))
+    write_onnx(model, torch.zeros(2, 3, 8, 8), tmp_path / "a.onnx")
+    monkeypatch.setattr(Chooser, "_measure", None)
+    pack(tmp_path / "a.onnx", tmp_path / "a.prunus", batches=(1, 3), kernels="fixed")
+    engines = [load(tmp_path / "a.prunus", batch=batch, threads=2) for batch in (1, 3, 5)]
+    assert all(engine.kernels == "fixed" for engine in engines)
+    with pytest.raises(InputError, match="Kernels cannot be 'fast'"):
+        pack(tmp_path / "a.onnx", tmp_path / "b.prunus", kernels="fast")
+
+
+def test_a_way_to_choose_kernels_that_is_unknown_is_one_clear_error():
+    with pytest.raises(InputError, match=r"Kernels cannot be 'fix'.*Did you mean 'fixed'"):
+        Engine(small_plan(), 1, kernels="fix")
+
+
+@pytest.mark.skipif(native.missing() is not None, reason="no native module")
+def test_a_layer_of_zeros_runs_on_a_sparse_kernel_though_others_use_the_machine():
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        chosen = []
+        for _ in range(3):
+            forget_measured()
+            chosen += Engine(layers(1, 0.1), 1).choices[0].values()
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert all(kernel.startswith("sparse") for kernel in chosen), chosen

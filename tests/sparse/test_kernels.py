@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, assume, example, given, settings, strategies as st
 
 from prunus.errors import InputError
 from prunus.sparse import program as p
@@ -65,7 +64,9 @@ def convolutions(draw):
         padding=draw(st.tuples(*[st.integers(0, 6)] * 4)),
         dilation=draw(st.tuples(st.integers(1, 2), st.integers(1, 2))),
         groups=groups,
-        activation=draw(st.sampled_from([None, p.Activation("relu"), p.Activation("silu"), p.Activation("sigmoid")])),
+        activation=draw(
+            st.sampled_from([None, p.FusedActivation("relu"), p.FusedActivation("silu"), p.FusedActivation("sigmoid")])
+        ),
     )
     size = draw(st.tuples(st.integers(1, 13), st.integers(1, 13)))
     image = (draw(BATCHES), groups * draw(st.sampled_from([1, 2, 5, 33])), *size)
@@ -130,7 +131,7 @@ def image_program(rng, batch, size, kind, residual=None, activation=None):
     added = rng.standard_normal((batch, 13, *size), np.float32) if residual else None
     op = p.Convolution(
         output="out", input="image", weight="weight", bias="bias", residual=residual, padding=(1, 1, 1, 1),
-        activation=activation and p.Activation(activation),
+        activation=activation and p.FusedActivation(activation),
     )  # fmt: skip
     program = convolution(op, image, weight, rng.standard_normal(13, np.float32), added)
     return program, [image] if added is None else [image, added]
@@ -181,7 +182,7 @@ def test_a_linear_layer_of_any_size_is_the_reference(name, batch, size, features
     rng = np.random.default_rng(size)
     weight = weights(rng, (features, size), kind)
     rows = rng.standard_normal((batch, size), np.float32)
-    op = p.Linear(output="out", input="rows", weight="weight", activation=p.Activation("gelu"))
+    op = p.Linear(output="out", input="rows", weight="weight", activation=p.FusedActivation("gelu"))
     program = p.Program({"rows": rows.shape}, (op,), ("out",), {"weight": weight})
     found = NativeExecutor(program, 2, {}, name).run([rows])[0]
     assert deviation(found, Reference(program).run([rows])[0]) < 1e-5
@@ -194,10 +195,26 @@ KINDS = ["leaky_relu", "sigmoid", "hard_sigmoid", "hard_swish", "silu", "gelu", 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_function_is_accurate_over_its_whole_range(name, kind):
     values = np.concatenate([np.linspace(-20, 20, 4001), [-1e30, -90.0, 90.0, 1e30, 1e-30, 0.0]]).astype(np.float32)
-    op = p.Elementwise(output="out", input="x", activation=p.Activation(kind, 0.2, 0.5))
+    op = p.Elementwise(output="out", input="x", activation=p.FusedActivation(kind, 0.2, 0.5))
     program = p.Program({"x": values.shape}, (op,), ("out",))
     found, expected = NativeExecutor(program, 1, {}, name).run([values])[0], Reference(program).run([values])[0]
     np.testing.assert_allclose(found, expected, rtol=3e-6, atol=3e-7)
+
+
+@pytest.mark.parametrize("name", ISAS)
+@pytest.mark.parametrize("count", [37, 6625, 200_003])
+def test_sums_over_long_rows_are_accurate(name, count):
+    """As over the characters of a recogniser of text, where values one after the other in one sum lost 1e-5."""
+    rows = np.random.default_rng(0).standard_normal((2, count)).astype(np.float32)
+    operations = (
+        p.Softmax(output="softmax", input="x", axis=1),
+        p.LayerNorm(output="norm", input="x", axis=1, epsilon=1e-5),
+        p.Mean(output="mean", input="x", axes=(1,), keep=False),
+    )
+    program = p.Program({"x": rows.shape}, operations, ("softmax", "norm", "mean"))
+    found, expected = NativeExecutor(program, 1, {}, name).run([rows + 3]), Reference(program).run([rows + 3])
+    for one, right in zip(found, expected, strict=True):
+        assert np.abs(one - right).max() < 1e-6 * np.abs(right).max()
 
 
 def test_an_instruction_set_that_is_unknown_is_one_clear_error(monkeypatch):
@@ -226,7 +243,7 @@ def test_a_convolution_that_is_pooled_at_once(name, activation, size, value):
     if value is not None:
         image[32, 2, 3, 1] = value
     conv = p.Convolution(
-        output="c", input="image", weight="weight", padding=(1, 1, 1, 1), activation=p.Activation(activation)
+        output="c", input="image", weight="weight", padding=(1, 1, 1, 1), activation=p.FusedActivation(activation)
     )
     pool = p.Pool(output="out", input="c", reduction="max", kernel=(2, 2), strides=(2, 2))
     program = p.Program({"image": image.shape}, (conv, pool), ("out",), {"weight": weight})

@@ -7,12 +7,12 @@ import pytest
 
 from prunus.sparse.native import missing, prepare
 from prunus.sparse.program import (
-    Activation,
     Affine,
     Binary,
     Concat,
     Convolution,
     Elementwise,
+    FusedActivation,
     LayerNorm,
     Linear,
     MatMul,
@@ -60,7 +60,7 @@ def of_images(given, shape):
     yield Affine(output=f"{given}.affine", input=given, scale="scale", shift="scale")
     yield Linear(output=f"{given}.linear", input=given, weight="rows")
     yield MatMul(output=f"{given}.matmul", left=given, right="columns")
-    yield Elementwise(output=f"{given}.tanh", input=given, activation=Activation("tanh"))
+    yield Elementwise(output=f"{given}.tanh", input=given, activation=FusedActivation("tanh"))
     yield Binary(output=f"{given}.times", left=given, right="row", operator="multiply")
     yield Binary(output=f"{given}.less", left="channels", right=given, operator="subtract")
 

@@ -8,10 +8,10 @@ import torch
 import torchvision.models as tv
 from torch import nn
 
-from prunus.quiet import quiet
 from prunus.sparse.compiling import plan_of
 from prunus.sparse.engine import Engine
 from prunus.sparse.program import Program
+from prunus.system.quiet import quiet
 from sparse.executors import EXECUTORS
 from sparse.onnx_models import deviation, onnxruntime_outputs, random_inputs
 
@@ -39,16 +39,51 @@ def squeezenet():
     return tv.squeezenet1_1(num_classes=10)
 
 
+def resnet():
+    return tv.ResNet(tv.resnet.BasicBlock, [1, 1, 1, 1], num_classes=10)
+
+
+def mobilenet_v2():
+    """One block of each of its stages: expansion, channels, blocks, stride."""
+    stages = [[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 1, 2], [6, 64, 1, 2], [6, 96, 1, 1], [6, 160, 1, 2]]
+    return tv.MobileNetV2(num_classes=10, width_mult=0.35, inverted_residual_setting=stages)
+
+
+def mobilenet_v3():
+    """A block of each kind that the small one has: with and without squeezing, of both activations and kernels."""
+    blocks = [
+        (16, 3, 16, 16, True, "RE", 2, 1),
+        (16, 3, 72, 24, False, "RE", 2, 1),
+        (24, 3, 88, 24, False, "RE", 1, 1),
+        (24, 5, 96, 40, True, "HS", 2, 1),
+        (40, 5, 240, 40, True, "HS", 1, 1),
+    ]
+    settings = [tv.mobilenetv3.InvertedResidualConfig(*block, 1.0) for block in blocks]
+    return tv.MobileNetV3(settings, last_channel=128, num_classes=10)
+
+
+def efficientnet():
+    """B0 at a third of its width, with one block a stage where it has up to four."""
+    stages, last = tv.efficientnet._efficientnet_conf("efficientnet_b0", width_mult=0.35, depth_mult=0.25)
+    return tv.EfficientNet(stages, dropout=0.2, last_channel=last, num_classes=10)
+
+
+def regnet():
+    """Three blocks in two stages, with groups and squeezing."""
+    settings = tv.regnet.BlockParams.from_init_params(depth=4, w_0=24, w_a=24.0, w_m=2.0, group_width=8, se_ratio=0.25)
+    return tv.RegNet(settings, num_classes=10)
+
+
 NETWORKS = {
     "vgg": (vgg, 32),
-    "resnet": (lambda: tv.resnet18(num_classes=10), 32),
+    "resnet": (resnet, 32),
     "resnext": (resnext, 32),
     "densenet": (lambda: tv.DenseNet(8, (2, 2, 2), 16, num_classes=10), 32),
-    "mobilenet-v2": (lambda: tv.mobilenet_v2(width_mult=0.35, num_classes=10), 32),
-    "mobilenet-v3": (lambda: tv.mobilenet_v3_small(num_classes=10), 32),
-    "efficientnet": (lambda: tv.efficientnet_b0(num_classes=10), 32),
+    "mobilenet-v2": (mobilenet_v2, 32),
+    "mobilenet-v3": (mobilenet_v3, 32),
+    "efficientnet": (efficientnet, 32),
     "squeezenet": (squeezenet, 48),
-    "regnet": (lambda: tv.regnet_y_400mf(num_classes=10), 32),
+    "regnet": (regnet, 32),
     "mlp": (mlp, 16),
     "vit": (vit, 16),
 }

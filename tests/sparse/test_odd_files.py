@@ -6,6 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.helper import make_node as node
 
+from prunus.errors import InputError
 from prunus.sparse.compiling import plan_of
 from prunus.sparse.engine import Engine
 from prunus.sparse.native import missing
@@ -288,3 +289,46 @@ def test_a_file_that_onnx_runtime_has_optimised(level, tmp_path):
     inputs = random_inputs(plan)
     assert deviation(Engine(plan, 1, prepare=reference).run(*inputs), onnxruntime_outputs(before, inputs)) < 1e-5
     assert onnx.load(str(tmp_path / "after.onnx")).graph.node
+
+
+@pytest.mark.parametrize("sign", ["?", "None", "unknown", "-1"])
+def test_a_sign_for_every_unknown_size_names_none(sign, tmp_path):
+    """paddle2onnx writes a question mark for each; height and width are not one size for that."""
+    proto = model([conv("x", "y")], {"x": ("batch", 4, sign, sign)}, ["y"], WEIGHT)
+    path = save(proto, tmp_path / "model.onnx")
+    assert plan_of(path, shapes={"x": (1, 4, 5, 9)}).inputs[0].shape == (1, 4, 5, 9)
+    with pytest.raises(InputError, match="Dimension 2 of the input 'x' has no size"):
+        plan_of(path, batch=1)
+
+
+def test_dimensions_of_one_name_have_one_size(tmp_path):
+    path = save(model([conv("x", "y")], {"x": ("batch", 4, "side", "side")}, ["y"], WEIGHT), tmp_path / "model.onnx")
+    with pytest.raises(InputError, match="dimension 3 of the input 'x' is 5"):
+        plan_of(path, shapes={"x": (1, 4, 5, 9)})
+
+
+@pytest.mark.parametrize("asked", [{"batch": 0}, {"shapes": {"x": (0, 4, 5, 5)}}, {"shapes": {"x": (1, 4, 0, 5)}}])
+def test_a_size_of_zero_is_refused(asked, tmp_path):
+    path = save(model([conv("x", "y")], {"x": ("batch", 4, "height", 5)}, ["y"], WEIGHT), tmp_path / "model.onnx")
+    with pytest.raises(InputError, match="cannot run with a size of 0"):
+        plan_of(path, **asked)
+
+
+def test_a_branch_that_is_never_taken_may_contradict_the_sizes(tmp_path):
+    """As in networks of two sampling rates: each branch is for a size of its own."""
+    ends = {name: [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)] for name in ("t", "e")}
+    branches = {
+        "then_branch": helper.make_graph([node("MatMul", ["x", "w"], ["t"])], "then", [], ends["t"]),
+        "else_branch": helper.make_graph([node("Neg", ["x"], ["e"])], "else", [], ends["e"]),
+    }
+    proto = model(
+        [node("If", ["c"], ["y"], **branches)],
+        {"c": (), "x": ("a", "b")},
+        ["y"],
+        {"w": values(5, 3)},
+        dtypes={"c": "bool"},
+    )
+    plan = plan_of(save(proto, tmp_path / "model.onnx"), shapes={"x": (4, 4)})
+    assert "with fixed sizes" in plan.parts[0].nodes[0].reason
+    x = values(4, 4)
+    assert np.array_equal(Engine(plan, 1, prepare=reference).run(np.array(False), x), -x)

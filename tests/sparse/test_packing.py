@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as arrays
 
 from prunus.errors import InputError
+from prunus.sparse.compiling import load
 from prunus.sparse.engine import Engine
+from prunus.sparse.execution.choosing import Chooser
+from prunus.sparse.native import missing
 from prunus.sparse.packing import Choices, read_packed, write_packed
 from prunus.sparse.packing.tensor import pack_tensor, unpack_tensor
 from sparse.executors import reference
@@ -52,7 +54,8 @@ def test_a_plan_comes_back_with_its_choices_and_runs_the_same(tmp_path):
     assert all(np.array_equal(program.constants[name], array) for name, array in expected.constants.items())
     assert network.kernels("a machine", 2, 2) == choices.kernels
     assert network.kernels("another machine", 2, 2) is None
-    assert network.kernels("a machine", 1, 2) is None
+    assert network.kernels("a machine", 1, 2) == choices.kernels  # others would give other bits
+    assert network.kernels("a machine", 2, 3) is None
     inputs = np.random.default_rng(0).standard_normal((2, 3, 6, 6)).astype(np.float32)
     one, other = (Engine(one, 1, prepare=reference).run(inputs) for one in (plan, found))
     assert np.array_equal(one, other)
@@ -80,3 +83,20 @@ def test_one_batch_size_tells_no_other(tmp_path):
     assert network.plan().batch == network.plan(4).batch == 4
     with pytest.raises(InputError, match=r"no plan for batches of 3\. It holds 4"):
         network.plan(3)
+
+
+@pytest.mark.skipif(missing() is not None, reason="no native module")
+def test_loading_unpacks_every_tensor_once_and_measures_no_kernel(tmp_path, monkeypatch):
+    engine = Engine(small_plan(batch=1), 1)
+    engine.save(tmp_path / "a.prunus")
+    unpacked = []
+
+    def counted(entry, stored):
+        unpacked.append(entry.shape)
+        return unpack_tensor(entry, stored)
+
+    monkeypatch.setattr("prunus.sparse.packing.header.unpack_tensor", counted)
+    monkeypatch.setattr(Chooser, "_measure", None)
+    again = load(tmp_path / "a.prunus")
+    assert sorted(unpacked) == sorted(shape for shape in engine.plan.parts[0].constant_shapes.values())
+    assert again.choices == engine.choices

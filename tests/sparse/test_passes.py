@@ -7,11 +7,11 @@ import pytest
 
 from prunus.sparse.passes import simplify
 from prunus.sparse.program import (
-    Activation,
     Affine,
     Binary,
     Convolution,
     Elementwise,
+    FusedActivation,
     LayerNorm,
     Linear,
     Mean,
@@ -41,7 +41,7 @@ ROWS = {"x": (2, 7, 6)}
 
 
 def activate(output, given, kind, a=0.0, b=0.0):
-    return Elementwise(output=output, input=given, activation=Activation(kind, a, b))
+    return Elementwise(output=output, input=given, activation=FusedActivation(kind, a, b))
 
 
 def binary(output, left, operator, right):

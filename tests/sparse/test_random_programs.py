@@ -16,7 +16,13 @@ from prunus.sparse.shapes import infer_shape
 from sparse.reference import Reference
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
-FUNCTIONS = [p.Activation("relu"), p.Activation("clip", -0.3, 0.8), p.Activation("silu"), p.Activation("tanh"), None]
+FUNCTIONS = [
+    p.FusedActivation("relu"),
+    p.FusedActivation("clip", -0.3, 0.8),
+    p.FusedActivation("silu"),
+    p.FusedActivation("tanh"),
+    None,
+]
 LARGEST = 100_000
 
 

@@ -3,11 +3,11 @@ import pytest
 
 from prunus.errors import InputError
 from prunus.sparse.program import (
-    Activation,
     Binary,
     Concat,
     Convolution,
     Elementwise,
+    FusedActivation,
     Linear,
     Mean,
     Operation,
@@ -40,7 +40,7 @@ OPERATIONS: list[tuple[Operation, tuple[int, ...]]] = [
     (Pad(output="y", input="x", before=(0, 0, 1, 2), after=(0, 0, 0, 3), value=7.0), (2, 4, 6, 11)),
     (Reshape(output="y", input="x", shape=(8, 30)), (8, 30)),
     (Transpose(output="y", input="x", permutation=(0, 3, 1, 2)), (2, 6, 4, 5)),
-    (Elementwise(output="y", input="x", activation=Activation("clip", 3.0, 9.0)), (2, 4, 5, 6)),
+    (Elementwise(output="y", input="x", activation=FusedActivation("clip", 3.0, 9.0)), (2, 4, 5, 6)),
     (Binary(output="y", left="x", right="s", operator="multiply"), (2, 4, 5, 6)),
 ]
 
@@ -76,7 +76,7 @@ REFUSED = {
     "different numbers": Reshape(output="y", input="x", shape=(7, 7)),
     "do not go together": Binary(output="y", left="x", right="r", operator="add"),
     "in the padding": Pool(output="y", input="x", reduction="max", kernel=(2, 2), padding=(2, 0, 0, 0)),
-    "two tensors": Elementwise(output="x", input="x", activation=Activation("relu")),
+    "two tensors": Elementwise(output="x", input="x", activation=FusedActivation("relu")),
 }
 
 

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 
 from prunus.errors import InputError
@@ -93,6 +95,11 @@ def test_paths_are_relative_to_the_file(study_file, tmp_path):
         (('"mlp"', '{ name = "mlp", hidden = [nan] }'), r"'model\.hidden\.0' is nan: it is no finite number"),
         (('"mlp"', '{ name = "mlp", hidden = 2020-01-01 }'), r"'model\.hidden' is .*: it is no text, number"),
         (('"digits"', '"digits"\nsede = 3'), "'sede' is unknown. Did you mean 'seeds'"),
+        (
+            ('"digits"', '"digits"\nmetric = { name = "F1" }'),
+            "'metric' cannot be set. It is that of the 'task'. Name a",
+        ),
+        (('"digits"', '"digits"\nepochs = 3'), "'epochs' is unknown. Did you mean 'training.epochs'?"),
         (('"mlp"', "{ width = 3 }"), "'model.name' is missing"),
     ],
 )
@@ -148,3 +155,49 @@ def test_broken_toml_names_the_line(study_file):
 def test_broken_overrides(study_file, override):
     with pytest.raises(InputError, match="--set"):
         load_study(study_file(MINIMAL), [override])
+
+
+@pytest.mark.parametrize("value", ["{ a = 1 }", "[1, 2]", "0.5", "true", "1979-05-27", "nan", '["structured"]', "{}"])
+@pytest.mark.parametrize("key", ["like", "pattern", "criterion", "schedule", "allocation", "permanence", "about"])
+def test_a_value_of_any_other_kind_in_a_recipe_is_one_error(key, value, study_file):
+    text = MINIMAL.replace('"unstructured"', '"mine"') + f"[recipe.mine]\n{key} = {value}\n"
+    with pytest.raises(InputError, match="is not a study that can be run"):
+        load_study(study_file(text))
+
+
+@pytest.mark.parametrize(
+    "value", ["{ a = 1 }", "[1, 2]", "0.5", "true", "1979-05-27", "nan", '["x"]', "[[1]]", '"~no-one/x"']
+)
+@pytest.mark.parametrize(
+    "key",
+    ["name", "about", "model", "data", "rates", "recipes", "seeds", "training", "controls", "measurement", "execution",
+     "recipe", "training.optimizer", "model.hidden"],
+)  # fmt: skip
+def test_a_value_of_any_other_kind_in_a_study_is_one_error_or_none(key, value, study_file):
+    with suppress(InputError):
+        load_study(study_file(MINIMAL), [f"{key}={value}"])
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("My Study.toml", "my-study"),
+        ("Prüfung.toml", "prufung"),
+        ("研究.toml", "study"),
+        ("a" * 90 + ".toml", "a" * 64),
+    ],
+)
+def test_a_study_is_called_after_its_file(file, name, tmp_path):
+    (tmp_path / file).write_text(MINIMAL)
+    assert load_study(tmp_path / file).name == name
+
+
+def test_a_name_that_no_folder_can_have_is_refused_in_plain_words(study_file):
+    with pytest.raises(InputError, match=r"'name' is 'My Study': a name is of at most 64 small letters"):
+        load_study(study_file('name = "My Study"\n' + MINIMAL))
+
+
+def test_a_number_of_a_thousand_digits_on_the_command_line(study_file):
+    for value in ("9" * 5000, "[" * 5000):
+        with pytest.raises(InputError):
+            load_study(study_file(MINIMAL), [f"rates={value}"])

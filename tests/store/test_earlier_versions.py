@@ -7,12 +7,13 @@ import os
 import shutil
 import signal
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from prunus.store import EpochRow, Store, TrialRow
-from prunus.store import database as database_module
+from prunus.store import EpochRow, Store, TrialRow, database as database_module
+from prunus.store.salvage import salvage
 from prunus.store.schema import MIGRATIONS, TABLES, VERSION
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -26,7 +27,7 @@ def earlier(request, tmp_path):
 
 
 def version_of(folder):
-    with sqlite3.connect(folder / Store.FILE_NAME) as connection:
+    with closing(sqlite3.connect(folder / Store.FILE_NAME)) as connection, connection:
         return connection.execute("PRAGMA user_version").fetchone()[0]
 
 
@@ -42,9 +43,20 @@ def test_a_store_of_an_earlier_version_opens_with_all_its_rows(earlier):
             ("b" * 16, "failed", 1),
         ]
         assert [(row.epoch, row.train_loss) for row in store.rows(EpochRow)] == [(1, 0.5), (2, 0.25)]
+        for row in store.rows(EpochRow):
+            assert row.metric == row.test_correct / row.test_total > 0
         for table in TABLES:
             store.rows(table.row)
     assert version_of(earlier) == VERSION
+
+
+def test_what_is_left_of_a_damaged_store_of_an_earlier_version_is_read_as_if_it_was_whole(earlier):
+    rows, problems = salvage(earlier / Store.FILE_NAME)
+    assert problems == []
+    with Store(earlier) as store:
+        for table in TABLES:
+            assert list(map(repr, rows[table.row])) == list(map(repr, store.rows(table.row)))
+    assert [row.metric for row in rows[EpochRow]] == [row.test_correct / row.test_total for row in rows[EpochRow]]
 
 
 def next_version(monkeypatch, step):

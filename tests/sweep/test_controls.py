@@ -5,10 +5,12 @@ import json
 import pytest
 
 from prunus.errors import InputError
+from prunus.report.controls import control_name, controls_info
 from prunus.report.findings import Findings
-from prunus.report.pages.discussion import DiscussionPage
-from prunus.report.tables.leaderboard import leaderboard_table
-from prunus.spec import builtin_recipes, load_study
+from prunus.report.leaderboard import leaderboard_table
+from prunus.report.pages import DiscussionPage
+from prunus.spec import Part, builtin_recipes, load_study
+from prunus.spec.load import parse_study
 from prunus.store import read_study
 from prunus.sweep.loaded import Loaded
 from prunus.sweep.resolve import resolve
@@ -35,9 +37,12 @@ def test_every_way_of_pruning_has_the_same_by_chance_and_a_dense_network_of_its_
     assert {name: one.of for name, one in found.items()} == {
         "element-magnitude-random": ("element-magnitude", "element-fisher"),
         "element-magnitude-dense": ("element-magnitude", "element-fisher", "element-lamp"),
+        "element-magnitude-dense-longer": ("element-magnitude", "element-fisher"),
         "element-lamp-random": ("element-lamp",),
+        "element-lamp-dense-longer": ("element-lamp",),
         "structured-random": ("structured",),
         "structured-dense": ("structured",),
+        "structured-dense-longer": ("structured",),
     }
     assert all(one.rates == (0.25, 0.5) for one in found.values())
     lamp, dense, channels = (
@@ -66,7 +71,9 @@ def test_recipes_that_are_controls_already_are_taken_as_such(tmp_path):
     assert {name: one.of for name, one in found.items()} == {
         "element-random": ("element-magnitude",),
         "element-dense": ("element-magnitude",),
+        "element-magnitude-dense-longer": ("element-magnitude",),
         "channel-magnitude-random": ("channel-magnitude",),
+        "channel-magnitude-dense-longer": ("channel-magnitude",),
         "channel-dense": ("channel-magnitude",),
     }
     loaded = Loaded.of(study(tmp_path, text))
@@ -78,8 +85,11 @@ def test_recipes_that_are_controls_already_are_taken_as_such(tmp_path):
     ("asked", "names"),
     [
         ("controls = false", set()),
-        ("controls = { dense = false }", {"unstructured-random", "structured-random"}),
-        ('controls = { recipes = ["structured"] }', {"structured-random", "structured-dense"}),
+        ("controls = { dense = false, dense_longer = false }", {"unstructured-random", "structured-random"}),
+        (
+            'controls = { recipes = ["structured"] }',
+            {"structured-random", "structured-dense", "structured-dense-longer"},
+        ),
     ],
 )
 def test_what_is_asked_for(tmp_path, asked, names):
@@ -124,17 +134,63 @@ def test_a_study_runs_its_controls_and_the_report_tells_what_they_say(run, tmp_p
     assert kinds == {
         "unstructured": None, "structured": None, "unstructured-random": "random", "unstructured-dense": "dense",
         "structured-random": "random", "structured-dense": "dense",
+        "unstructured-dense-longer": "dense_longer", "structured-dense-longer": "dense_longer",
     }  # fmt: skip
     assert [recipe.name for recipe in findings.recipes_of("structured")] == ["structured"]
-    told = {(one.recipe, one.kind): one for one in findings.controls}
-    assert set(told) == {(name, kind) for name in ("unstructured", "structured") for kind in ("random", "dense")}
+    told = {(one.recipe, one.kind): one for one in controls_info(findings)}
+    assert set(told) == {
+        (name, kind) for name in ("unstructured", "structured") for kind in ("random", "dense", "dense_longer")
+    }
     same = told["structured", "dense"]
     assert same.share == same.control_share  # the same network, pruned before and while training
     assert told["unstructured", "dense"].control_share == pytest.approx(0.5, abs=0.02)
-    accuracy = findings.grid.accuracy_of(findings.cell["structured", 0.5]).mean
-    other = findings.grid.accuracy_of(findings.cell["structured-random", 0.5]).mean
+    accuracy = findings.metric_of(findings.cell["structured", 0.5]).mean
+    other = findings.metric_of(findings.cell["structured-random", 0.5]).mean
     assert told["structured", "random"].difference.mean == pytest.approx(accuracy - other)
     shown = leaderboard_table(findings)
-    assert {row[2]: row[3] for row in shown.rows} == {name: kind or "" for name, kind in kinds.items()}
+    assert {row[2]: row[3] for row in shown.rows} == {name: control_name(kind) for name, kind in kinds.items()}
     text = json.dumps([str(block) for block in DiscussionPage().content(findings)])
     assert "Shown to be better than their random control: " in text
+
+
+def test_a_longer_control_trains_for_as_many_macs_as_its_recipe(tmp_path):
+    """By hand: 64 -> 64 -> 10, and half of the hidden units gone leaves 2,368 of 4,736 MACs."""
+    loaded = Loaded.of(
+        study(tmp_path, 'recipes = ["structured", "unstructured"]\n[training]\nepochs = 10').model_copy(
+            update={"rates": (0.0, 0.5)}
+        )
+    )
+    found = {one.recipe.name: one for one in loaded.study.control_recipes}
+    # cubic, from epoch 1 to 6: shares of units left after epochs 1 to 10 are 1, 1 - 0.5 (1 - 0.8^3), ...
+    gone = [0, 0, *(round(64 * 0.5 * (1 - (1 - step / 5) ** 3)) / 64 for step in range(1, 6)), 0.5, 0.5, 0.5]
+    macs = sum(1 - share for share in gone)
+    assert found["structured-dense-longer"].epochs == (round(macs / 0.5),)
+    # zeros among weights are multiplied: ten epochs of the whole network
+    assert found["unstructured-dense-longer"].epochs == (20,)
+    assert {t.training.epochs for t in loaded.trials.values() if t.recipe and "longer" not in t.recipe.name} == {10}
+    longer = [t for t in loaded.trials.values() if t.recipe and t.recipe.name == "unstructured-dense-longer"]
+    assert [t.training.epochs for t in longer] == [20]
+
+
+def test_a_longer_control_that_is_no_other_or_far_too_long_is_left_out_with_its_reason(tmp_path):
+    text = (
+        'recipes = ["structured", "early"]\ncontrols = { random = false, dense = false }\n'
+        '[recipe.early]\nlike = "structured"\nschedule = "at_init"'
+    )
+    wide = {"rates": (0.0, 0.5, 0.99), "model": Part(name="mlp", settings={"hidden": [256]})}
+    loaded = Loaded.of(study(tmp_path, text).model_copy(update=wide))
+    found = {one.recipe.name: one for one in loaded.study.control_recipes}
+    assert found["early-dense-longer"].rates == ()
+    assert "is no other one" in found["early-dense-longer"].left_out
+    assert found["structured-dense-longer"].rates == (0.5,)
+    assert "more than 20 times the study's 50" in found["structured-dense-longer"].left_out
+
+
+def test_a_study_from_before_there_were_longer_controls_has_none_and_its_digest(tmp_path):
+    before = resolve(study(tmp_path, 'recipes = ["structured"]\ncontrols = { dense_longer = false }'))
+    table = before.model_dump(mode="json")
+    assert "dense_longer" not in table["controls"]
+    assert all("epochs" not in one for one in table["control_recipes"])
+    again = parse_study(table, "here")
+    assert (again.controls, again.digest) == (before.controls, before.digest)
+    assert resolve(again).control_recipes == before.control_recipes

@@ -8,6 +8,7 @@ import torch
 from prunus.errors import InputError, StoreError
 from prunus.measure.stopwatch import Place, Stopwatch, Timed
 from prunus.models import build_model
+from prunus.report.achieved import targets_info
 from prunus.report.findings import Findings
 from prunus.spec import Part, load_study
 from prunus.store import read_study
@@ -72,7 +73,7 @@ def test_the_rate_is_found_once_and_the_report_says_asked_and_achieved(tmp_path)
     (kept,) = json.loads((out / "latency_targets.json").read_text()).values()
     settings = {one.name: one.allocation.settings for one in rows.study.recipes}
     assert settings["fast"]["found_rate"] == kept["rate"]
-    targets = {one.recipe: one for one in Findings(rows).targets}
+    targets = {one.recipe: one for one in targets_info(Findings(rows))}
     assert targets["quarter"].achieved == pytest.approx(0.25, rel=0.01)
     assert (targets["quarter"].how, targets["quarter"].missed) == ("computed", False)
     assert targets["fast"].asked == half

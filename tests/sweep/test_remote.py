@@ -7,14 +7,13 @@ import pytest
 
 from prunus.spec import load_study
 from prunus.store import EpochRow, read_result, write_atomically
+from prunus.sweep.event_log import EventReader
 from prunus.sweep.folder import StudyFolder
-from prunus.sweep.job import Job
-from prunus.sweep.leases import Lease
+from prunus.sweep.leases import Job, Lease
 from prunus.sweep.loaded import Loaded
 from prunus.sweep.provenance import Conditions
 from prunus.sweep.remote import work
-from prunus.sweep.words import Ear
-from prunus.train import Anatomy
+from prunus.train import PruningScope
 from small_study import ONE_SEED, changed
 
 
@@ -34,15 +33,15 @@ def said_by_a_worker(folder, trial):
     """Its last word."""
     lease = Lease.grant(trial.digest, folder.lease(trial.digest))
     work(str(folder.path), json.dumps(asdict(Job(trial=trial.digest, token=lease.token))))
-    return Ear(folder.words(lease.token)).hear()[-1].event, lease.token
+    return EventReader(folder.words(lease.token)).hear()[-1].event, lease.token
 
 
 def test_it_looks_at_what_its_own_trial_needs_alone(elsewhere, monkeypatch):
     folder, study, _ = elsewhere
     trial = next(one for one in study.trials() if one.recipe and one.recipe.name == "unstructured")
-    seen, look = [], Anatomy.of
+    seen, look = [], PruningScope.of
     monkeypatch.setattr(
-        Anatomy, "of", lambda model, recipe, inputs: seen.append(recipe.name) or look(model, recipe, inputs)
+        PruningScope, "of", lambda model, recipe, inputs: seen.append(recipe.name) or look(model, recipe, inputs)
     )
     end, token = said_by_a_worker(folder, trial)
     assert end.status == "finished"

@@ -1,6 +1,7 @@
 """Studies in this process: what a run leaves in the store."""
 
 import json
+import math
 
 import pytest
 
@@ -8,12 +9,16 @@ from prunus.errors import InputError, StoreError
 from prunus.spec import load_study
 from prunus.store import read_study
 from prunus.sweep.events import EpochDone, StudyStarted, TrialEnded
-from small_study import STUDY, rows_without_times, sessions
+from small_study import ONE_RECIPE, ONE_SEED, STUDY, rows_without_times, sessions
 
 BROKEN_MODEL = """
-import os, signal, torch
+import asyncio, os, signal, torch
 from torch import nn
 from prunus.train import derive
+
+class Unreadable(Exception):
+    def __str__(self):
+        raise SystemExit(7)
 
 class Net(nn.Module):
     def __init__(self, kind):
@@ -27,11 +32,16 @@ class Net(nn.Module):
             raise RuntimeError("[red]no <b>luck</b>[/red]")
         if self.training and self.kind == "leave":
             raise SystemExit(7)
+        if self.training and self.kind == "cancel":
+            raise asyncio.CancelledError
+        if self.training and self.kind == "unreadable":
+            raise Unreadable
         x = self.last(torch.relu(self.first(x.flatten(1))))
         return x * float("nan") if self.training and self.kind == "nan" else x
 
-def build(kind):
-    return Net(kind if torch.initial_seed() == derive(1, "build") else "fine")
+def build(kinds):
+    by_seed = {derive(seed, "build"): kind for seed, kind in enumerate(kinds)}
+    return Net(by_seed[torch.initial_seed()])
 """
 
 
@@ -160,31 +170,43 @@ def test_allowed_changes_keep_what_still_fits(run, tmp_path):
     assert {row.trial for row in rows.costs} == {row.trial for row in rows.trials}
 
 
-@pytest.mark.parametrize(
-    ("kind", "error"),
-    [("raise", "RuntimeError"), ("nan", "NotFiniteError"), ("crash", "SIGSEGV"), ("leave", "SystemExit")],
-)
-def test_a_trial_that_fails_is_a_row_and_the_rest_goes_on(run, tmp_path, kind, error):
+ENDS = {
+    "fine": None,
+    "raise": "RuntimeError",
+    "nan": "NotFiniteError",
+    "crash": "SIGSEGV",
+    "leave": "SystemExit",
+    "cancel": "CancelledError",
+    "unreadable": "Unreadable",
+}
+"""What becomes of a trial, and the kind of its error."""
+
+
+def broken(*kinds):
+    """The change to the study for a network that ends so, by seed."""
+    return ('{ name = "mlp", hidden = [12] }', f'{{ name = "net.py:build", kinds = {list(kinds)} }}')
+
+
+def test_a_trial_that_fails_is_a_row_and_the_rest_goes_on(run, tmp_path):
     (tmp_path / "net.py").write_text(BROKEN_MODEL)
-    outcome = run(('{ name = "mlp", hidden = [12] }', f'{{ name = "net.py:build", kind = "{kind}" }}'))
+    outcome = run(broken(*ENDS), ("seeds = [0, 1]", f"seeds = {list(range(len(ENDS)))}"), ONE_RECIPE)
     rows = read_study(tmp_path / "out")
-    assert (outcome.finished, outcome.failed) == (4, 4)
-    failed = [row for row in rows.trials if row.status == "failed"]
-    assert {row.seed for row in failed} == {1}
-    assert {row.error_kind for row in failed} == {error}
-    assert all(row.attempts == (3 if kind == "crash" else 1) for row in failed)
+    assert (outcome.finished, outcome.failed) == (2, 2 * (len(ENDS) - 1))
+    kinds = list(ENDS)
+    assert all(row.error_kind == ENDS[kinds[row.seed]] for row in rows.trials)
+    assert all(row.attempts == (3 if kinds[row.seed] == "crash" else 1) for row in rows.trials)
     assert rows.sessions[-1].outcome == "failed trials"
 
 
 def test_failed_trials_are_run_again_only_when_asked(run, tmp_path):
     (tmp_path / "net.py").write_text(BROKEN_MODEL)
-    broken = ('{ name = "mlp", hidden = [12] }', '{ name = "net.py:build", kind = "raise" }')
-    run(broken)
+    network = broken("fine", "raise")
+    run(network, ONE_RECIPE)
     (tmp_path / "net.py").write_text(BROKEN_MODEL.replace('raise RuntimeError("[red]no <b>luck</b>[/red]")', "pass"))
     with pytest.raises(StoreError, match="code of prunus or of the study's own files"):
-        run(broken)
-    assert run(broken, allow_changes=True).failed == 4
-    assert run(broken, allow_changes=True, retry_failed=True).failed == 0
+        run(network, ONE_RECIPE)
+    assert run(network, ONE_RECIPE, allow_changes=True).failed == 2
+    assert run(network, ONE_RECIPE, allow_changes=True, retry_failed=True).failed == 0
 
 
 @pytest.mark.parametrize(
@@ -252,3 +274,33 @@ def test_a_folder_that_cannot_be_made(run, tmp_path):
 def test_overrides_of_unknown_settings_name_the_nearest(study_file):
     with pytest.raises(InputError, match="epochs"):
         load_study(study_file(), ["training.epoch=3"])
+
+
+NAN_WHEN_TESTED = """
+import torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 10)
+    def forward(self, x):
+        y = self.layer(x.flatten(1))
+        return y if self.training else y * float("{value}")
+def build():
+    return Net()
+"""
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_network_whose_outputs_are_no_numbers_is_a_row_that_says_so(run, tmp_path, value):
+    (tmp_path / "net.py").write_text(NAN_WHEN_TESTED.format(value=value))
+    model = ('model = { name = "mlp", hidden = [12] }', f'model = "{tmp_path}/net.py:build"')
+    outcome = run(model, ONE_RECIPE, ONE_SEED)
+    assert (outcome.finished, outcome.failed) == (outcome.trials, 0)
+    rows = read_study(tmp_path / "out")
+    assert not any(math.isfinite(row.test_loss) for row in rows.epochs)
+    assert {(row.stage, row.kind) for row in rows.problems} >= {("evaluation", "NotFinite")}
+    if value == "nan":
+        assert {row.test_correct for row in rows.epochs} == {0}
+        assert {row.predicted_count for row in rows.classes} == {0}
+    assert run(model, ONE_RECIPE, ONE_SEED).finished == outcome.finished

@@ -1,6 +1,6 @@
 from prunus.spec import load_study
+from prunus.sweep.opened_files import user_files
 from prunus.sweep.provenance import code_digest
-from prunus.sweep.user_files import user_files
 from small_study import STUDY
 
 
@@ -11,7 +11,7 @@ def study_of(folder):
 
 def test_neighbours_that_are_imported_belong_to_the_code(tmp_path):
     (tmp_path / "net.py").write_text(
-        "import os, torch\nfrom parts.blocks import Block\ndef build():\n    import late\n"
+        "import os, torch\nfrom parts.blocks import MeasurementBlock\ndef build():\n    import late\n"
     )
     (tmp_path / "late.py").write_text("import net")  # a circle
     (tmp_path / "unused.py").write_text("")

@@ -46,7 +46,7 @@ def test_a_rate_is_found_and_measured(runtime, pattern):
     assert found.timed.p50_ms < found.timed.unpruned_p50_ms
     assert f"{runtime}, batch 16, 1 thread" in str(found)
     assert len(told) == found.tried + 1
-    for one in pruner.anatomy.unit_sets:
+    for one in pruner.scope.unit_sets:
         assert int(pruner.gone[one.name].sum()) == one.rounded(round(found.rate * one.units))
     again = network()
     assert prunus.Pruner(again, pruner.recipe, X).found is None  # the recipe has the rate: nothing is measured
@@ -86,5 +86,21 @@ def test_what_cannot_be_is_refused_before_anything_is_pruned(pattern, settings, 
 
 def test_inputs_that_runtimes_do_not_take_are_refused():
     place = Place(runtime="torch", batch_size=1, threads=1)
-    with pytest.raises(InputError, match="one tensor of floating-point numbers"):
-        Stopwatch(nn.Embedding(4, 3), torch.zeros(2, 3, dtype=torch.long), place)
+    with pytest.raises(InputError, match="not tensors with a batch dimension"):
+        Stopwatch(nn.Embedding(4, 3), ([torch.zeros(2, 3)],), place)
+
+
+class Sum(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.layer = nn.Embedding(9, 4), nn.Linear(4, 2)
+
+    def forward(self, tokens, mask):
+        return {"scores": self.layer((self.table(tokens) * mask[..., None]).sum(1))}
+
+
+def test_networks_of_tokens_and_of_several_inputs_are_timed():
+    inputs = {"tokens": torch.tensor([[0, 3], [8, 1]]), "mask": torch.ones(2, 2)}
+    for runtime in ("torch", "onnxruntime"):
+        with Stopwatch(Sum(), inputs, Place(runtime=runtime, batch_size=3, threads=1)) as stopwatch:
+            assert stopwatch.time(Sum()).p50_ms > 0

@@ -1,11 +1,14 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from prunus.data import Dataset, Split
+from prunus.data.stream import Stream
 from prunus.errors import NotFiniteError
-from prunus.spec import Training, builtin_recipes
-from prunus.train import Pruner, derive, evaluate, start, train
+from prunus.spec import Part, Training, builtin_recipes
+from prunus.tasks import task_of
+from prunus.train import Pruner, derive, evaluate, start, train, training_batches
 from prunus.train.augment import Crop, Flip
 from prunus.train.loop import scheduled_learning_rate
 
@@ -51,6 +54,18 @@ def test_what_a_recipe_draws_does_not_change_the_batches(network, dataset):
     run(Watched("pruned"), dataset, recipe=builtin_recipes()["unstructured"])
     assert len(seen["plain"]) == len(seen["pruned"]) == 8 * 5  # the sixth batch would hold one input
     assert all(torch.equal(a, b) for a, b in zip(seen["plain"], seen["pruned"], strict=True))
+
+
+@pytest.mark.parametrize("source", ["memory", "data set", "loader"])
+@pytest.mark.parametrize(("size", "sizes"), [(1, [1, 1, 1, 1, 1]), (2, [2, 2]), (4, [4])])
+def test_only_a_last_batch_of_one_input_is_left_out(source, size, sizes):
+    samples = TensorDataset(torch.zeros(5, 3), torch.zeros(5, 4, dtype=torch.long).fill_(-100))
+    samples.tensors[1][:, 0] = 1  # one token counts in each: what is counted is not what is in a batch
+    streams = {"data set": samples, "loader": DataLoader(samples, size, shuffle=True)}
+    split = Split(*samples.tensors) if source == "memory" else Stream(streams[source], "training")
+    dataset, training = Dataset("five", split, split), Training(batch_size=size)
+    found = training_batches(dataset, training, 0, 1, torch.device("cpu"), task_of(Part(name="language-model")))
+    assert [len(inputs) for inputs, _ in found] == sizes
 
 
 def test_the_reported_loss_is_the_mean_over_inputs():

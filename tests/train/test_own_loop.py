@@ -113,6 +113,7 @@ def test_under_compile(backend):
         {},
         {"schedule": "set"},
         {"criterion": "movement"},
+        {"criterion": "apoz", "pattern": "channel"},
         {"schedule": {"name": "iterative", "steps": 1, "retrain_epochs": 2, "rewind": "weights"}},
     ],
     ids=str,
@@ -339,7 +340,7 @@ def test_a_weight_that_is_computed_is_refused_or_protected(compute):
     with pytest.raises(InputError, match=r"'2' cannot be pruned.*computed from others.*protect"):
         prunus.Pruner(model, recipe(schedule="at_init"), X[:2])
     pruner = prunus.Pruner(model, recipe(schedule="at_init", protect=("output", "2")), X[:2])
-    assert [one.name for one in pruner.anatomy.unit_sets] == ["0"]
+    assert [one.name for one in pruner.scope.unit_sets] == ["0"]
     compute(model[0])
     with pytest.raises(InputError, match=r"'0\.weight', which was pruned, is no parameter"):
         pruner.step()
@@ -379,7 +380,7 @@ def test_gradients_that_were_cleared_too_early_are_told(parts, to_none):
 def test_scores_that_are_not_numbers_are_told():
     model = network()
     nn.init.constant_(model[2].weight[0], torch.nan)
-    with pytest.raises(NotFiniteError, match="scores of '2' after epoch 0 are not numbers"):
+    with pytest.raises(NotFiniteError, match=r"'magnitude' has no finite score .* of '2'.* weights of '2.weight'"):
         _at_once(model)
 
 
@@ -476,9 +477,11 @@ def test_movement_keeps_what_grows():
         model[0].weight.copy_(torch.tensor([[4.0, -3.0, 0.2, -0.1]]))
     moving = recipe(criterion="movement", schedule={"name": "one_shot", "at": 0.5})
     pruner = prunus.Pruner(model, moving, torch.zeros(1, 4), rate=0.5, epochs=2, steps_per_epoch=1)
+    gathering = pruner.gathered["movement"]
     model[0].weight.grad = torch.tensor([[1.0, -1.0, -1.0, 1.0]])
     pruner.step()
-    assert pruner.moved["0.weight"].flatten().tolist() == pytest.approx([-4.0, -3.0, 0.2, 0.1])
+    assert gathering.state["0.weight"].flatten().tolist() == pytest.approx([-4.0, -3.0, 0.2, 0.1])
+    assert pruner.gathered == {}, "nothing is left that it could tell"
     assert model[0].weight.flatten().tolist() == pytest.approx([0.0, 0.0, 0.2, -0.1])
 
 

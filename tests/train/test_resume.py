@@ -7,13 +7,20 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from prunus.errors import StoreError
 from prunus.spec import Part, Training, builtin_recipes
 from prunus.train import Pruner, load_checkpoint, save_checkpoint, start, train
-from prunus.train.calibration import calibration_samples
+from prunus.train.evaluate import calibration_samples
 
 TRAINING = Training(
     epochs=6, batch_size=8, learning_rate=0.01, augment=(Part(name="crop", settings={"padding": 1}), Part(name="flip"))
 )
 EPOCHS = {"element-rewind": 12}  # as many as its schedule takes
 RATES = {"element-dense": 88 / 178}  # two of four channels are 88 of 178 parameters
+
+GATHERING = {
+    criterion: builtin_recipes()["structured"].model_copy(
+        update={"criterion": Part(name=criterion), "schedule": Part(name="cubic")}
+    )
+    for criterion in ("movement", "apoz")
+}
 
 
 def begin(network, dataset, recipe, training=TRAINING, rate=0.5):
@@ -41,13 +48,14 @@ def outcome(state):
     [
         *((recipe, "adam") for recipe in (None, *builtin_recipes())),
         *((recipe, other) for recipe in (None, "unstructured", "structured") for other in ("adamw", "sgd")),
+        *((recipe, "adam") for recipe in GATHERING),
     ],
 )
 def test_same_bits_wherever_it_was_interrupted(network, dataset, tmp_path, recipe, optimizer):
     epochs, rate = EPOCHS.get(recipe, TRAINING.epochs), RATES.get(recipe, 0.5)
     settings = {"optimizer": Part(name=optimizer), "learning_rate_schedule": "cosine", "epochs": epochs}
     training = TRAINING.model_copy(update=settings)
-    recipe = builtin_recipes()[recipe] if recipe else None
+    recipe = {None: None, **builtin_recipes(), **GATHERING}[recipe]
     whole = begin(network, dataset, recipe, training, rate)
     train(
         whole, dataset, training, seed=3, after_epoch=lambda s: save_checkpoint(tmp_path / str(len(s.epochs)), s, "t")

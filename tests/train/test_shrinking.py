@@ -26,7 +26,7 @@ def trained(dataset, training=TRAINING, recipe=STRUCTURED, rate=0.5, model=None,
         model, recipe, dataset.test.inputs[:2], rate=rate, epochs=training.epochs, steps_per_epoch=None, seed=3
     )
     if not shrinking:
-        pruner.anatomy = replace(pruner.anatomy, surgeon=None)
+        pruner.scope = replace(pruner.scope, cutter=None)
     if training.channels_last:
         model.to(memory_format=torch.channels_last)
     return train(start(model, pruner, training), dataset, training, seed=3)
@@ -108,3 +108,50 @@ def test_a_graph_without_the_noise_of_training_is_not_trained_on(dataset):
 def test_masks_that_are_let_go_leave_the_network_whole(dataset):
     state = trained(dataset, recipe=STRUCTURED.model_copy(update={"permanence": "regrow"}))
     assert state.model is state.pruner.model
+
+
+class Counting(nn.Module):
+    """It keeps what no `state_dict` has."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(36, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU())
+        self.last = nn.Linear(12, 2)
+        self.steps, self.seen, self.mean, self.draws = 0, [0], None, torch.Generator().manual_seed(3)
+        self.register_buffer("total", torch.zeros(()), persistent=False)
+
+    def forward(self, x):
+        x = self.last(self.body(x))
+        if self.training:
+            self.steps += 1
+            self.seen[0] += 1
+            self.total += 1
+            self.mean = x.detach().abs().mean()
+            x = x + 0.1 * torch.rand((), generator=self.draws)
+        return x
+
+
+def test_what_a_network_counts_goes_on_from_cut_to_cut(dataset):
+    recipe = builtin_recipes()["structured"]
+    torch.manual_seed(0)
+    model = Counting()
+    training = Training(epochs=8, batch_size=8, learning_rate=0.01)
+    pruner = Pruner(model, recipe, dataset.test.inputs[:2], rate=0.5, epochs=8, steps_per_epoch=None, seed=0)
+    state = start(model, pruner, training)
+    found, plans = [], set()
+
+    def look(state):
+        found.append((state.model.steps, state.model.seen[0], int(state.model.total)))
+        plans.add(id(state.model))
+
+    train(state, dataset, training, seed=0, after_epoch=look)
+    steps = len(dataset.train) // training.batch_size
+    assert len(plans) > 2, "the network was cut in several steps"
+    assert found == [(epoch * steps,) * 3 for epoch in range(1, 9)]
+    whole = widen(state)
+    assert (whole.steps, whole.seen, int(whole.total)) == (8 * steps, [8 * steps], 8 * steps)
+    assert torch.equal(whole.mean, state.model.mean)
+    expected = torch.Generator().manual_seed(3)
+    for _ in range(8 * steps):
+        torch.rand((), generator=expected)
+    assert torch.equal(whole.draws.get_state(), expected.get_state())

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 import prunus
+from prunus.channels import plan
 from prunus.models import build_model
 from prunus.spec import Part, Recipe
-from prunus.surgery import plan
 
 
 class Dense(nn.Module):
@@ -94,9 +94,9 @@ def test_what_is_left_is_within_a_percent_of_what_is_asked(network, pattern, all
     pruner = prunus.Pruner(twin, recipe, inputs)
     total, left = SHARES[kind]
     if pattern == "channel":
-        sets, left = pruner.anatomy.unit_sets, total
+        sets, left = pruner.scope.unit_sets, total
         kept = {name: ~gone for name, gone in pruner.gone.items()}
-        twin = pruner.anatomy.surgeon.shrink(model, plan([one.group for one in sets], kept)).model
+        twin = pruner.scope.cutter.shrink(model, plan([one.group for one in sets], kept)).model
     before, after = prunus.count_cost(model, inputs), prunus.count_cost(twin, inputs)
     assert getattr(after, left) / getattr(before, total) == pytest.approx(0.25, rel=0.01)
 

@@ -61,10 +61,10 @@ class PruningCallback(Callback):
         """A pruner's step for every step of the optimiser; batches that only accumulate gradients are none."""
         if self.pruner is not None and trainer.global_step > self._steps:
             self._steps = trainer.global_step
-            self.pruner.step()
+            self.pruner.step(trainer.optimizers[0] if len(trainer.optimizers) == 1 else None)
 
     def state_dict(self) -> dict[str, Any]:
-        """Of the pruner."""
+        """The pruner's state."""
         return self.pruner.state_dict() if self.pruner else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

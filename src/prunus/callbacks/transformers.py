@@ -88,7 +88,7 @@ class PruningCallback(TrainerCallback):
     ) -> None:
         """Between the optimiser's step and the clearing of gradients."""
         if self.pruner is not None:
-            self.pruner.step()
+            self.pruner.step(kwargs.get("optimizer"))
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Beside the model's and the optimiser's files."""

@@ -9,16 +9,17 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from prunus.graph import ChannelGroup
+from prunus.channels import ChannelCutter, Pruned, plan
+from prunus.channels.choice import Scores
+from prunus.channels.cost_model import cost_model_of, left_by_cutting
+from prunus.channels.cost_target import check_reached, find_counts
+from prunus.channels.latency_target import Found, Tell, find_latency
+from prunus.channels.report import Amount, Target
+from prunus.coupling import ChannelGroup
+from prunus.coupling.outputs import Outputs
 from prunus.prune.allocations import Allocation
 from prunus.prune.patterns.channel import Channel
 from prunus.prune.units import UnitSet
-from prunus.surgery import Pruned, Surgeon, plan
-from prunus.surgery.choice import Scores
-from prunus.surgery.report import Amount, Target
-from prunus.train.latency_target import Found, Tell, find_latency
-from prunus.train.prices import left_by_cutting, prices_of
-from prunus.train.target import check_reached, find_counts
 
 
 @dataclass
@@ -30,11 +31,12 @@ class ChannelTarget:
     allocation: Allocation
     pattern: Channel
     tell: Tell
+    outputs: Outputs = None
     found: Found | None = None
     sets: tuple[UnitSet, ...] = ()
 
     def watched(self, scores: Scores) -> Scores:
-        """The same scores; the units are remembered."""
+        """Scores that remember the units that they are asked for."""
 
         def remembering(model: nn.Module, groups: Sequence[ChannelGroup]) -> Mapping[str, Tensor]:
             self.sets = tuple(self.pattern.unit_set(group, model) for group in groups)
@@ -66,13 +68,13 @@ class ChannelTarget:
         return Target(kind=kind, asked=asked, achieved=amount.ratio, how="computed")
 
     def _by_count(self, scores: Sequence[Tensor]) -> list[int]:
-        prices = prices_of(self.model, self.example_inputs, self.allocation.counted or "params")
+        costs = cost_model_of(self.model, self.example_inputs, self.allocation.counted or "params")
         left_of = None
-        if not prices.all_of_weights:
-            left_of = left_by_cutting(prices, self._surgeon, self.model, self.sets, self.example_inputs)
+        if not costs.all_of_weights:
+            left_of = left_by_cutting(costs, self._cutter, self.model, self.sets, self.example_inputs)
         left = self.allocation.left(0)
-        counts = find_counts(prices, self.allocation, self.sets, scores, left, left_of)
-        check_reached(prices, self.sets, scores, counts, left, left_of)
+        counts = find_counts(costs, self.allocation, self.sets, scores, left, left_of)
+        check_reached(costs, self.sets, scores, counts, left, left_of)
         return counts
 
     def _by_latency(self, scores: Sequence[Tensor]) -> list[int]:
@@ -92,8 +94,8 @@ class ChannelTarget:
     def _cut(self, scores: Sequence[Tensor], counts: Sequence[int]) -> nn.Module:
         groups = [one.group for one in self.sets if one.group is not None]
         kept = {one.name: ~one.lowest(s, one.rounded(n)) for one, s, n in zip(self.sets, scores, counts, strict=True)}
-        return self._surgeon.shrink(self.model, plan(groups, kept)).model
+        return self._cutter.shrink(self.model, plan(groups, kept), every_way=False).model
 
     @cached_property
-    def _surgeon(self) -> Surgeon:
-        return Surgeon(self.model, self.example_inputs)
+    def _cutter(self) -> ChannelCutter:
+        return ChannelCutter(self.model, self.example_inputs, outputs=self.outputs)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prunus.cli.network_options import Classes, Model, Settings, Shape, Weights
+from prunus.cli.named_network import Classes, Model, Settings, Shape, Weights, named_network, numbers_of
+from prunus.cli.terminal import plain, print_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,13 +25,14 @@ def bench(
     batch: Annotated[str, typer.Option(help="Batch sizes, such as 1,64.")] = "1,64",
     threads: Annotated[str, typer.Option(help="Numbers of threads, such as 1,2.")] = "1",
     runtime: Annotated[list[str] | None, typer.Option(help="Runtimes; give it once for each. Default: all.")] = None,
-    rounds: Annotated[int, typer.Option(min=30, help="Timed runs of each.")] = 40,
+    rounds: Annotated[
+        int, typer.Option(min=30, help="Timed runs of the network on each runtime, batch size and number of threads.")
+    ] = 40,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
 ) -> None:
     """Measure a network on this machine: bytes of its files, latency and peak memory on each runtime."""
     from tempfile import TemporaryDirectory
 
-    from prunus.cli.named_network import named_network, numbers_of
     from prunus.measure import RUNTIMES, named_model, runtime_of
     from prunus.measure.benchmark import benchmark
 
@@ -78,10 +80,8 @@ def _show(model: str, input_shape: tuple[int, ...], measured: Benchmark, as_json
         from rich.console import Console
 
         for table in (_file_table(model, input_shape, measured), _row_table(measured.rows)):
-            Console().print(table)
+            print_table(Console(), table)
     for problem in measured.problems:
-        from prunus.cli.plain import plain
-
         typer.echo(f"not measured: {plain(problem)}", err=True)
 
 
@@ -89,6 +89,7 @@ def _as_json(model: str, input_shape: tuple[int, ...], measured: Benchmark) -> s
     import dataclasses
     import json
 
+    from prunus.measure import RUNTIMES, packages_of
     from prunus.measure.machine import describe_machine, package_versions
 
     files = [
@@ -102,7 +103,7 @@ def _as_json(model: str, input_shape: tuple[int, ...], measured: Benchmark) -> s
             "rows": [dataclasses.asdict(row) for row in measured.rows],
             "problems": measured.problems,
             "machine": describe_machine(),
-            "versions": package_versions(),
+            "versions": package_versions(packages_of(RUNTIMES)),
         },
         indent=2,
     )
@@ -110,8 +111,6 @@ def _as_json(model: str, input_shape: tuple[int, ...], measured: Benchmark) -> s
 
 def _file_table(model: str, input_shape: tuple[int, ...], measured: Benchmark) -> Table:
     from rich.table import Table
-
-    from prunus.cli.plain import plain
 
     table = Table(title=plain(f"{model}, inputs of {'x'.join(map(str, input_shape))} (measured)"))
     table.add_column("file")
@@ -124,8 +123,6 @@ def _file_table(model: str, input_shape: tuple[int, ...], measured: Benchmark) -
 
 def _row_table(rows: tuple[BenchmarkRow, ...]) -> Table:
     from rich.table import Table
-
-    from prunus.cli.plain import plain
 
     table = Table()
     table.add_column("runtime")

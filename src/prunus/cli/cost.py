@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prunus.cli.network_options import Classes, Model, Settings, Shape, Weights
+from prunus.cli.named_network import Classes, Model, Settings, Shape, Weights, named_network
+from prunus.cli.terminal import plain, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +31,6 @@ def cost(
     """Count what a network costs for one input: parameters, MACs and bit operations; nothing is measured."""
     import torch
 
-    from prunus.cli.named_network import named_network
     from prunus.cost import count_cost
 
     network = named_network(model, shape, classes, settings, weights)
@@ -48,7 +48,7 @@ def cost(
     console = Console()
     if layers:
         _print_layers(console, counted.layers)
-    console.print(_totals(model, network.input_shape, counted))
+    print_table(console, _totals(model, network.input_shape, counted))
 
 
 TOTALS = (  # attribute of a NetworkCost -> what it is called
@@ -86,8 +86,6 @@ def _as_json(model: str, input_shape: tuple[int, ...], counted: NetworkCost) -> 
 def _totals(model: str, input_shape: tuple[int, ...], counted: NetworkCost) -> Table:
     from rich.table import Table
 
-    from prunus.cli.plain import plain
-
     bits = f"weights of {counted.weight_bits} bits, activations of {counted.activation_bits}"
     title = plain(f"{model}, one input of {'x'.join(map(str, input_shape))}, {bits} (computed)")
     table = Table(title=title, show_header=False)
@@ -111,7 +109,7 @@ def _print_layers(console: Console, layers: tuple[LayerCost, ...]) -> None:
     elif needed > console.width:
         table = _layer_table(layers, rounded)
         table.box, table.padding = None, (0, 2, 0, 0)
-    console.print(table)
+    print_table(console, table)
 
 
 def rounded(number: int) -> str:
@@ -129,8 +127,6 @@ def rounded(number: int) -> str:
 
 def _layer_table(layers: tuple[LayerCost, ...], number: Callable[[int], str]) -> Table:
     from rich.table import Table
-
-    from prunus.cli.plain import plain
 
     table = Table(title="Layers, in the order of execution")
     table.add_column("layer", overflow="fold", min_width=8)

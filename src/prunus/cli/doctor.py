@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from prunus import __version__
+from prunus.cli.terminal import plain, print_table
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from prunus.measure.findings import Finding
+
+
+FRAME, NARROWEST = 19, 16
+"""Characters of the table of findings: lines, spaces and `yes`; and of a column of sentences at least."""
 
 
 def doctor(
@@ -21,10 +28,12 @@ def doctor(
 
     Exits with 5 where a study could not run.
     """
+    from prunus.measure import RUNTIMES, packages_of
     from prunus.measure.findings import examine
     from prunus.measure.machine import describe_machine, package_versions
 
-    machine, versions, findings = describe_machine(), package_versions(), examine(folder)
+    machine, findings = describe_machine(), examine(folder)
+    versions = {"prunus": __version__, **package_versions(packages_of(RUNTIMES))}
     if as_json:
         import dataclasses
         import json
@@ -35,16 +44,18 @@ def doctor(
         from rich.console import Console
 
         console = Console()
-        for table in (_pairs("Machine", machine), _pairs("Versions", versions), _finding_table(findings)):
-            console.print(table)
+        for table in (
+            _pairs("Machine", machine),
+            _pairs("Versions", versions),
+            _finding_table(findings, console.width),
+        ):
+            print_table(console, table)
     if any(finding.needed and not finding.found for finding in findings):
         raise typer.Exit(5)
 
 
 def _pairs(title: str, values: object) -> Table:
     from rich.table import Table
-
-    from prunus.cli.plain import plain
 
     table = Table(title=title, show_header=False)
     assert isinstance(values, dict)
@@ -54,14 +65,17 @@ def _pairs(title: str, values: object) -> Table:
     return table
 
 
-def _finding_table(findings: tuple[Finding, ...]) -> Table:
+def _finding_table(findings: tuple[Finding, ...], width: int) -> Table:
+    """All findings; what is written in sentences is folded where the terminal is narrow."""
     from rich.table import Table
 
-    from prunus.cli.plain import plain
-
     table = Table(title="Found and missing")
-    for words in ("", "what", "", "detail", "what to do"):
-        table.add_column(words, overflow="fold")
+    names = max((len(each.group) + len(each.name) for each in findings), default=0)
+    room = max(NARROWEST, (width - names - FRAME) // 2)
+    for words in ("", "what", ""):
+        table.add_column(words)
+    for words in ("detail", "what to do"):
+        table.add_column(words, overflow="fold", max_width=room)
     for each in findings:
         mark = "yes" if each.found else ("NO" if each.needed else "no")
         table.add_row(each.group, plain(each.name), mark, plain(each.detail), plain(each.do))

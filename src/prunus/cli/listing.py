@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from prunus.errors import InputError, nearest
+
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
@@ -17,13 +19,14 @@ Names = Iterable[tuple[str, str]]
 """Name and what it is, in one line."""
 
 
-class Kind(StrEnum):
+class ListedKind(StrEnum):
     """What can be listed."""
 
     STUDIES = "studies"
     RECIPES = "recipes"
     MODELS = "models"
     DATA = "data"
+    TASKS = "tasks"
     PATTERNS = "patterns"
     CRITERIA = "criteria"
     ALLOCATIONS = "allocations"
@@ -35,17 +38,35 @@ class Kind(StrEnum):
     TIMM = "timm"
 
 
-FAMILIES = (Kind.TORCHVISION, Kind.TIMM)
+FAMILIES = (ListedKind.TORCHVISION, ListedKind.TIMM)
 """Too many to be shown unasked."""
+
+
+def listed_kind(name: str) -> ListedKind:
+    """The kind of that name. Raises `InputError` with the nearest.
+
+    >>> listed_kind("patterns").value
+    'patterns'
+    """
+    known = [kind.value for kind in ListedKind]
+    if name not in known:
+        raise InputError(f"There is nothing called {name!r} to list", "", nearest(name, known))
+    return ListedKind(name)
 
 
 def list_names(
     kind: Annotated[
-        Kind | None, typer.Argument(help="What to list; all but the networks of torchvision and timm, if left out.")
+        ListedKind | None,
+        typer.Argument(
+            help="What to list; all but the networks of torchvision and timm, if left out.",
+            metavar="KIND",
+            parser=listed_kind,
+            autocompletion=lambda: [each.value for each in ListedKind],
+        ),
     ] = None,
 ) -> None:
     """List the names of studies, recipes, models and data, and of all parts of a study with their settings."""
-    for one in [kind] if kind else [each for each in Kind if each not in FAMILIES]:
+    for one in [kind] if kind else [each for each in ListedKind if each not in FAMILIES]:
         if kind is None:
             typer.secho(one.value, bold=True)
         for line in lines_of(list(NAMES[one]()), indent=2 * (kind is None), width=_width()):
@@ -91,11 +112,12 @@ def _recipes() -> Names:
 
 def _models() -> Names:
     from prunus.models import MODELS
-    from prunus.models.build import FUNCTION
+    from prunus.models.build import FOLDER, FUNCTION
 
     yield from _described(MODELS)
     for family in FAMILIES:
         yield f"{family.value}:NAME", f"A network of {family.value}; `prunus list {family.value}` has the names."
+    yield FOLDER, "A folder that transformers' save_pretrained wrote, with its weights."
     yield FUNCTION, "A function of your own that returns a torch.nn.Module."
 
 
@@ -105,6 +127,21 @@ def _data() -> Names:
 
     yield from _described(DATA)
     yield FUNCTION, "A function of your own that returns (x_train, y_train, x_test, y_test) or a prunus.Dataset."
+
+
+def _tasks() -> Names:
+    from prunus.spec import Metric
+    from prunus.tasks import TASKS
+
+    for name, what in _described(TASKS):
+        metric = TASKS.get(name).metric  # of a class whose settings decide, a property
+        if isinstance(metric, Metric):
+            unit = f", {metric.unit}" if metric.unit else ""
+            direction = "higher" if metric.higher_is_better else "lower"
+            yield name, f"{what} Compared by: {metric.name}{unit}, {direction} is better."
+        else:
+            yield name, what
+    yield "file.py:CLASS", "A class of your own, made from prunus.tasks.Task."
 
 
 def _patterns() -> Names:
@@ -149,18 +186,20 @@ def _runtimes() -> Names:
     return _described(RUNTIMES)
 
 
-def _family(family: Kind) -> Names:
+def _family(family: ListedKind) -> Names:
     from prunus.models import family_names
 
     return ((name, "") for name in family_names(family.value))
 
 
 def _described(registry: Registry[Any]) -> Names:
-    """Each part with the first line of its documentation and its settings."""
+    """Each part with the first line of its documentation and its settings; broken ones are told of beside the list."""
+    for error in registry.broken().values():
+        typer.secho(f"warning: {error}", fg="yellow", err=True)
     for name in registry:
         part = registry.get(name)
         what = (part.__doc__ or "").strip().split("\n", 1)[0]
-        settings = ", ".join(_setting(*item) for item in part.model_fields.items())
+        settings = ", ".join(_setting(*item) for item in getattr(part, "model_fields", {}).items())
         yield name, f"{what} Settings: {settings}." if settings else what
 
 
@@ -171,21 +210,22 @@ def _setting(name: str, field: FieldInfo) -> str:
     if field.is_required():
         return f"{name} (must be given)"
     default = field.get_default(call_default_factory=True)
-    return name if default is None else f"{name} = {json.dumps(default)}"
+    return name if default is None else f"{name} = {json.dumps(default, default=str)}"
 
 
-NAMES: dict[Kind, Callable[[], Names]] = {
-    Kind.STUDIES: _studies,
-    Kind.RECIPES: _recipes,
-    Kind.MODELS: _models,
-    Kind.DATA: _data,
-    Kind.PATTERNS: _patterns,
-    Kind.CRITERIA: _criteria,
-    Kind.ALLOCATIONS: _allocations,
-    Kind.SCHEDULES: _schedules,
-    Kind.OPTIMIZERS: _optimizers,
-    Kind.AUGMENTATIONS: _augmentations,
-    Kind.RUNTIMES: _runtimes,
-    Kind.TORCHVISION: lambda: _family(Kind.TORCHVISION),
-    Kind.TIMM: lambda: _family(Kind.TIMM),
+NAMES: dict[ListedKind, Callable[[], Names]] = {
+    ListedKind.STUDIES: _studies,
+    ListedKind.RECIPES: _recipes,
+    ListedKind.MODELS: _models,
+    ListedKind.DATA: _data,
+    ListedKind.TASKS: _tasks,
+    ListedKind.PATTERNS: _patterns,
+    ListedKind.CRITERIA: _criteria,
+    ListedKind.ALLOCATIONS: _allocations,
+    ListedKind.SCHEDULES: _schedules,
+    ListedKind.OPTIMIZERS: _optimizers,
+    ListedKind.AUGMENTATIONS: _augmentations,
+    ListedKind.RUNTIMES: _runtimes,
+    ListedKind.TORCHVISION: lambda: _family(ListedKind.TORCHVISION),
+    ListedKind.TIMM: lambda: _family(ListedKind.TIMM),
 }

@@ -6,13 +6,13 @@ import os
 import select
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from prunus import __version__
 from prunus.cli.bench import bench
+from prunus.cli.compress import compress
 from prunus.cli.cost import cost
 from prunus.cli.doctor import doctor
 from prunus.cli.inspect import inspect
@@ -22,7 +22,8 @@ from prunus.cli.report import report
 from prunus.cli.run import run
 from prunus.cli.sensitivity import sensitivity
 from prunus.cli.show import show
-from prunus.errors import DiskFullError, PrunusError, is_disk_full
+from prunus.cli.terminal import print_whatever_the_encoding
+from prunus.errors import PrunusError, of_file_system
 
 EXIT_CODES = """
 Exit codes: 0 done. 1 unexpected error. 2 bad input. 3 done, but trials failed. 4 a study's folder cannot be used.
@@ -49,7 +50,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version of prunus.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors; works after any command.")] = False,
 ) -> None:
     pass
@@ -63,6 +66,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "cost": cost,
     "inspect": inspect,
     "prune": prune,
+    "compress": compress,
     "sensitivity": sensitivity,
     "bench": bench,
     "doctor": doctor,
@@ -74,6 +78,7 @@ for _name, _command in COMMANDS.items():
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    print_whatever_the_encoding()
     debug = "--debug" in sys.argv or bool(os.environ.get("PRUNUS_DEBUG"))
     sys.argv[1:] = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
@@ -93,12 +98,14 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         _say("Stopped.")
         sys.exit(130)
+    except OSError as error:
+        if debug:
+            raise
+        _say(str(ours := of_file_system(error)))
+        sys.exit(ours.exit_code)
     except Exception as error:
         if debug:
             raise
-        if is_disk_full(error):
-            _say(str(full := DiskFullError(getattr(error, "filename", None) or Path.cwd())))
-            sys.exit(full.exit_code)
         _say(f"Unexpected {type(error).__name__}: {error}. This is a fault of prunus. --debug shows where it is.")
         sys.exit(1)
     sys.exit(0)

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from prunus.cli.plain import plain
-from prunus.cli.tally import Tally, label
+from prunus.cli.run_state import RunState, label
+from prunus.cli.terminal import plain
 from prunus.sweep.events import (
     BlockEnded,
     BlockLost,
@@ -23,6 +23,7 @@ from prunus.sweep.events import (
     Searching,
     Shown,
     Stopping,
+    StoreRebuilt,
     StudyStarted,
     TrialEnded,
     TrialLost,
@@ -55,24 +56,24 @@ class Lines:
     """One line per ended trial, and one now and then while none ends."""
 
     def __init__(self, console: Console) -> None:
-        self.console, self.tally, self.said_at = console, Tally(), time.monotonic()
+        self.console, self.state, self.said_at = console, RunState(), time.monotonic()
         self._say("loading torch and the data")
 
     def __call__(self, event: Shown) -> None:
         """Show one event."""
-        self.tally.take(event)
+        self.state.take(event)
         match event:
-            case Searching():
+            case Searching() | StoreRebuilt():
                 self._say(event.text)
             case StudyStarted():
                 at_once = min(event.workers, max(1, len(event.trials) - event.ended))
                 self._say(f"{len(event.trials)} trials, {event.ended} of them done, {at_once} at once")
             case TrialEnded() | TrialLost():
-                self._say(f"{self.tally.progress()} {self.tally.ended(event)} ({self.tally.time_left()})")
+                self._say(f"{self.state.progress()} {self.state.ended(event)} ({self.state.time_left()})")
             case Stopping():
                 self._say(STOPPING)
             case EpochDone() if time.monotonic() - self.said_at > PLAIN_LINE_EVERY_SECONDS:
-                self._say(f"{self.tally.progress()} {self.tally.epoch(event)} ({self.tally.time_left()})")
+                self._say(f"{self.state.progress()} {self.state.epoch(event)} ({self.state.time_left()})")
             case MeasuringStarted() if event.blocks:
                 self._say(f"measuring the final networks, {event.blocks} blocks")
             case BlockEnded():
@@ -89,31 +90,35 @@ class Bars:
     """A bar for the study, one for each running trial or block."""
 
     def __init__(self, progress: Progress) -> None:
-        self.progress, self.tally = progress, Tally()
+        self.progress, self.state = progress, RunState()
         self.study = progress.add_task("loading torch and the data", total=None, note="")
         self.tasks: dict[str, TaskID] = {}
 
     def __call__(self, event: Shown) -> None:
         """Show one event."""
-        self.tally.take(event)
+        self.state.take(event)
         match event:
             case Searching():
                 self.progress.update(self.study, note=escape(event.text))
+            case StoreRebuilt():
+                self.progress.console.print(plain(event.text))
             case Ready():
                 self.progress.update(self.study, description="study", note="")
             case StudyStarted():
                 self.progress.update(self.study, total=len(event.trials), completed=event.ended)
             case TrialStarted():
-                self._add(event.trial, label(self.tally.trials[event.trial]), self.tally.epochs, event.epoch)
+                self._add(
+                    event.trial, label(self.state.trials[event.trial]), self.state.epochs_of(event.trial), event.epoch
+                )
             case EpochDone():
                 task = self.tasks[event.row.trial]
-                self.progress.update(task, completed=event.row.epoch, note=self.tally.accuracy(event.row))
-                self.progress.update(self.study, note=self.tally.time_left())
+                self.progress.update(task, completed=event.row.epoch, note=escape(self.state.value(event.row)))
+                self.progress.update(self.study, note=self.state.time_left())
             case TrialEnded() | TrialLost():
                 self._remove(event.trial)
-                self.progress.update(self.study, completed=self.tally.trials_ended)
+                self.progress.update(self.study, completed=self.state.trials_ended)
                 if not (isinstance(event, TrialEnded) and event.status == "finished"):
-                    self.progress.console.print(plain(self.tally.ended(event)))
+                    self.progress.console.print(plain(self.state.ended(event)))
             case Stopping():
                 self.progress.console.print(plain(STOPPING))
             case MeasuringStarted() if event.blocks:

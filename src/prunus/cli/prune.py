@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prunus.cli.network_options import DATA_HELP, Classes, DataSettings, Model, Settings, Shape, Weights
+from prunus.cli.named_network import (
+    DATA_HELP,
+    Classes,
+    DataSettings,
+    Model,
+    OutputNames,
+    Settings,
+    Shape,
+    Weights,
+    named_data,
+    named_network,
+)
+from prunus.cli.terminal import plain
 
 if TYPE_CHECKING:
-    from prunus.surgery import Pruned
+    from prunus.channels import Pruned
 
 
 class Heads(StrEnum):
@@ -32,20 +44,23 @@ def prune(
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
     rate: Annotated[float | None, typer.Option(help="Share of the channels to remove, from 0 to below 1.")] = None,
     target: Annotated[str | None, typer.Option(metavar="COST=AMOUNT", help=TARGET_HELP)] = None,
-    runtime: Annotated[str, typer.Option(help="Runtime of a latency: `prunus list runtimes`.")] = "onnxruntime",
-    batch: Annotated[int, typer.Option(min=1, help="Batch size of a latency.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of a latency.")] = 1,
+    runtime: Annotated[
+        str, typer.Option(help="The runtime that a latency is measured on: `prunus list runtimes`.")
+    ] = "onnxruntime",
+    batch: Annotated[int, typer.Option(min=1, help="The batch size that a latency is measured at.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="The number of threads that a latency is measured with.")] = 1,
     shape: Shape = None,
     classes: Classes = None,
     settings: Settings = None,
     weights: Weights = None,
     criterion: Annotated[str, typer.Option(help="What scores a channel: `prunus list criteria`.")] = "magnitude",
-    allocation: Annotated[str, typer.Option(help="How layers share it: `prunus list allocations`.")] = "uniform",
+    allocation: Annotated[str, typer.Option(help="How layers share the rate: `prunus list allocations`.")] = "uniform",
     protect: Annotated[list[str] | None, typer.Option(help="A layer to leave alone, by name or pattern.")] = None,
+    outputs: OutputNames = None,
     round_to: Annotated[int, typer.Option(help="What is left of a layer is a multiple of this.")] = 1,
     floor: Annotated[int, typer.Option(help="At least so many channels of a layer are left.")] = 1,
     heads: Annotated[Heads, typer.Option(help="Remove whole heads, or the same dimensions of each.")] = Heads.WHOLE,
-    seed: Annotated[int, typer.Option(help="Of fresh weights, and of criteria that draw numbers.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed of fresh weights, and of criteria that draw numbers.")] = 0,
     data: Annotated[str | None, typer.Option(help=f"{DATA_HELP} For criteria that look at data.")] = None,
     data_settings: DataSettings = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Also write small.onnx, checked by running it.")] = False,
@@ -56,9 +71,7 @@ def prune(
     """
     import torch
 
-    from prunus.channels import prune_channels
-    from prunus.cli.named_network import named_network
-    from prunus.cli.plain import plain
+    from prunus.channels.by_name import prune_channels
 
     shared = _allocation(allocation, target, runtime, batch, threads)
     samples = None
@@ -77,6 +90,7 @@ def prune(
         round_to=round_to,
         floor=floor,
         heads=heads.value,
+        outputs=outputs,
         seed=seed,
         data=samples,
         tell=lambda text: typer.echo(str(plain(text)), err=True),
@@ -114,7 +128,6 @@ def _allocation(name: str, target: str | None, runtime: str, batch: int, threads
 
 def _samples(data: str, settings: list[str] | None, seed: int) -> tuple[Any, str, int]:
     """Batches for criteria that look at data, the shape of its inputs, and how many classes it has."""
-    from prunus.cli.named_data import named_data
     from prunus.train import calibration_samples
 
     dataset = named_data(data, settings)
@@ -124,9 +137,9 @@ def _samples(data: str, settings: list[str] | None, seed: int) -> tuple[Any, str
 
 def _write(pruned: Pruned, out: Path, onnx_inputs: Any) -> None:
     """All files; small.onnx where inputs for it are given."""
+    from prunus.channels import save
     from prunus.errors import InputError
     from prunus.store.files import write_atomically
-    from prunus.surgery import save
 
     try:
         out.mkdir(parents=True, exist_ok=True)

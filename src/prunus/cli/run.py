@@ -1,7 +1,9 @@
-"""`prunus run`: run a study, or continue it."""
+"""`prunus run`: run a study, or continue it, or say what it would do and how long it would take."""
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -25,10 +27,13 @@ def run(
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Trials at once; 0: one per core.")] = 0,
     executor: Annotated[str, typer.Option(help="Where trials run: local, ray or slurm.")] = "local",
-    address: Annotated[str | None, typer.Option(help="Of the Ray cluster, such as HOST:6379.")] = None,
+    address: Annotated[str | None, typer.Option(help="The address of the Ray cluster, such as HOST:6379.")] = None,
     executor_set: Annotated[
         list[str] | None,
         typer.Option("--executor-set", metavar="KEY=VALUE", help="A setting of the executor, such as partition=gpu."),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Trained weights to begin with: .safetensors, or .pt of torch.save.")
     ] = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,2", help="The study's seeds.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the trials and an estimate of time.")] = False,
@@ -39,6 +44,9 @@ def run(
         bool, typer.Option("--allow-changes", help="Continue although code, data, versions or study have changed.")
     ] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
+    rebuild_store: Annotated[
+        bool, typer.Option("--rebuild-store", help="Make a damaged store anew from the results that lie beside it.")
+    ] = False,
 ) -> None:
     """Run a study and write its report; the same command continues what was interrupted.
 
@@ -47,16 +55,24 @@ def run(
     from prunus.cli.progress import show_progress
     from prunus.sweep.run import Options, run_study
 
-    spec, folder = _study(study, out, set_ or [], seeds)
+    overrides = list(set_ or [])
+    if weights is not None:
+        overrides.append(f"model.weights={json.dumps(str(weights.resolve()))}")
+    spec, folder = _study(study, out, overrides, seeds, rebuild=rebuild_store)
     if not run_code:
         _refuse_unasked_code(spec, set_ or [])
     if dry_run:
-        from prunus.cli.dry_run import print_trials
-
         print_trials(spec)
         return
     options = Options(
-        workers, executor, allow_changes, retry_failed, _command(), address or "", _settings(executor_set or [])
+        workers=workers,
+        executor=executor,
+        allow_changes=allow_changes,
+        retry_failed=retry_failed,
+        rebuild_store=rebuild_store,
+        command=_command(),
+        address=address or "",
+        executor_settings=_settings(executor_set or []),
     )
     with show_progress() as observe:
         outcome = run_study(spec, folder, options, observe)
@@ -71,7 +87,7 @@ def _conclude(outcome: Outcome, folder: Path) -> None:
     if outcome.trials and not outcome.at_once:
         typer.echo(build_report(folder))
     if outcome.signal == signal.SIGUSR2:
-        from prunus.sweep.requeue import requeue
+        from prunus.sweep.processes import requeue
 
         typer.echo(requeue(), err=True)
     if outcome.signal is not None:
@@ -85,11 +101,13 @@ def _conclude(outcome: Outcome, folder: Path) -> None:
         )
 
 
-def _study(study: str, out: Path | None, overrides: list[str], seeds: str | None) -> tuple[Study, Path]:
+def _study(
+    study: str, out: Path | None, overrides: list[str], seeds: str | None, *, rebuild: bool
+) -> tuple[Study, Path]:
     """The study to run and its folder."""
     from prunus.errors import InputError
     from prunus.spec import builtin_studies, load_study
-    from prunus.store import read_study
+    from prunus.store import read_study, study_beside
 
     if seeds is not None:
         overrides = [*overrides, f"seeds={_numbers(seeds)}"]
@@ -98,8 +116,8 @@ def _study(study: str, out: Path | None, overrides: list[str], seeds: str | None
         return spec, out or Path("studies") / spec.name
     if overrides or out:
         why = "its folder holds the study with all its settings"
-        raise InputError("A started study is continued as it is", why, "leave out --set, --seeds and --out")
-    return read_study(Path(study)).study, Path(study)
+        raise InputError("A started study is continued as it is", why, "leave out --set, --weights, --seeds and --out")
+    return study_beside(Path(study)) if rebuild else read_study(Path(study)).study, Path(study)
 
 
 def _numbers(seeds: str) -> list[int]:
@@ -128,8 +146,7 @@ def _refuse_unasked_code(study: Study, overrides: list[str]) -> None:
     from prunus.errors import InputError
 
     chosen_here = {override.partition("=")[0].strip().removesuffix(".name") for override in overrides}
-    parts = {"model": study.model.name, "data": study.data.name}
-    unasked = sorted(name for key, name in parts.items() if ".py:" in name and key not in chosen_here)
+    unasked = sorted(name for key, name in study.functions.items() if key not in chosen_here)
     if unasked:
         raise InputError(
             f"The study {study.name!r} runs code of its own: {', '.join(unasked)}",
@@ -142,4 +159,24 @@ def _command() -> str:
     """The command to repeat this run, as it would be typed."""
     import shlex
 
-    return shlex.join(["prunus", *sys.argv[1:]])
+    return os.fsencode(shlex.join(["prunus", *sys.argv[1:]])).decode(errors="backslashreplace")
+
+
+def print_trials(study: Study) -> None:
+    """Print one line per trial on standard output, and the estimate on standard error."""
+    from prunus.report.words import duration
+    from prunus.sweep.latency_targets import LatencyTargets
+    from prunus.sweep.loaded import Loaded
+    from prunus.sweep.trial import estimate_seconds
+
+    typer.echo("loading torch and the data, timing some training steps", err=True)
+    loaded = Loaded.of(study, LatencyTargets(tell=lambda text: typer.echo(text, err=True)))
+    seconds = estimate_seconds(loaded) if study.train is None else 0.0
+    for digest, trial in loaded.trials.items():
+        typer.echo(f"{digest}  {trial.label}")
+    takes = (
+        f"the training takes about {duration(seconds)} on this machine; exports and measurements come on top"
+        if study.train is None
+        else f"how long {study.train} trains is not known"
+    )
+    typer.echo(f"{len(loaded.trials)} trials of {study.training.epochs} epochs: {takes}", err=True)

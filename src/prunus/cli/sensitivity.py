@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prunus.cli.network_options import DATA_HELP, DataSettings, Model, Settings, Weights
+from prunus.cli.named_network import DATA_HELP, DataSettings, Model, Settings, Weights, named_data, named_network
+from prunus.cli.terminal import plain, print_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from prunus.sensitivity.curves import Sensitivity
-    from prunus.sensitivity.suggestion import Suggestion
+    from prunus.sensitivity.suggestion import Sensitivity, Suggestion
     from prunus.spec import Part
 
 
@@ -24,12 +24,15 @@ def sensitivity(
     data_settings: DataSettings = None,
     weights: Weights = None,
     pattern: Annotated[str, typer.Option(help="What is removed: `prunus list patterns`.")] = "element",
-    criterion: Annotated[str, typer.Option(help="What scores it: `prunus list criteria`.")] = "magnitude",
+    criterion: Annotated[str, typer.Option(help="What scores the units: `prunus list criteria`.")] = "magnitude",
     protect: Annotated[list[str] | None, typer.Option(help="A layer to leave alone, by name or pattern.")] = None,
+    task: Annotated[
+        str, typer.Option(help="What it is for: `prunus list tasks`, or file.py:CLASS.")
+    ] = "classification",
     rates: Annotated[str, typer.Option(help="The rates at which each layer is pruned.")] = "0.2,0.4,0.6,0.8,0.9,0.95",
     rate: Annotated[float, typer.Option(help="The rate of the whole that layers are suggested to share.")] = 0.8,
     inputs: Annotated[int, typer.Option(min=1, help="Training inputs to test on.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed of all that is drawn.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the figure, the table and the suggestion.")] = Path(
         "sensitivity"
     ),
@@ -39,16 +42,17 @@ def sensitivity(
 
     Writes sensitivity.svg, .png, .csv and .json, and suggestion.toml, a recipe for a study.
     """
-    from prunus.cli.named_data import named_data
-    from prunus.cli.named_network import named_network
     from prunus.sensitivity.measuring import measure_sensitivity
     from prunus.sensitivity.suggestion import check_suggested, recipe_toml, suggest
+    from prunus.tasks import task_of
+    from prunus.tasks.batch import example_inputs, shape_of
 
     at = _rates(rates)
     check_suggested(rate, at)
-    dataset = named_data(data, data_settings)
-    shape = ",".join(map(str, dataset.input_shape))
-    network = named_network(model, shape, len(dataset.classes), settings, weights, seed=seed)
+    judged = task_of(_part(task))
+    dataset = named_data(data, data_settings, indices=judged.indices)
+    shape = shape_of(example_inputs(dataset, judged, dataset.train))
+    network = named_network(model, shape, judged.output_size(dataset), settings, weights, seed=seed)
     found = measure_sensitivity(
         network.model,
         dataset,
@@ -56,6 +60,7 @@ def sensitivity(
         pattern=_part(pattern),
         criterion=_part(criterion),
         protect=protect or ("output",),
+        task=judged,
         inputs=inputs,
         seed=seed,
         progress=_progress,
@@ -67,9 +72,7 @@ def sensitivity(
         return
     from rich.console import Console
 
-    from prunus.cli.plain import plain
-
-    Console().print(_table(model, found, suggestion))
+    print_table(Console(), _table(model, found, suggestion))
     typer.echo()
     for line in recipe_toml(found, suggestion).splitlines():
         typer.echo(str(plain(line)))
@@ -108,8 +111,8 @@ def _progress(done: int, total: int) -> None:
 
 def _write(found: Sensitivity, suggestion: Suggestion, out: Path) -> None:
     from prunus.errors import InputError
-    from prunus.report.figures.drawing import png, styled, svg
-    from prunus.report.figures.sensitivity import draw
+    from prunus.report.drawing import png, styled, svg
+    from prunus.report.sensitivity import draw
     from prunus.sensitivity.suggestion import recipe_toml
     from prunus.store.files import write_atomically
 
@@ -139,30 +142,37 @@ def _csv(found: Sensitivity, suggestion: Suggestion) -> bytes:
     import io
 
     from prunus.report.forms import TEXT
+    from prunus.report.metric import StudyMetric
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["layer", "units", "suggested rate", "rate (asked)", "accuracy (measured)"])
+    metric = StudyMetric(found.metric)
+    beside = {} if metric.is_accuracy else {"metric name": metric.name, "metric unit": metric.metric.unit}
+    named = [TEXT.csv_values(text)[0] for text in beside.values()]  # no formula for a spreadsheet
+    writer.writerow(["layer", "units", "suggested rate", "rate (asked)", f"{metric.key} (measured)", *beside])
     for curve in found.curves:
-        name = TEXT.csv_values(curve.name)[0]  # no formula for a spreadsheet
-        for rate, accuracy in zip((0.0, *found.rates), (found.unpruned, *curve.accuracies), strict=True):
-            writer.writerow([name, curve.units, f"{suggestion.rates[curve.name]:.4f}", rate, accuracy])
+        name = TEXT.csv_values(curve.name)[0]
+        for rate, value in zip((0.0, *found.rates), (found.unpruned, *curve.values), strict=True):
+            writer.writerow([name, curve.units, f"{suggestion.rates[curve.name]:.4f}", rate, value, *named])
     return text.getvalue().encode()
 
 
 def _table(model: str, found: Sensitivity, suggestion: Suggestion) -> Table:
     from rich.table import Table
 
-    from prunus.cli.plain import plain
+    from prunus.report.forms import PERCENT
+    from prunus.report.metric import StudyMetric
 
-    title = (
-        f"{model}: accuracy in % with one layer pruned, {100 * found.unpruned:.1f} with none ({found.inputs} inputs)"
-    )
+    metric = StudyMetric(found.metric, found.unpruned, found.unpruned)
+    form = PERCENT if metric.is_share else metric.terminal_forms[0]
+    unit = f" in {metric.metric.unit}" if metric.metric.unit else ""
+    none = f"{form.show(found.unpruned)} with none ({found.inputs} inputs)"
+    title = f"{model}: {metric.name}{unit} with one layer pruned, {none}"
     table = Table(title=plain(title))
     table.add_column("layer", overflow="fold", min_width=12)
     for words in ("units", *(f"{rate:g}" for rate in found.rates), "suggested rate"):
         table.add_column(words, justify="right")
     for curve in found.curves:
-        accuracies = (f"{100 * accuracy:.1f}" for accuracy in curve.accuracies)
-        table.add_row(plain(curve.name), f"{curve.units:,}", *accuracies, f"{suggestion.rates[curve.name]:.2f}")
+        values = (form.show(value) for value in curve.values)
+        table.add_row(plain(curve.name), f"{curve.units:,}", *values, f"{suggestion.rates[curve.name]:.2f}")
     return table

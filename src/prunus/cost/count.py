@@ -1,18 +1,84 @@
-"""From a recorded run to a network's cost."""
+"""From a recorded run to a network's cost: MACs of its calls, and zeros in the weights that it used."""
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from prunus.cost import formulas
+from prunus.cost import network_cost
+from prunus.cost.counted import Factor
 from prunus.cost.network_cost import LayerCost, NetworkCost
-from prunus.cost.recorder import Call
-from prunus.cost.run import Inputs, record
-from prunus.cost.weights import WeightCount, WeightCounter, layer_name
-from prunus.errors import InputError
+from prunus.cost.recorder import Call, CallRecorder, Origin
+from prunus.cost.run import Inputs, record, record_all, record_one
+from prunus.errors import InputError, PrunusError
+
+_ONLY_WEIGHT = re.compile(r"(^|\.)(weight|weight_orig|weight_[gv]|parametrizations\.weight\.original\d*)$")
+"""A module's one weight, plain or reparametrised by torch's means: the layer goes by the module's name alone."""
+
+
+@dataclass(frozen=True)
+class WeightCount:
+    """A weight as an operation used it; equal `key`, same weight."""
+
+    key: tuple[object, ...]
+    weights: int
+    nonzero: int
+    units: int
+    empty_units: int
+
+
+class WeightCounter:
+    """Counts each weight once, however often it is used."""
+
+    def __init__(self) -> None:
+        self._counted: dict[tuple[object, ...], tuple[Tensor, WeightCount]] = {}
+
+    def count(self, factor: Factor, origin: Origin) -> WeightCount:
+        """Elements, non-zero ones, output rows and empty ones, of a factor that was made from a model's constant."""
+        tensor = factor.tensor
+        key = (origin, tensor.shape, tensor.stride(), tensor.storage_offset(), factor.summed)
+        place = (*key, tensor.data_ptr(), tensor._version)
+        if place not in self._counted:  # keeps the tensor, so that its place in memory stays its own
+            self._counted[place] = (tensor, _count(factor, key))
+        return self._counted[place][1]
+
+
+def _count(factor: Factor, key: tuple[object, ...]) -> WeightCount:
+    tensor = _unexpanded(factor)
+    nonzero = int(tensor.count_nonzero())
+    units = math.prod(size for dim, size in enumerate(tensor.shape) if dim not in factor.summed)
+    empty = 0
+    if nonzero < tensor.numel():
+        empty = units - int((tensor != 0).any(dim=factor.summed).count_nonzero())
+    return WeightCount(key, tensor.numel(), nonzero, units, empty)
+
+
+def _unexpanded(factor: Factor) -> Tensor:
+    """The elements that are in memory: a dimension of stride 0 repeats them."""
+    tensor = factor.arranged
+    for dimension, stride in enumerate(tensor.stride()):
+        if stride == 0 and tensor.shape[dimension] > 1:
+            tensor = tensor.narrow(dimension, 0, 1)
+    return tensor
+
+
+def layer_name(call: Call) -> str:
+    """The name that a user knows a call's layer by: the module's where it has one weight, else the parameter's.
+
+    A weight that goes by several names (tied layers) is named after the module that is running.
+    """
+    if call.origin is None:
+        return call.module
+    prefix = f"{call.module}." if call.module else ""
+    names = call.origin.names
+    name = next((name for name in names if name.rpartition(".")[0] == call.module), None)
+    name = name or next((name for name in names if name.startswith(prefix)), names[0])
+    return _ONLY_WEIGHT.sub("", name) or name
 
 
 @dataclass(frozen=True)
@@ -29,16 +95,44 @@ def count_cost(
 ) -> NetworkCost:
     """Count what a model costs for one input, by running it once; shapes suffice, so it is cheap for big models.
 
-    example_inputs: a batch of any length (dimension 0) of what the model takes: a tensor, several, or by keyword.
-    The model stays as it was. Raises `InputError` where it cannot be run on them.
+    Args:
+        model: the network; it stays as it was.
+        example_inputs: a batch of any length (dimension 0) of what the model takes: a tensor, several, or by keyword.
+        weight_bits: bits of a weight, for BOPs.
+        activation_bits: bits of an activation, for BOPs.
 
-    >>> cost = count_cost(nn.Conv2d(2, 4, 3, bias=False), torch.zeros(1, 2, 7, 7))
-    >>> cost.dense_macs, cost.layers[0].kind
-    (1800, 'conv2d')
+    Returns:
+        MACs, BOPs and weights by layer and in all, for one input. Operations that the counter does not know are listed.
+
+    Raises:
+        InputError: the model cannot be run on the inputs.
+
+    Example:
+        >>> cost = count_cost(nn.Conv2d(2, 4, 3, bias=False), torch.zeros(1, 2, 7, 7))
+        >>> cost.dense_macs, cost.layers[0].kind
+        (1800, 'conv2d')
     """
+    return _counted(model, record(model, example_inputs), weight_bits, activation_bits)
+
+
+def count_costs(
+    models: Sequence[nn.Module], example_inputs: Inputs, *, weight_bits: int = 32, activation_bits: int = 32
+) -> tuple[NetworkCost, ...]:
+    """What networks cost that are to be compared: all for one input if each of them takes one, else all for the batch.
+
+    Otherwise as `count_cost`.
+    """
+    try:
+        recorders = [record_one(model, example_inputs) for model in models]
+    except PrunusError:
+        recorders = [record_all(model, example_inputs) for model in models]
+    found = zip(models, recorders, strict=True)
+    return tuple(_counted(model, recorder, weight_bits, activation_bits) for model, recorder in found)
+
+
+def _counted(model: nn.Module, recorder: CallRecorder, weight_bits: int, activation_bits: int) -> NetworkCost:
     if min(weight_bits, activation_bits) < 1:
         raise InputError(f"BOPs cannot be counted with {weight_bits} and {activation_bits} bits", "both are at least 1")
-    recorder = record(model, example_inputs)
     with torch.no_grad():
         uses = _uses(recorder.calls)
     parameters = dict(model.named_parameters())
@@ -83,11 +177,11 @@ def _layer(layer: str, kind: str, uses: list[_Use], weight_bits: int, activation
     effective = [_effective_macs(use) for use in uses]
 
     def bops(macs: list[int]) -> int:
-        return sum(formulas.bops(n, bits, activation_bits) for n, bits in zip(macs, factor_bits, strict=True))
+        return sum(network_cost.bops(n, bits, activation_bits) for n, bits in zip(macs, factor_bits, strict=True))
 
     def uniq_bops(macs: list[int]) -> int:
         return sum(
-            formulas.uniq_bops(n, bits, activation_bits, product.fan_in)
+            network_cost.uniq_bops(n, bits, activation_bits, product.fan_in)
             for n, bits, product in zip(macs, factor_bits, products, strict=True)
         )
 
@@ -109,7 +203,7 @@ def _layer(layer: str, kind: str, uses: list[_Use], weight_bits: int, activation
 
 def _effective_macs(use: _Use) -> int:
     macs = use.call.product.macs
-    return formulas.effective_macs(macs, use.weight.nonzero, use.weight.weights) if use.weight else macs
+    return network_cost.effective_macs(macs, use.weight.nonzero, use.weight.weights) if use.weight else macs
 
 
 def _nonzero_parameters(parameters: dict[str, nn.Parameter], uses: list[_Use]) -> int:

@@ -1,14 +1,59 @@
-"""The operations that are counted: a table from operation to a function of its operands' shapes."""
+"""The operations that are counted: a table from operation to the products that it consists of."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from prunus.cost.formulas import attention_macs, convolution_macs, matmul_macs
-from prunus.cost.product import Factor, Product, Rule
+from prunus.ops.macs import attention_macs, convolution_macs, matmul_macs
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """An operand that may be a weight.
+
+    summed: the dimensions that run along one output row. split: the size of a first dimension to split off before
+    (the groups of a transposed convolution, whose output rows are spread over two dimensions).
+    """
+
+    tensor: Tensor
+    summed: tuple[int, ...]
+    split: int | None = None
+
+    @property
+    def arranged(self) -> Tensor:
+        """The tensor as `summed` counts its dimensions."""
+        if self.split is None:
+            return self.tensor
+        return self.tensor.reshape(self.split, -1, *self.tensor.shape[1:])
+
+    @property
+    def fan_in(self) -> int:
+        """Elements of one output row."""
+        shape = self.arranged.shape
+        return math.prod(shape[dimension] for dimension in self.summed)
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """MACs of one call. Every element of a factor is used equally often.
+
+    fan_in: the length of the sums. factors: operands that may be weights, the likelier one last.
+    """
+
+    kind: str
+    macs: int
+    fan_in: int
+    factors: tuple[Factor, ...] = ()
+
+
+Rule = Callable[[tuple[Any, ...], Any], tuple[Product, ...]]
+"""(positional arguments, result) of an operation -> its products."""
+
 
 Products = tuple[Product, ...]
 
@@ -44,6 +89,15 @@ def _matmul(left_place: int) -> Rule:
         return (Product("matmul", macs, left.shape[-1], factors),)
 
     return rule
+
+
+def _grouped_matmul(args: tuple[Any, ...], result: Any) -> Products:
+    """Rows, each times one of several matrices (groups, in, out): every row is multiplied once."""
+    left, right = args[:2]
+    macs = result.numel() * left.shape[-1]
+    return (
+        Product("matmul", macs, left.shape[-1], (Factor(left, (left.dim() - 1,)), Factor(right, (right.dim() - 2,)))),
+    )
 
 
 def _matrix_vector(left_place: int) -> Rule:
@@ -95,6 +149,8 @@ COUNTED: dict[str, Rule] = {
     "aten.bmm": _matmul(0),
     "aten._int_mm": _matmul(0),
     "aten._scaled_mm": _matmul(0),
+    "aten._grouped_mm": _grouped_matmul,
+    "transformers.grouped_mm_fallback": _grouped_matmul,
     "aten.addmm": _matmul(1),
     "aten._addmm_activation": _matmul(1),
     "aten.baddbmm": _matmul(1),

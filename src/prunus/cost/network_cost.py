@@ -1,19 +1,78 @@
-"""What a network costs: counts per layer and in total."""
+"""What a network costs: the formulas, and counts per layer and in total."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from prunus.cost import formulas
+
+def effective_macs(macs: int, nonzero_weights: int, weights: int) -> int:
+    """MACs with a non-zero weight, where every weight element is used equally often.
+
+    >>> effective_macs(1800, 18, 72)
+    450
+    """
+    return macs * nonzero_weights // weights if weights else 0
+
+
+def bops(macs: int, weight_bits: int, activation_bits: int) -> int:
+    """Bit operations: MACs · weight bits · activation bits (Bayesian Bits, van Baalen et al. 2020, arXiv:2005.07093).
+
+    >>> bops(10, 8, 4)
+    320
+    """
+    return macs * weight_bits * activation_bits
+
+
+def uniq_bops(macs: int, weight_bits: int, activation_bits: int, fan_in: int) -> int:
+    """Bit operations with an accumulator that never overflows, rounded (UNIQ, Baskin et al. 2018, arXiv:1804.10969).
+
+    Multiplying takes bw·ba bit operations, adding as many as the accumulator has bits: bw + ba + log2(fan_in), where
+    fan_in = input channels / groups · kernel size, the length of the sum.
+
+    >>> uniq_bops(10, 8, 4, fan_in=16)
+    480
+    """
+    accumulator_bits = weight_bits + activation_bits + math.log2(max(fan_in, 1))
+    return round(macs * (weight_bits * activation_bits + accumulator_bits))
+
+
+def compression_ratio(unpruned_parameters: int, nonzero_parameters: int) -> float:
+    """All parameters of the unpruned network over the non-zero ones of the pruned; infinite if none is left.
+
+    >>> compression_ratio(100, 25)
+    4.0
+    """
+    return unpruned_parameters / nonzero_parameters if nonzero_parameters else math.inf
+
+
+def theoretical_speedup(unpruned_dense_macs: int, effective_macs: int) -> float:
+    """Dense MACs of the unpruned network over the effective ones of the pruned: a ratio of counts, not of times.
+
+    >>> theoretical_speedup(1000, 400)
+    2.5
+    """
+    return unpruned_dense_macs / effective_macs if effective_macs else math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class LayerCost:
     """One layer, in the order of execution; MACs and BOPs of all its calls, for one input.
 
-    layer: qualified module name; the parameter's name where the module has more than one weight.
-    units: output rows of the weight; empty_units: those without a non-zero element.
+    Attributes:
+        layer: qualified module name; the parameter's name where the module has more than one weight.
+        kind: the operation, such as `conv2d`.
+        weights: elements of the weight.
+        nonzero_weights: those that are not zero.
+        units: output rows of the weight.
+        empty_units: those without a non-zero element.
+        dense_macs: what a runtime that ignores zeros executes.
+        effective_macs: those with a non-zero weight.
+        dense_bops: bit operations of the dense MACs.
+        effective_bops: bit operations of the effective MACs.
+        dense_uniq_bops: the same with accumulator bits (UNIQ).
+        effective_uniq_bops: the same with accumulator bits (UNIQ).
     """
 
     layer: str
@@ -32,7 +91,18 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """A network's computed cost, for one input. `not_counted`: operations that the counter does not know -> calls."""
+    """A network's computed cost, for one input; sums over its layers are properties.
+
+    Attributes:
+        layers: in the order of execution.
+        parameters: all elements of all parameters.
+        nonzero_parameters: those that are not zero.
+        prunable_weights: elements of the weights of convolution and linear layers.
+        nonzero_weights: those that are not zero.
+        not_counted: operations that the counter does not know -> calls.
+        weight_bits: bits of a weight that BOPs were counted with.
+        activation_bits: bits of an activation that BOPs were counted with.
+    """
 
     layers: tuple[LayerCost, ...]
     parameters: int
@@ -75,8 +145,8 @@ class NetworkCost:
 
     def compression_ratio(self, unpruned: NetworkCost) -> float:
         """Parameters of the unpruned network over this one's non-zero ones."""
-        return formulas.compression_ratio(unpruned.parameters, self.nonzero_parameters)
+        return compression_ratio(unpruned.parameters, self.nonzero_parameters)
 
     def theoretical_speedup(self, unpruned: NetworkCost) -> float:
         """Dense MACs of the unpruned network over this one's effective ones; not a time."""
-        return formulas.theoretical_speedup(unpruned.dense_macs, self.effective_macs)
+        return theoretical_speedup(unpruned.dense_macs, self.effective_macs)

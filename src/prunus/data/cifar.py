@@ -9,15 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from prunus.data.dataset import Dataset, Split
+from prunus.data.dataset import Dataset, DataSource, Split
 from prunus.data.files import Download, Files, FromFiles
-from prunus.data.source import DataSource
 from prunus.errors import InputError
-from prunus.reading import read_whole
+from prunus.system.memory import half_of_memory
+from prunus.system.reading import read_whole
 
 SERVER = "https://www.cs.toronto.edu/~kriz/"
 SHAPE = (3, 32, 32)
 LARGEST_TEXT_BYTES = 1 << 20
+COPIES = 18  # six files, each as it was read, as records, and as images
 
 
 class CifarImages(FromFiles, DataSource):
@@ -89,7 +90,7 @@ def _read(path: Path, label_bytes: int) -> Split:
     import numpy
     import torch
 
-    content = numpy.frombuffer(read_whole(path), numpy.uint8).copy()
+    content = numpy.frombuffer(read_whole(path, half_of_memory() // COPIES), numpy.uint8).copy()
     record = label_bytes + SHAPE[0] * SHAPE[1] * SHAPE[2]
     if len(content) == 0 or len(content) % record:
         raise InputError(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from prunus.data.dataset import Dataset, Split
-from prunus.data.source import DataSource
+from prunus.data.dataset import Dataset, DataSource, Split
 
 TEST_SAMPLES = 360
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 import tarfile
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +12,7 @@ from typing import ClassVar
 
 from prunus.errors import MissingError
 from prunus.spec.part import Frozen
+from prunus.system.reading import user_path
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Files:
 
         Raises `MissingError` that says which file is absent and every way to get it.
         """
-        named = Path(folder).expanduser() if folder else None
+        named = user_path(folder) if folder else None
         places = (named,) if named else (*(Path(place) for place in self.usual), cache_folder(self.dataset))
         for place in places:
             if found := self._complete(place):
@@ -103,7 +102,7 @@ class FromFiles(Frozen):
 def cache_folder(dataset: str) -> Path:
     """Where downloads go when the user names no folder."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "prunus" / dataset
+    return user_path(base) / "prunus" / dataset
 
 
 def fetch(download: Download, folder: Path, dataset: str) -> None:
@@ -116,8 +115,7 @@ def fetch(download: Download, folder: Path, dataset: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
-            with contextlib.redirect_stdout(sys.stderr):
-                download_url(download.url, temporary, md5=download.md5)
+            download_url(download.url, temporary, md5=download.md5)
             if download.archive:
                 _unpack(Path(temporary) / download.file_name)
             for file in [each for each in Path(temporary).rglob("*") if each.is_file()]:

@@ -10,10 +10,13 @@ import numpy
 import torch
 
 from prunus.errors import InputError
-from prunus.reading import refuse_device
+from prunus.system.memory import half_of_memory
+from prunus.system.reading import refuse_device
 
 UNSIGNED_BYTES = b"\0\0\x08"
 LARGEST = 1 << 31  # bytes; no data set of this format comes near
+COPIES = {1: 10}  # by dimensions: labels of a byte become numbers of eight
+USUAL_COPIES = 3
 
 
 def read_idx(path: Path, dimensions: int) -> torch.Tensor:
@@ -23,19 +26,20 @@ def read_idx(path: Path, dimensions: int) -> torch.Tensor:
     Format: LeCun, Cortes and Burges, The MNIST database of handwritten digits.
     """
     header = 4 + 4 * dimensions
+    most = min(LARGEST, half_of_memory() // COPIES.get(dimensions, USUAL_COPIES))
     try:
         refuse_device(path)
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             shape = _shape(path, file.read(header), dimensions)
             expected = _product(shape)
-            values = file.read(min(expected, LARGEST) + 1)  # as many as are said to be there, whatever follows
+            values = file.read(min(expected, most) + 1)  # as many as are said to be there, whatever follows
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _damaged(path, f"{error} ({path.stat().st_size} bytes on disk)") from None
     except OSError as error:
         raise InputError(f"The file {path} cannot be read", str(error.strerror), "check its permissions") from None
-    if len(values) != expected or expected > LARGEST:
+    if len(values) != expected or expected > most:
         sizes = " x ".join(str(size) for size in shape)
-        found = f"more than {header + min(expected, LARGEST)}" if len(values) > expected else header + len(values)
+        found = f"more than {header + min(expected, most)}" if len(values) > expected else header + len(values)
         raise _damaged(path, f"for {sizes} values it must have {header + expected} bytes, and it has {found}")
     return torch.from_numpy(numpy.frombuffer(values, numpy.uint8).reshape(shape).copy())
 

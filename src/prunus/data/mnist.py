@@ -6,9 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from prunus.data.dataset import Dataset, Split
+from prunus.data.dataset import Dataset, DataSource, Split
 from prunus.data.files import Download, Files, FromFiles
-from prunus.data.source import DataSource
 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 FASHION_CLASSES = (

@@ -6,12 +6,11 @@ import math
 from pathlib import Path
 from typing import ClassVar
 
-from prunus.data.dataset import Dataset, Split
+from prunus.data.dataset import Dataset, DataSource, Split
 from prunus.data.files import Download, Files, FromFiles
-from prunus.data.source import DataSource
 from prunus.errors import InputError
-from prunus.memory import half_of_memory
-from prunus.reading import refuse_device
+from prunus.system.memory import half_of_memory, loading
+from prunus.system.reading import refuse_device
 
 BYTES_PER_VALUE = 8  # at most, in a MATLAB file
 SERVER = "http://ufldl.stanford.edu/housenumbers/"
@@ -46,10 +45,11 @@ def _read(path: Path) -> Split:
 
     try:
         refuse_device(path)
-        values = sum(math.prod(shape) for name, shape, _ in whosmat(str(path)) if name in ("X", "y"))
-        if values * BYTES_PER_VALUE > half_of_memory():
-            raise ValueError(f"it says that it holds {values:,} values")
-        content = loadmat(str(path), variable_names=("X", "y"))
+        with loading():  # what is compressed may be longer than its shape says
+            values = sum(math.prod(shape) for name, shape, _ in whosmat(str(path)) if name in ("X", "y"))
+            if values * BYTES_PER_VALUE > half_of_memory():
+                raise ValueError(f"it says that it holds {values:,} values")
+            content = loadmat(str(path), variable_names=("X", "y"))
         images, labels = content["X"], content["y"].reshape(-1)
     except Exception as error:  # a damaged file fails in many ways inside scipy
         raise _damaged(path, f"{type(error).__name__}: {error}") from None

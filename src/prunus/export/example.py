@@ -1,12 +1,12 @@
-"""Example inputs: as a tuple, at any batch size, filled at random."""
+"""Example inputs: as a tuple, at any batch size, filled at random; and networks as they take these in files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from prunus.errors import InputError
 
@@ -31,6 +31,27 @@ def input_names(example_inputs: Examples) -> tuple[str, ...]:
         return tuple(example_inputs)
     inputs = as_tuple(example_inputs)
     return ("input",) if len(inputs) == 1 else tuple(f"input_{place}" for place in range(len(inputs)))
+
+
+class _ByPosition(nn.Module):
+    """A network that takes its named inputs one after the other."""
+
+    def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.network, self.names = network, tuple(names)
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.network(**dict(zip(self.names, inputs, strict=True)))
+
+
+def positional(model: nn.Module, example_inputs: Examples) -> nn.Module:
+    """The network as files take it: its inputs one after the other, also where they have names."""
+    return _ByPosition(model, tuple(example_inputs)) if isinstance(example_inputs, Mapping) else model
+
+
+def class_name(model: nn.Module) -> str:
+    """What a user calls the network."""
+    return type(model.network if isinstance(model, _ByPosition) else model).__name__
 
 
 def batched(inputs: Sequence[Tensor]) -> tuple[bool, ...]:

@@ -1,20 +1,8 @@
-"""How a model is wired: trace, per-operation channel rules (a table), integer index maps, coupled groups."""
+"""A traced network as plain data: operations, in the order in which they are executed, and the tensors they read.
 
-from prunus.graph.group import ChannelGroup, Extent, Member
-from prunus.graph.grouping import channel_groups
-from prunus.graph.node import Graph, Node
-from prunus.graph.trace import trace
-from prunus.graph.wiring import Wiring, wire, wire_model
+What stays out: recording it (`prunus.trace`), following channels through it (`prunus.coupling`), and running it.
+"""
 
-__all__ = [
-    "ChannelGroup",
-    "Extent",
-    "Graph",
-    "Member",
-    "Node",
-    "Wiring",
-    "channel_groups",
-    "trace",
-    "wire",
-    "wire_model",
-]
+from prunus.graph.node import Graph, Node, Ref, TensorType
+
+__all__ = ["Graph", "Node", "Ref", "TensorType"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch.utils._pytree import TreeSpec
+
+if TYPE_CHECKING:
+    from prunus.graph.interface import Interface
 
 Shape: TypeAlias = tuple[int, ...]
 NUMBERS = frozenset((int, float, bool, str, type(None)))  # and such: types of arguments in which there are no others
@@ -69,11 +72,15 @@ class Node:
         """Whether the operation writes into its first argument."""
         return is_in_place(self.op)
 
+    @property
+    def place(self) -> str:
+        """Whose forward called it, for a user."""
+        return f"layer '{self.module}'" if self.module else "the model's own forward"
+
     @cached_property
     def described(self) -> str:
         """What a user is told about it."""
-        place = f"layer '{self.module}'" if self.module else "the model's own forward"
-        return f"operation {self.op.removeprefix('aten.').split('.')[0]} in {place} (node {self.name})"
+        return f"operation {self.op.split('.')[1] if '.' in self.op else self.op} in {self.place} (node {self.name})"
 
     def __str__(self) -> str:
         return self.described
@@ -130,9 +137,11 @@ class Graph:
     """A network as it was executed on example inputs.
 
     types: node name -> type, for inputs and tensors of the model.
-    inputs, outputs: in the order of the flattened arguments and results, whose nesting the structures describe.
+    inputs: in the order of the flattened arguments. interface: how these are called, and which may have another size.
+    outputs: in the order of the flattened results, whose nesting the structure describes.
     live: modules that were in training mode, for they read their parameters in no other.
-    batch_input: the input whose first dimension is the batch, if sizes are written relative to it.
+    device: where its tensors were, which stands wherever a tensor is made.
+    untraced: why the network can't be traced, where the graph holds but one run of it, and can't be executed.
     """
 
     nodes: tuple[Node, ...]
@@ -140,14 +149,57 @@ class Graph:
     tensors: Tensors
     types: dict[str, TensorType]
     outputs: tuple[Any, ...]
-    input_structure: TreeSpec
+    interface: Interface
     output_structure: TreeSpec
     live: tuple[str, ...] = ()
-    batch_input: str | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    untraced: str = ""
+
+    @cached_property
+    def last_uses(self) -> Mapping[str, list[str]]:
+        """Node -> values that nobody reads after it."""
+        last: dict[str, str] = {}
+        for node in self.nodes:
+            for ref in node.reads:
+                last[ref.name] = node.name
+        kept = {ref.name for ref in refs(self.outputs)}
+        ends: dict[str, list[str]] = {node.name: [] for node in self.nodes}
+        for name, node_name in last.items():
+            if name not in kept:
+                ends[node_name].append(name)
+        return ends
+
+    @cached_property
+    def names_precision(self) -> bool:
+        """Whether a floating-point type, or a number that half precision has not, is written into it."""
+        return any(_is_precise(value) for node in self.nodes for value in (*node.args, *node.kwargs.values()))
+
+    def on(self, device: torch.device) -> Graph:
+        """The graph with its tensors on another device."""
+        if device == self.device:
+            return self
+        nodes = tuple(
+            replace(node, args=_moved(node.args, self.device, device), kwargs=_moved(node.kwargs, self.device, device))
+            for node in self.nodes
+        )
+        return replace(self, nodes=nodes, device=device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
         """Nothing in it changes: copies of a network share it."""
         return self
+
+
+def _is_precise(value: Any) -> bool:
+    if isinstance(value, torch.dtype):
+        return value.is_floating_point or value.is_complex
+    return isinstance(value, float) and abs(value) > torch.finfo(torch.float16).max
+
+
+def _moved(value: Any, before: torch.device, after: torch.device) -> Any:
+    """Nested arguments with one device in place of another."""
+    if isinstance(value, dict):
+        return {key: _moved(item, before, after) for key, item in value.items()}
+    return after if isinstance(value, torch.device) and value == before else value
 
 
 def used_tensors(graph: Graph) -> set[str]:
@@ -177,8 +229,23 @@ def refs(value: Any) -> list[Ref]:
     return found
 
 
+def needed(nodes: Sequence[Node], outputs: Sequence[Any], tensors: Tensors) -> tuple[Node, ...]:
+    """The nodes that the outputs need, that change something, or that read a parameter or a buffer.
+
+    A layer whose result is thrown away runs in the user's class all the same, and has to be cut along with what it
+    reads. What else nobody reads, such as checks of values, is left out.
+    """
+    read, found = {ref.name for ref in refs(outputs)}, []
+    held = tensors.parameters.keys() | tensors.buffers.keys()
+    for node in reversed(nodes):
+        if node.name in read or node.in_place or any(ref.name in held for ref in node.reads):
+            read.update(ref.name for ref in node.reads)
+            found.append(node)
+    return tuple(reversed(found))
+
+
 def replace_refs(value: Any, by: Callable[[Any], Any]) -> Any:
-    """The same nested arguments with each reference, and each size per sample, replaced.
+    """Nested arguments with each reference, and each size per sample, replaced.
 
     >>> replace_refs((1, [Ref("a")]), lambda ref: ref.name)
     (1, ['a'])

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from prunus.errors import PrunusError
-from prunus.measure.latency import Progress, measure_latency
+from prunus.measure._latency import Progress, measure_latency
+from prunus.measure._network_files import NetworkFiles, network_path
+from prunus.measure._runtime import write_for_all
 from prunus.measure.memory import Memory, MemoryHost
-from prunus.measure.runtime import RUNTIMES
-from prunus.measure.variant import Builder, Variant
+from prunus.measure.variant import ModelBuilder, Variant
+from prunus.store import NETWORK_FORMAT
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,7 +50,7 @@ class Benchmark:
 
 def benchmark(
     model: nn.Module,
-    builder: Builder,
+    builder: ModelBuilder,
     input_shape: tuple[int, ...],
     *,
     folder: Path,
@@ -59,10 +61,16 @@ def benchmark(
     report: Report,
 ) -> Benchmark:
     """Write the model's files into a folder and measure them. What fails on one runtime does not stop the others."""
-    problems: list[str] = []
-    files = _written(model, input_shape, folder, problems)
-    if "prunus" in runtimes:
-        files += _packed(model, input_shape, files, batch_sizes, threads, problems)
+    import torch
+
+    from prunus.export import write_safetensors
+
+    own = write_safetensors(model, network_path(folder, NETWORK_FORMAT))
+    network = NetworkFiles(
+        model, torch.zeros(1, *input_shape), folder, written=(own,), batch_sizes=batch_sizes, threads=threads
+    )
+    problems = [str(error) for error in write_for_all(runtimes, network)]
+    files = tuple(network.written.values())
     variant = Variant(input_shape=input_shape, files={file.format: file.path for file in files}, builder=builder)
     rows = []
     for runtime in runtimes:
@@ -74,43 +82,7 @@ def benchmark(
                         rows.append(_row(variant, host, batch_size, count, rounds, progress, problems))
         except PrunusError as error:
             problems.append(f"{runtime}: {error}")
-    return Benchmark(tuple(files), tuple(rows), tuple(problems))
-
-
-def _written(model: nn.Module, input_shape: tuple[int, ...], folder: Path, problems: list[str]) -> list[WrittenFile]:
-    import torch
-
-    from prunus.export import write_onnx, write_safetensors
-
-    files = [write_safetensors(model, folder / "model.safetensors")]
-    try:
-        files.append(write_onnx(model, torch.zeros(1, *input_shape), folder / "model.onnx"))
-    except PrunusError as error:
-        problems.append(str(error))
-    return files
-
-
-def _packed(
-    model: nn.Module,
-    input_shape: tuple[int, ...],
-    files: Sequence[WrittenFile],
-    batch_sizes: Sequence[int],
-    threads: Sequence[int],
-    problems: list[str],
-) -> list[WrittenFile]:
-    import torch
-
-    from prunus.export import write_packed
-
-    onnx = next((file.path for file in files if file.format == "onnx"), None)
-    if onnx is None or RUNTIMES.get("prunus")().available():
-        return []  # what is missing is told where it would be measured
-    example, path = torch.zeros(1, *input_shape), onnx.with_suffix(".prunus")
-    try:
-        return [write_packed(onnx, model.eval(), example, path, batches=batch_sizes, threads=threads)]
-    except PrunusError as error:
-        problems.append(str(error))
-        return []
+    return Benchmark(files, tuple(rows), tuple(problems))
 
 
 def _row(

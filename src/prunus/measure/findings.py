@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-from prunus.data import DATA
+from prunus.data import DATA, DataSource
 from prunus.data.files import FromFiles
 from prunus.errors import PrunusError
-from prunus.measure.runtime import RUNTIMES
+from prunus.measure._runtime import RUNTIMES, unavailable
+from prunus.registry import Registry
+from prunus.spec import Measurement
 
 OPTIONAL = {  # package -> what it is for
     "timm": "networks named timm:NAME",
@@ -41,10 +44,15 @@ def examine(folder: Path) -> tuple[Finding, ...]:
 
 def _runtimes() -> Iterator[Finding]:
     for name in RUNTIMES:
-        runtime = RUNTIMES.get(name)()
-        reason = runtime.available()
-        detail = "ready" if reason is None else "absent"
-        yield Finding("runtime", name, reason is None, not runtime.optional, detail, reason or "")
+        reason = unavailable(name)
+        needed = name in Measurement().runtimes and not RUNTIMES.get(name).optional
+        yield Finding("runtime", name, reason is None, needed, "ready" if reason is None else "absent", reason or "")
+    yield from _broken("runtime", RUNTIMES)
+
+
+def _broken(group: str, registry: Registry[Any]) -> Iterator[Finding]:
+    for name, error in registry.broken().items():
+        yield Finding(group, name, False, False, error.why, error.do)
 
 
 def _data() -> Iterator[Finding]:
@@ -53,17 +61,19 @@ def _data() -> Iterator[Finding]:
         kind = DATA.get(name)
         if any(field.is_required() for field in kind.model_fields.values()):
             continue
-        source = kind()
         try:
-            place = (
-                str(source.FILES.find(source.folder, download=False)[0].parent)
-                if isinstance(source, FromFiles)
-                else "comes with a package"
-            )
+            yield Finding("data", name, True, False, _place(kind()))
         except PrunusError as error:
             yield Finding("data", name, False, False, error.why, error.do)
-        else:
-            yield Finding("data", name, True, False, place)
+        except Exception as error:  # of somebody else's package
+            yield Finding("data", name, False, False, f"it is broken: {type(error).__name__}: {error}")
+    yield from _broken("data", DATA)
+
+
+def _place(source: DataSource) -> str:
+    if isinstance(source, FromFiles):
+        return str(source.FILES.find(source.folder, download=False)[0].parent)
+    return "comes with a package"
 
 
 def _packages() -> Iterator[Finding]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from prunus.processor import processor_info, processor_name
+from prunus.system.processor import processor_info, processor_name
 
 INSTRUCTION_SETS = {  # name -> flag in /proc/cpuinfo
     "sse4.2": "sse4_2",
@@ -28,7 +29,7 @@ PACKAGES = (
     "prunus", "torch", "torchvision", "numpy", "scipy", "safetensors", "onnx", "onnxscript",
     "onnxruntime", "pydantic", "timm", "zstandard",
 )  # fmt: skip
-"""Those whose version can change a number."""
+"""The packages whose version can change a number."""
 
 
 def describe_machine() -> dict[str, JsonValue]:
@@ -53,10 +54,10 @@ def describe_machine() -> dict[str, JsonValue]:
     }
 
 
-def package_versions() -> dict[str, str]:
-    """Package -> version, of those that can change a number and are installed."""
+def package_versions(others: Iterable[str] = ()) -> dict[str, str]:
+    """Package -> version, of those that can change a number and are installed. others: those of optional runtimes."""
     found = {}
-    for name in PACKAGES:
+    for name in (*PACKAGES, *others):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

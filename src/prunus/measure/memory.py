@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from prunus.errors import PrunusError
+from prunus.measure._runtime import runtime_of
 from prunus.measure.peak import can_be_reset
-from prunus.measure.runtime import runtime_of
 from prunus.measure.variant import Variant
+from prunus.system.children import python_command, search_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,19 @@ class Memory:
 
 
 class MemoryHost:
-    """A clean process that has imported one runtime, and a fork of it for each measurement.
+    """Measures peak memory: a clean process that has imported one runtime, and a fork of it for each measurement.
 
-    fresh: start a really new process for each measurement instead, as is done where the kernel keeps no peak that can
-    be reset. longest_seconds: a measurement that takes longer has failed. Use it as a context manager. Raises
-    `MissingError` where the runtime is not there.
+    Use it as a context manager.
+
+    Args:
+        runtime: a registered name; `prunus list runtimes`.
+        fresh: start a really new process for each measurement instead, as is done where the kernel keeps no peak that
+            can be reset.
+        longest_seconds: a measurement that takes longer has failed.
+
+    Raises:
+        InputError: there is no such runtime.
+        MissingError: the runtime is not installed.
     """
 
     def __init__(self, runtime: str, *, fresh: bool = False, longest_seconds: int = 600) -> None:
@@ -56,7 +64,16 @@ class MemoryHost:
     def measure(self, variant: Variant, *, batch_size: int, threads: int = 1) -> Memory:
         """Load the variant, run it on one batch, three times, and report the peak.
 
-        Raises `PrunusError` where it cannot be loaded or run in the memory there is.
+        Args:
+            variant: the network, as files.
+            batch_size: inputs of one run.
+            threads: of the runtime.
+
+        Returns:
+            Peak resident bytes of a process with the network, and of the same process without it.
+
+        Raises:
+            PrunusError: the network cannot be loaded or run in the memory there is.
         """
         request = {
             "variant": variant.model_dump(mode="json"),
@@ -90,12 +107,12 @@ class MemoryHost:
     def _start(self) -> subprocess.Popen[str]:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "prunus.measure.memory_host", self.runtime],
+            python_command("prunus.measure.memory_host", self.runtime),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, **threads, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**os.environ, **threads, "PYTHONPATH": os.pathsep.join(search_path())},
         )
         return self._process
 

@@ -1,6 +1,6 @@
 """The process in which memory is measured: it imports one runtime and forks for each measurement.
 
-Started by `prunus.measure.memory` as `python -m prunus.measure.memory_host RUNTIME`; one JSON request per line on
+Started by `prunus.measure.memory` as `python -P -m prunus.measure.memory_host RUNTIME`; one JSON request per line on
 stdin, one JSON answer per line on stdout. The host itself computes nothing, so that its forks start from one thread.
 """
 
@@ -13,11 +13,10 @@ import sys
 from typing import Any
 
 from prunus.errors import PrunusError
-from prunus.forking import fork
-from prunus.measure.peak import can_be_reset, peak_bytes, reset_peak
-from prunus.measure.resident import resident_file_ranges, touch
-from prunus.measure.runtime import Runtime, runtime_of
-from prunus.measure.variant import Variant, random_inputs
+from prunus.measure._runtime import Runtime, runtime_of
+from prunus.measure.peak import can_be_reset, peak_bytes, reset_peak, resident_file_ranges, touch
+from prunus.measure.variant import Variant
+from prunus.system.forking import fork
 
 RUNS = 3
 """Runs of the network within a measurement: the first allocates, the later ones must not need more."""
@@ -38,8 +37,8 @@ def main(runtime_name: str) -> None:
 def _in_a_fork(runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
     try:
         runtime.prepare(Variant.model_validate(request["variant"]))  # in the host, where all forks inherit it
-    except PrunusError as error:
-        return {"error": str(error)}
+    except Exception as error:  # of the user's own function, or of a runtime
+        return {"error": _described(error)}
     libraries = resident_file_ranges()
     reading, writing = os.pipe()
     child = fork()
@@ -78,17 +77,19 @@ def _answer(runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
     variant = Variant.model_validate(request["variant"])
     try:
         runtime.prepare(variant)
-        inputs = random_inputs(variant.input_shape, request["batch_size"])
+        inputs = variant.random_inputs(request["batch_size"])
         if request["with_network"]:
             with runtime.limited(request["threads"]):
                 run = runtime.load(variant, inputs, request["threads"])
                 for _ in range(RUNS):
                     run()
-    except PrunusError as error:
-        return {"error": str(error)}
     except Exception as error:  # of the user's own function, or of a runtime
-        return {"error": f"{type(error).__name__}: {error}"}
+        return {"error": _described(error)}
     return {"peak_bytes": peak_bytes()}
+
+
+def _described(error: Exception) -> str:
+    return str(error) if isinstance(error, PrunusError) else f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

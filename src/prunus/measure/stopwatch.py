@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import PrivateAttr
 
-from prunus.errors import InputError
-from prunus.measure.latency import measure_latency
-from prunus.measure.runtime import runtime_of
-from prunus.measure.variant import Builder, Variant
+from prunus.measure._latency import measure_latency
+from prunus.measure._network_files import NetworkFiles
+from prunus.measure._runtime import runtime_of, write_for
+from prunus.measure.variant import ModelBuilder, Variant, input_kinds
 from prunus.spec.part import Frozen
 
 if TYPE_CHECKING:
@@ -48,24 +48,22 @@ class Timed(Frozen):
 class Stopwatch:
     """Writes networks as files into a folder of its own, which goes when it is left, and times them.
 
-    unpruned: stays on the CPU and as it is. example_inputs: one float tensor (batch, ...).
+    unpruned: stays on the CPU and as it is. example_inputs: a tensor (batch, ...), a tuple of several, or a dictionary.
     Raises `InputError` for a runtime that is unknown and inputs that are not of this kind, `MissingError` for a runtime
     that is not there.
     """
 
     def __init__(self, unpruned: nn.Module, example_inputs: Any, place: Place) -> None:
         from torch import Tensor
+        from torch.utils._pytree import tree_map_only
 
         from prunus.export import OnnxTemplates
 
-        if not isinstance(example_inputs, Tensor) or not example_inputs.is_floating_point():
-            raise InputError(
-                "The latency of this network cannot be measured here",
-                "runtimes are given one tensor of floating-point numbers, and it takes other inputs",
-                "find the rate by params, macs or bops",
-            )
-        self.place, self.format = place, runtime_of(place.runtime).file_format
-        self.inputs, self.templates = example_inputs.detach().cpu(), OnnxTemplates()
+        input_kinds(example_inputs)  # raises for what runtimes are not given
+        runtime_of(place.runtime)
+        self.place = place
+        self.inputs = tree_map_only(Tensor, lambda tensor: tensor.detach().cpu()[:2], example_inputs)
+        self.templates = OnnxTemplates()
         self._builder = CopyOf(unpruned)
         self._folder = TemporaryDirectory(prefix="prunus-latency-")
         self._unpruned = self._variant(unpruned, "unpruned")
@@ -112,20 +110,20 @@ class Stopwatch:
 
     def _variant(self, network: nn.Module, name: str) -> Variant:
         """The network as the file that the runtime takes."""
-        from prunus.export import write_onnx, write_packed, write_safetensors
+        files = NetworkFiles(
+            network,
+            self.inputs,
+            Path(self._folder.name) / name,
+            batch_sizes=(self.place.batch_size,),
+            threads=(self.place.threads,),
+            templates=self.templates,
+        )
+        write_for(self.place.runtime, files)
+        written = {file.format: file.path for file in files.written.values()}
+        return Variant.taking(self.inputs, written, self._builder)
 
-        path, example = Path(self._folder.name) / f"{name}.{self.format}", self.inputs[:2]
-        if self.format == "safetensors":
-            write_safetensors(network, path)
-        else:
-            onnx = write_onnx(network, example, path.with_suffix(".onnx"), self.templates).path
-            if self.format == "prunus":
-                batches, threads = (self.place.batch_size,), (self.place.threads,)
-                write_packed(onnx, network.eval(), example, path, batches=batches, threads=threads)
-        return Variant(input_shape=tuple(self.inputs.shape[1:]), files={self.format: path}, builder=self._builder)
 
-
-class CopyOf(Builder):
+class CopyOf(ModelBuilder):
     """Builds copies of a network in memory; for this process alone."""
 
     function: str = ""

@@ -1,9 +1,11 @@
 """Networks by name: built in, of other libraries, or from the user's own functions.
 
 To add one: a frozen class with `build` in a file of its own, and one line here.
+
+What stays out: trained weights. Names build networks with fresh ones, so that a seed says all about them.
 """
 
-from prunus.models.build import build_model, family_names, model_names, model_source
+from prunus.models.build import build_model, family_names, model_names, model_source, without_weights
 from prunus.models.fits import check_fits
 from prunus.models.lenet import Lenet5
 from prunus.models.mlp import Mlp
@@ -34,4 +36,5 @@ __all__ = [
     "family_names",
     "model_names",
     "model_source",
+    "without_weights",
 ]

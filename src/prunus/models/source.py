@@ -56,7 +56,12 @@ class OwnModel(ModelSource):
 
 
 class NamedModel(ModelSource):
-    """A network of another library, named `family:architecture`; the settings are passed on to its builder."""
+    """A network of another library, named `family:architecture`; the settings are passed on to its builder.
+
+    WORDS: the settings that may be words or tables; all others are numbers (`constructor_settings`).
+    """
+
+    WORDS: ClassVar[frozenset[str]] = frozenset()
 
     architecture: str
     settings: dict[str, JsonValue] = Field(default_factory=dict)
@@ -76,8 +81,8 @@ class NamedModel(ModelSource):
 MNIST = (1, 28, 28), 10
 CIFAR10 = (3, 32, 32), 10
 
-MODELS: Registry[type[ModelSource]] = Registry("model")
-FAMILIES: Registry[type[NamedModel]] = Registry("model family")
+MODELS: Registry[type[ModelSource]] = Registry("model", ModelSource)
+FAMILIES: Registry[type[NamedModel]] = Registry("model family", NamedModel)
 
 
 def image_shape(model: str, input_shape: tuple[int, ...]) -> tuple[int, int, int]:

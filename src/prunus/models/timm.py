@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from prunus.errors import InputError, MissingError
 from prunus.models.source import NamedModel
@@ -14,7 +14,16 @@ USUAL_SHAPE = (3, 224, 224)
 
 
 class Timm(NamedModel):
-    """A network of timm, `timm:resnet18`; settings go to `create_model`, weights are never downloaded."""
+    """A network of timm, `timm:resnet18`; settings go to `create_model`, weights are never loaded."""
+
+    WORDS: ClassVar = frozenset(
+        {
+            "aa_layer", "act_layer", "attn_layer", "embed_norm_layer", "gate_layer", "mlp_layer", "norm_layer",
+            "se_layer", "attn_type", "block_type", "pad_type", "pool_type", "rel_pos_type", "rope_type", "stem_type",
+            "downsample", "global_pool", "pos_embed", "weight_init",
+            "act_kwargs", "attn_kwargs", "block_kwargs", "drop_kwargs", "mlp_kwargs", "norm_kwargs", "stem_kwargs",
+        }
+    )  # fmt: skip
 
     @classmethod
     def architectures(cls) -> tuple[str, ...]:
@@ -35,8 +44,6 @@ class Timm(NamedModel):
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """Build the network for as many channels as the inputs have."""
         name = self._checked()
-        if "pretrained" in self.settings:
-            raise InputError(f"The model 'timm:{name}' has no setting 'pretrained'", "weights start fresh", "remove it")
         settings: dict[str, Any] = {"in_chans": input_shape[0], "num_classes": classes, **self.settings}
         try:
             model: nn.Module = _timm().create_model(name, pretrained=False, **settings)
@@ -46,7 +53,7 @@ class Timm(NamedModel):
 
     def _checked(self) -> str:
         """The name, which may have a tag of weights behind a dot, if timm knows it."""
-        if not _timm().is_model(self.architecture):
+        if ":" in self.architecture or not _timm().is_model(self.architecture):  # a colon has timm look elsewhere
             raise self.unknown("timm")
         return self.architecture
 

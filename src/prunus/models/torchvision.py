@@ -17,11 +17,10 @@ WITHOUT_SIDE_OUTPUTS = {  # their training output is else a tuple, and their own
     "googlenet": {"aux_logits": False, "init_weights": False},
     "inception_v3": {"aux_logits": False, "init_weights": False},
 }
-DOWNLOADS = ("weights", "weights_backbone", "pretrained")
 
 
 class Torchvision(NamedModel):
-    """A classifier of torchvision, `torchvision:resnet18`; settings go to its builder, weights are never downloaded."""
+    """A classifier of torchvision, `torchvision:resnet18`; settings go to its builder, weights are never loaded."""
 
     @classmethod
     def architectures(cls) -> tuple[str, ...]:
@@ -47,8 +46,6 @@ class Torchvision(NamedModel):
         name = f"torchvision:{self.architecture}"
         if self.architecture not in self.architectures():
             raise self.unknown("torchvision")
-        if refused := [key for key in DOWNLOADS if key in self.settings]:
-            raise InputError(f"The model {name!r} has no setting {refused[0]!r}", "weights start fresh", "remove it")
         settings = WITHOUT_SIDE_OUTPUTS.get(self.architecture, {}) | self.settings
         try:
             model: nn.Module = _models().get_model(self.architecture, weights=None, num_classes=classes, **settings)

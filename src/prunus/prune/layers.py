@@ -13,6 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from prunus.errors import InputError, nearest
 from prunus.prune.evidence.samples import call
+from prunus.trace.inventory import is_linear, is_transposed
 
 IN_PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 """Weights that `nn.MultiheadAttention` may hold itself."""
@@ -25,6 +26,7 @@ class PrunableLayer:
     name: its module's, or of a projection that is a parameter only, the parameter's. weight: its weight's name. output:
     whether the network ends in it. computed: whether its weight is no parameter, but computed from others, as under
     weight normalisation. attention: whether it is such a projection, which the attention carries out by itself.
+    transposed: whether its weight is (inputs, outputs), as in transformers' `Conv1D`.
     """
 
     name: str
@@ -32,10 +34,11 @@ class PrunableLayer:
     output: bool
     computed: bool = False
     attention: bool = False
+    transposed: bool = False
 
     @property
     def module(self) -> str:
-        """Of the module that holds the weight."""
+        """The name of the module that holds the weight."""
         return self.weight.rpartition(".")[0]
 
 
@@ -94,7 +97,7 @@ def _layers_of(name: str, module: nn.Module) -> list[tuple[PrunableLayer, Tensor
         weights = {key: (key, weight) for key, weight in held.items()}
         out = f"{name}.out_proj".lstrip(".")
         weights[out] = (f"{out}.weight", module.out_proj.weight)
-    elif isinstance(module, (_ConvNd, nn.Linear)):
+    elif isinstance(module, _ConvNd) or is_linear(module):
         weights = {name: (f"{name}.weight".lstrip("."), getattr(module, "weight", None))}
     else:
         return []
@@ -102,7 +105,7 @@ def _layers_of(name: str, module: nn.Module) -> list[tuple[PrunableLayer, Tensor
     for layer, (weight, tensor) in weights.items():
         if isinstance(tensor, Tensor):
             computed = not isinstance(tensor, nn.Parameter)
-            one = PrunableLayer(layer, weight, output=False, computed=computed, attention=attention)
+            one = PrunableLayer(layer, weight, False, computed, attention, is_transposed(module))
             found.append((one, weight if computed else tensor))
     return found
 
@@ -122,7 +125,8 @@ def refuse_computed(layers: Iterable[PrunableLayer]) -> None:
 def protected_layers(layers: Sequence[PrunableLayer], protect: Iterable[str]) -> frozenset[str]:
     """Names of the layers that a recipe protects: `output`, names, or shell patterns such as `features.*`.
 
-    Raises `InputError` for an entry that fits no layer, or if there is nothing to prune.
+    `output` protects nothing in a network that has output layers alone. Raises `InputError` for an entry that fits no
+    layer, or if there is nothing to prune.
     """
     if isinstance(protect, str):
         raise InputError(f"'protect' is {protect!r}", "it takes a list of layers", f"write [{protect!r}]")
@@ -133,7 +137,10 @@ def protected_layers(layers: Sequence[PrunableLayer], protect: Iterable[str]) ->
             "prune a network whose layers are torch.nn.Linear, torch.nn.Conv2d and so on",
         )
     protected: set[str] = set()
+    only_outputs = all(layer.output for layer in layers)
     for entry in protect:
+        if entry == "output" and only_outputs:
+            continue  # nothing else could be pruned
         hit = {layer.name for layer in layers if _fits(layer, entry)}
         if not hit:
             raise InputError(

@@ -1,4 +1,10 @@
-"""What a study found: analysis of its rows, figures, and one self-contained page; needs no torch."""
+"""What a study found: its rows go in; intervals, tables, figures and one self-contained page come out.
+
+A topic (losses, latencies, layers, ...) is one file: what is worked out of the rows, its table, its figure and its part
+of a page. Topics share `findings` (the rows, and what was worked out so far), `tables`, `drawing` and `content`.
+
+What stays out: torch, and anything that is not in the store. A report can be drawn where nothing could be trained.
+"""
 
 from __future__ import annotations
 

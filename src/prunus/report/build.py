@@ -6,33 +6,41 @@ from pathlib import Path
 
 from prunus.errors import DiskFullError, StoreError, is_disk_full
 from prunus.report.content import Chart, charts_in, tables_in
-from prunus.report.csv_files import rows_csv, stored_tables, table_csv
-from prunus.report.figures.drawing import png, styled, svg
-from prunus.report.figures.inline import inline_svg
-from prunus.report.figures.palette import Palette
+from prunus.report.drawing import png, styled, svg
 from prunus.report.findings import Findings
+from prunus.report.inline_svg import inline_svg
 from prunus.report.names import file_name, visible
 from prunus.report.pages import PAGES
+from prunus.report.palette import Palette
 from prunus.report.rendering import Section, failed_section, render, render_section
+from prunus.report.tables import rows_csv, stored_tables, table_csv
 from prunus.report.words import counted
-from prunus.store.files import write_atomically
-from prunus.store.links import refuse_links
+from prunus.store.files import refuse_links, write_atomically
 from prunus.store.study_rows import StudyRows, read_study
 
 FILE_NAME = "report.html"
 
 
 def build_report(folder: str | Path) -> Path:
-    """Write `report.html`, `figures/` and `tables/` into a study's folder; returns the page's path.
+    """Write `report.html`, `figures/` and `tables/` into a study's folder, of a running study too.
 
-    Works on a running study too. A page that cannot be made of these rows says so in its place and does not keep the
-    others from being made. Raises `StoreError` where there is no study, or where nothing can be written.
+    Needs no torch. A page that cannot be made of these rows says so in its place and does not keep the others from
+    being made.
+
+    Args:
+        folder: of the study. The example of `run_study` has one.
+
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        StoreError: there is no study, or nothing can be written.
     """
     folder = Path(folder)
     rows = read_study(folder)
     refuse_links(folder)
     findings = Findings(rows)
-    palette = Palette(findings.grid.rates, tuple(recipe.name for recipe in findings.recipes))
+    palette = Palette(findings.rates, tuple(recipe.name for recipe in findings.recipes))
     page = folder / FILE_NAME
     try:
         for part in ("figures", "tables/rows"):
@@ -40,6 +48,8 @@ def build_report(folder: str | Path) -> Path:
         _write_rows(folder / "tables" / "rows", rows)
         with styled():
             sections = [write_section(folder, name, findings, palette) for name in PAGES.names()]
+        broken = PAGES.broken().items()
+        sections += [failed_section(file_name(name), visible(name), str(error)) for name, error in broken]
         write_atomically(page, render(rows.study.name, _subtitle(rows), sections, palette).encode())
     except OSError as error:
         if is_disk_full(error):
@@ -52,18 +62,22 @@ def build_report(folder: str | Path) -> Path:
 
 def write_section(folder: Path, name: str, findings: Findings, palette: Palette) -> Section:
     """Write one page's figures and tables, and return its markup; or what kept it from being made."""
-    page, anchor = PAGES.get(name), file_name(name)
+    page = PAGES.get(name)
+    title, anchor = findings.metric.filled(page.title), file_name(findings.metric.filled(page.anchor or name))
     try:
         content = page().content(findings)
+    except Exception as error:  # of the operating system's too: nothing is written yet
+        return failed_section(anchor, title, f"{type(error).__name__}: {error}")
+    try:
         for table in tables_in(content):
             (folder / "tables" / f"{file_name(table.name)}.csv").write_bytes(table_csv(table))
         drawings = {chart.name: _write_figure(folder / "figures", chart, palette) for chart in charts_in(content)}
         drawn = {name: drawing for name, drawing in drawings.items() if drawing is not None}
-        return render_section(anchor, page.title, content, drawn, palette)
+        return render_section(anchor, title, content, drawn, palette)
     except OSError:
         raise
     except Exception as error:  # whatever a stored row does to one page, the others are worth having
-        return failed_section(anchor, page.title, f"{type(error).__name__}: {error}")
+        return failed_section(anchor, title, f"{type(error).__name__}: {error}")
 
 
 def _write_figure(folder: Path, chart: Chart, palette: Palette) -> str | None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from prunus.report.forms import Form
-
-if TYPE_CHECKING:
-    from prunus.report.figures.drawing import Drawing
-    from prunus.report.figures.palette import Palette
-
-Basis = Literal["asked", "computed", "measured"]
+from prunus.report.drawing import Drawing
+from prunus.report.findings import Findings
+from prunus.report.palette import Palette
+from prunus.report.tables import Table
+from prunus.spec.part import Frozen
 
 
 @dataclass(frozen=True)
@@ -30,29 +29,6 @@ class Bullets:
 
     items: tuple[str, ...]
     macro: ClassVar[str] = "bullets"
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table. `basis` says whether its numbers were asked for, computed or measured."""
-
-    title: str
-    form: Form
-    basis: Basis | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of values, one form per column. Written as `tables/NAME.csv`; the page shows the first `most_rows`."""
-
-    name: str
-    caption: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Any, ...], ...]
-    empty: str = "Nothing to show."
-    folded: bool = False  # shown behind its caption
-    most_rows: int = 60
-    macro: ClassVar[str] = "table"
 
 
 @dataclass(frozen=True)
@@ -125,3 +101,20 @@ def charts_in(blocks: Sequence[Block]) -> Iterator[Chart]:
             yield block
         elif isinstance(block, Group):
             yield from charts_in(block.blocks)
+
+
+class Page(Frozen, ABC):
+    """One section of the report. It gives data; how that is shown, and escaped, is the templates' business.
+
+    `content` must do with whatever a study has: no finished trial, one seed, one rate, nothing measured.
+
+    title: may have `StudyMetric.words` in it, such as `{Name}`. anchor: what links to the section are made of, in which
+    words may stand as well; where it is empty, the name that the page is registered under.
+    """
+
+    title: ClassVar[str]
+    anchor: ClassVar[str] = ""
+
+    @abstractmethod
+    def content(self, findings: Findings) -> tuple[Block, ...]:
+        """The page's blocks, in order; names in them need no care."""

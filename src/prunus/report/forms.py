@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal
 
 from prunus.report.names import visible, visible_lines
 from prunus.report.statistics import Interval
@@ -19,28 +20,30 @@ def _guarded(text: str) -> str:
     return "'" + text if text.startswith(FORMULA_STARTS) else text
 
 
-class Form(Protocol):
+class Form(ABC):
     """What a column needs to know of its values; `macro` names the template that shows one."""
 
-    @property
-    def macro(self) -> str:
-        """Name of the template."""
+    macro: str
 
+    @abstractmethod
     def show(self, value: Any) -> str:
         """For a reader."""
 
     def sort_key(self, value: Any) -> str:
-        """What a script sorts by."""
+        """What a script sorts by: what is shown, cut short, unless numbers tell it better."""
+        return self.show(value)[:40]
 
     def csv_titles(self, title: str) -> tuple[str, ...]:
-        """Heads of the CSV columns."""
+        """Heads of the CSV columns; one, unless a value has several parts."""
+        return (title,)
 
+    @abstractmethod
     def csv_values(self, value: Any) -> tuple[object, ...]:
         """The CSV cells: numbers as they are, text guarded against formulas."""
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(Form):
     """Names and sentences."""
 
     macro: str = "text"
@@ -49,21 +52,13 @@ class Text:
         """One line, nothing hidden in it."""
         return MISSING if value is None else visible(value, 600)
 
-    def sort_key(self, value: Any) -> str:
-        """The text itself, cut short."""
-        return self.show(value)[:40]
-
-    def csv_titles(self, title: str) -> tuple[str, ...]:
-        """One column."""
-        return (title,)
-
     def csv_values(self, value: Any) -> tuple[object, ...]:
         """Guarded text; nothing where the value is missing."""
         return ("" if value is None else _guarded(visible_lines(value).replace("`", "")),)
 
 
 @dataclass(frozen=True)
-class Number:
+class Number(Form):
     """A number, or an `Interval` of such numbers, times `scale` (100: a share in percent)."""
 
     digits: int = 2
@@ -85,16 +80,12 @@ class Number:
         number = value.mean if isinstance(value, Interval) else value
         return "" if number is None or not math.isfinite(number) else f"{number:.6g}"
 
-    def csv_titles(self, title: str) -> tuple[str, ...]:
-        """One column."""
-        return (title,)
-
     def csv_values(self, value: Any) -> tuple[object, ...]:
         """The bare number, to all its digits."""
         return (self.scaled(value),)
 
     def scaled(self, value: float | None) -> object:
-        """As a CSV file has it: in the column's unit, empty where there is none."""
+        """The value as a CSV file has it: in the column's unit, empty where there is none."""
         if value is None or not math.isfinite(value):
             return ""
         return value if self.scale == 1 else value * self.scale
@@ -109,10 +100,12 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """An `Interval`: mean, low and high of numbers of one form; four CSV columns."""
+class Bounds(Form):
+    """An `Interval`: mean, low and high of numbers of one form; four CSV columns, and what stands beside them."""
 
     number: Number
+    csv_title: str = ""  # of the columns, where the page's title differs from study to study
+    csv_beside: tuple[tuple[str, str], ...] = ()  # heads and values of columns that are alike in every row
     macro: str = "bounds"
 
     def show(self, value: Interval | None) -> str:
@@ -133,17 +126,18 @@ class Bounds:
 
     def csv_titles(self, title: str) -> tuple[str, ...]:
         """Mean, low, high, and how many values."""
-        return title, f"{title} low", f"{title} high", f"{title} n"
+        name = self.csv_title or title
+        return name, f"{name} low", f"{name} high", f"{name} n", *(head for head, _ in self.csv_beside)
 
     def csv_values(self, value: Interval | None) -> tuple[object, ...]:
         """Bare numbers."""
-        if value is None:
-            return "", "", "", 0
-        return *(self.number.scaled(part) for part in (value.mean, value.low, value.high)), value.count
+        parts = (None, None, None) if value is None else (value.mean, value.low, value.high)
+        count = 0 if value is None else value.count
+        return *(self.number.scaled(part) for part in parts), count, *(_guarded(text) for _, text in self.csv_beside)
 
 
 @dataclass(frozen=True)
-class Span:
+class Span(Form):
     """Several numbers of one form, from the smallest to the largest; two CSV columns."""
 
     number: Number
@@ -178,16 +172,16 @@ class Listed(Text):
     macro: str = "listed"
 
     def show(self, value: Any) -> str:
-        """All of them in one line."""
+        """All items in one line."""
         return "; ".join(visible(item, 600) for item in value) or MISSING
 
     def csv_values(self, value: Any) -> tuple[object, ...]:
-        """All of them in one guarded cell."""
+        """All items in one guarded cell."""
         return (_guarded("; ".join(visible_lines(item).replace("`", "") for item in value)),)
 
 
 @dataclass(frozen=True)
-class Ruled:
+class Ruled(Form):
     """A claim and the rule that decides on it."""
 
     macro: str = "ruled"
@@ -195,10 +189,6 @@ class Ruled:
     def show(self, value: tuple[str, str]) -> str:
         """The claim."""
         return value[0]
-
-    def sort_key(self, value: tuple[str, str]) -> str:
-        """The claim, cut short."""
-        return value[0][:40]
 
     def csv_titles(self, title: str) -> tuple[str, ...]:
         """Two columns."""
@@ -215,6 +205,32 @@ def _with_minus(text: str) -> str:
     return text if text.strip("−+0.,") else text.lstrip("−+")
 
 
+def with_digits(value: float) -> str:
+    """Four significant digits.
+
+    >>> with_digits(0.912345), with_digits(31.2), with_digits(123456.0), with_digits(0)
+    ('0.9123', '31.20', '123,456', '0')
+    """
+    if not value:
+        return "0"
+    return with_decimals(value, max(0, 3 - math.floor(math.log10(abs(value)))))
+
+
+LARGEST_WRITTEN_OUT = 1e7
+MOST_DECIMALS = 6
+
+
+def with_decimals(value: float, decimals: int, sign: Literal["", "+"] = "") -> str:
+    """A number with so many decimals; in scientific notation where it is too large or too small to be written out.
+
+    >>> with_decimals(1234.5, 1), with_decimals(0.5, 2, "+"), with_decimals(3.2e9, 2), with_decimals(3.2e-7, 10)
+    ('1,234.5', '+0.50', '3.20e+09', '3.20e−07')
+    """
+    if value and (abs(value) >= LARGEST_WRITTEN_OUT or decimals > MOST_DECIMALS):
+        return f"{value:{sign}.2e}".replace("-", "−")
+    return _with_minus(f"{value:{sign},.{min(decimals, MOST_DECIMALS)}f}")
+
+
 def with_prefix(value: float) -> str:
     """Three significant digits with an SI prefix.
 
@@ -226,6 +242,28 @@ def with_prefix(value: float) -> str:
         if size >= 0.9995 * 10**exponent:
             return _with_minus(f"{_three_digits(value / 10**exponent)} {prefix}")
     return _with_minus(f"{value:.0f}" if size >= 100 or value == int(value) else _three_digits(value))
+
+
+def two_digits(value: float) -> str:
+    """A size to two significant digits, written out unless it is long.
+
+    >>> two_digits(0.0594), two_digits(31_400), two_digits(2.71e9)
+    ('0.059', '31,000', '2.7e+09')
+    """
+    text = f"{value:.2g}"
+    return f"{float(text):,.10g}" if 1 <= abs(value) < LARGEST_WRITTEN_OUT else text
+
+
+def short(value: float) -> str:
+    """A number beside an axis.
+
+    >>> short(0.65), short(12_345), short(634_500), short(-2_000_000), short(3e20)
+    ('0.65', '12,345', '634.5 k', '−2 M', '3e+20')
+    """
+    for exponent, prefix in ((15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if max(10**exponent, 1e5) <= abs(value) < 1e18:
+            return _with_minus(f"{value / 10**exponent:.5g} {prefix}")
+    return _with_minus(f"{value:,.5g}")
 
 
 def _three_digits(value: float) -> str:
@@ -246,10 +284,9 @@ TIMES = Number(digits=2)
 MILLISECONDS = Number(digits=3)
 PREFIXED = Number(written=with_prefix)
 SCIENTIFIC = Number(written=lambda value: f"{value:.1e}".replace("-", "−") if value else "0")
+P_VALUE = Number(written=lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}")
 VERDICT = Text(macro="verdict")
 RULED = Ruled()
 EVIDENCE = Listed(macro="evidence")
-ACCURACY_INTERVAL = Bounds(ACCURACY)
-POINTS_INTERVAL = Bounds(POINTS)
 RATIO_INTERVAL = Bounds(RATIO)
 TIMES_SPAN = Span(TIMES)

@@ -14,8 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from prunus.report.content import Block
-from prunus.report.figures.palette import Palette
 from prunus.report.names import visible, visible_lines
+from prunus.report.palette import Palette
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,17 @@ def failed_section(anchor: str, title: str, failure: str) -> Section:
     return Section(anchor, title, Markup(body))  # noqa: S704 - rendered with autoescape
 
 
-def render(title: str, subtitle: str, sections: Sequence[Section], palette: Palette) -> str:
-    """The whole page."""
+def render(
+    title: str, subtitle: str, sections: Sequence[Section], palette: Palette, kind: str = "Pruning study"
+) -> str:
+    """The whole page. kind: what it reports on."""
     style = _template("style.css") + _variables(palette)
     script = _template("script.js")
     return (
         _environment()
         .get_template("report.html.jinja")
         .render(
+            kind=kind,
             title=title,
             subtitle=subtitle,
             sections=sections,

@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prunus.report.forms import PERCENT, POINTS, TIMES
+from prunus.report.forms import PERCENT, TIMES
 from prunus.report.statistics import Interval
-
-
-def accuracy(value: Interval | float | None) -> str:
-    """A share as an accuracy in percent, its mean alone.
-
-    >>> accuracy(0.97312)
-    '97.3 %'
-    """
-    number = value.mean if isinstance(value, Interval) else value
-    return percent(number)
 
 
 def percent(share: float | None) -> str:
@@ -25,18 +15,6 @@ def percent(share: float | None) -> str:
     '50.0 %'
     """
     return "unknown" if share is None else f"{PERCENT.show(share)} %"
-
-
-def points(difference: Interval | None) -> str:
-    """A difference of shares in percentage points, with its interval.
-
-    >>> points(Interval(-0.012, -0.02, -0.004, 3))
-    '−1.20 points [−2.00, −0.40]'
-    """
-    if difference is None:
-        return "an unknown number of points"
-    bounds = f" [{POINTS.show(difference.low)}, {POINTS.show(difference.high)}]" if difference.known else ""
-    return f"{POINTS.show(difference.mean)} points{bounds}"
 
 
 def times(ratio: Interval | float | None) -> str:
@@ -58,6 +36,20 @@ def span(values: Sequence[float], written: str = "{:.2f}") -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def duration(seconds: float) -> str:
+    """A span of time in words.
+
+    >>> duration(59.2), duration(200), duration(8000)
+    ('59 s', '3 min 20 s', '2 h 13 min')
+    """
+    seconds = max(0, round(seconds))
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
 def joined(parts: Sequence[str]) -> str:
     """A list in words.
 
@@ -68,12 +60,21 @@ def joined(parts: Sequence[str]) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """The same, with at most five of many.
+    """Names in a row, at most five of many.
 
     >>> listed(["a", "b", "c", "d", "e", "f", "g"])
     'a, b, c, d, e and 2 more'
     """
     return joined(names) if len(names) <= 6 else f"{', '.join(names[:5])} and {len(names) - 5} more"
+
+
+def first_of(names: Sequence[str], most: int = 8) -> str:
+    """The first of them in words, and how many more there are.
+
+    >>> first_of(["a", "b", "c"], 2)
+    'a and b and 1 more'
+    """
+    return joined(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def counted(count: int, noun: str) -> str:
@@ -86,3 +87,8 @@ def counted(count: int, noun: str) -> str:
         return f"1 {noun}"
     plural = f"{noun}es" if noun.endswith("s") else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{count:,} {plural}"
+
+
+def recipe_name(name: str | None) -> str:
+    """A recipe's name; the unpruned network has none."""
+    return "unpruned" if name is None else name

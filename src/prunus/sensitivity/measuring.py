@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
+from prunus.channels.cost_model import masks_of
 from prunus.data import Dataset, Split
 from prunus.errors import InputError
-from prunus.graph.copying import fresh_copy
 from prunus.prune import PATTERNS, UnitSet, apply_masks, protected_layers, prunable_layers
 from prunus.prune.allocations.uniform import Uniform
 from prunus.prune.criteria import CRITERIA, Criterion
-from prunus.prune.criteria.scoring import check_defined, gather, unit_scores
-from prunus.sensitivity.curves import Curve, Sensitivity
+from prunus.prune.criteria.scoring import check_defined, gather, gathers_while_training, unit_scores
+from prunus.prune.evidence import Samples
+from prunus.sensitivity.suggestion import Curve, Sensitivity
 from prunus.spec import Part, make, part_of
+from prunus.spec.trial import CLASSIFICATION
+from prunus.tasks import Classification, Task, task_of
+from prunus.tasks.batch import example_inputs
+from prunus.trace.copying import fresh_copy
 from prunus.train import calibration_samples, evaluate
-from prunus.train.prices import masks_of
 from prunus.train.seeds import generator
 
 RATES = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
@@ -36,42 +43,69 @@ def measure_sensitivity(
     pattern: str | Part = "element",
     criterion: str | Part = "magnitude",
     protect: Sequence[str] = ("output",),
+    task: str | Part | Task = CLASSIFICATION,
     inputs: int = INPUTS,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
 ) -> Sensitivity:
-    """Prune each layer (or group of channels) alone at each rate, and test on so many training inputs; nothing learns.
+    """Prune each layer (or group of channels) alone at each rate, and test on training inputs; nothing learns.
 
-    Test data are not looked at, since what is found decides how a network is pruned. The model is left as it is.
-    criterion, pattern: by name, or as parts with settings. seed: of the inputs that are drawn, and of random criteria.
+    Test data are not looked at, since what is found decides how a network is pruned.
 
-    Raises `InputError` for parts that are unknown or do not go together, for rates that cannot be had, and for a
-    network that is no better than guessing.
+    Args:
+        model: the trained network; it is left as it is.
+        dataset: its training data are tested on.
+        rates: at which each layer is pruned, between 0 and 1.
+        pattern: what is removed, by name or as a part with settings.
+        criterion: what scores it, by name or as a part with settings.
+        protect: layers that are not pruned, by name or shell pattern.
+        task: whose metric is measured, by name, as a part with settings, or itself.
+        inputs: how many training inputs are tested on.
+        seed: of the inputs that are drawn, and of criteria that draw numbers.
+        progress: is called with the number of tests done and in all.
+
+    Returns:
+        A curve a layer: the metric (accuracy as a share) at each rate.
+
+    Raises:
+        InputError: parts are unknown or do not go together, rates cannot be had, the unpruned network's metric is no
+            finite number, or a classifier is no better than guessing.
+
+    Example:
+        >>> split = Split(torch.eye(2).repeat(50, 1), torch.arange(100) % 2)
+        >>> model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 2, bias=False))
+        >>> model[0].weight = nn.Parameter(torch.diag(torch.tensor([2.0, 1.0])))
+        >>> model[2].weight = nn.Parameter(torch.eye(2))
+        >>> found = measure_sensitivity(model, Dataset("pairs", split, split, ("a", "b")), rates=[0.5, 0.75])
+        >>> found.unpruned, found.curves[0].name, found.curves[0].values
+        (1.0, '0', (1.0, 0.5))
     """
-    twin = fresh_copy(model).eval()
-    device = next(twin.parameters()).device
+    clone = fresh_copy(model).eval()
+    device = next(clone.parameters()).device
     parts = [part_of(one) for one in (pattern, criterion)]
     chosen = _checked_rates(rates)
-    sets, scores = _scored(twin, dataset, parts[0], parts[1], chosen, tuple(protect), seed)
+    chosen_task = task if isinstance(task, Task) else task_of(part_of(task))
+    example = example_inputs(dataset, chosen_task, dataset.in_memory)
+    samples = calibration_samples(dataset, seed, task=chosen_task)
+    sets, scores = _scored(clone, example, samples, parts[0], parts[1], chosen, tuple(protect), seed)
     split = _drawn(dataset, inputs, seed)
     total = 1 + len(sets) * len(chosen)
 
-    def accuracy(done: int) -> float:
-        tested = evaluate(twin, dataset, split, device)
+    def measured(done: int) -> float | None:
+        tested = evaluate(clone, dataset, split, device, chosen_task)
         progress(done, total)
-        return tested.correct / tested.total
+        return tested.metric if math.isfinite(tested.metric) else None
 
-    unpruned = accuracy(1)
-    _refuse_guessing(unpruned, split)
+    unpruned = _worth_pruning(measured(1), split, chosen_task)
     curves = []
     for number, (one, score) in enumerate(zip(sets, scores, strict=True)):
         found = []
         for step, rate in enumerate(chosen):
-            before = _zero(twin, one, score, rate)
-            found.append(accuracy(2 + number * len(chosen) + step))
+            before = _zero(clone, one, score, rate)
+            found.append(measured(2 + number * len(chosen) + step))
             for name, value in before.items():
-                twin.get_parameter(name).copy_(value)
-        curves.append(Curve(name=one.name, units=one.units, accuracies=tuple(found)))
+                clone.get_parameter(name).copy_(value)
+        curves.append(Curve(name=one.name, units=one.units, values=tuple(found)))
     return Sensitivity(
         pattern=parts[0],
         criterion=parts[1],
@@ -80,6 +114,7 @@ def measure_sensitivity(
         unpruned=unpruned,
         inputs=len(split),
         curves=tuple(curves),
+        metric=chosen_task.metric,
     )
 
 
@@ -95,7 +130,8 @@ def _checked_rates(rates: Sequence[float]) -> tuple[float, ...]:
 
 def _scored(
     model: nn.Module,
-    dataset: Dataset,
+    example: Any,
+    samples: Samples,
     pattern_part: Part,
     criterion_part: Part,
     rates: Sequence[float],
@@ -104,22 +140,22 @@ def _scored(
 ) -> tuple[tuple[UnitSet, ...], list[Tensor]]:
     """The units of each layer that is not protected, and their scores."""
     pattern, criterion = make(PATTERNS, pattern_part), make(CRITERIA, criterion_part)
-    _refuse_movement(criterion_part.name, criterion)
+    _refuse_gathering(criterion_part.name, criterion)
     for rate in rates:
         pattern.check_rate(rate)
     device = next(model.parameters()).device
-    example = dataset.prepare(dataset.train.inputs[:2]).to(device)
+    example = tree_map_only(Tensor, lambda tensor: tensor.to(device), example)
     layers = prunable_layers(model, example)
     sets = pattern.unit_sets(model, example, layers, protected_layers(layers, protect))
     check_defined(criterion_part.name, criterion, pattern_part.name, sets)
     with torch.enable_grad():
-        gathered = gather(criterion, model, sets, calibration_samples(dataset, seed), {})
+        gathered = gather(criterion, model, sets, samples, {})
     scores = [unit_scores(criterion, model, one, gathered, generator(seed, "criterion", one.name)) for one in sets]
     return sets, scores
 
 
-def _refuse_movement(name: str, criterion: Criterion) -> None:
-    if "movement" in criterion.needs:
+def _refuse_gathering(name: str, criterion: Criterion) -> None:
+    if gathers_while_training(criterion):
         raise InputError(
             f"The criterion {name!r} cannot tell how sensitive layers are",
             "it gathers while a network trains, and here nothing is trained",
@@ -131,18 +167,26 @@ def _drawn(dataset: Dataset, inputs: int, seed: int) -> Split:
     """So many training inputs, drawn by the seed."""
     if inputs < 1:
         raise InputError(f"Nothing can be tested on {inputs} inputs", "", "give 1 or more")
-    order = torch.randperm(len(dataset.train), generator=generator(seed, "sensitivity"))[:inputs]
-    return dataset.train.take(order.to(dataset.train.targets.device))
+    train = dataset.in_memory
+    return train.take(torch.randperm(len(train), generator=generator(seed, "sensitivity"))[:inputs])
 
 
-def _refuse_guessing(unpruned: float, split: Split) -> None:
-    guessed = float(split.targets.bincount().max()) / len(split)
-    if unpruned <= guessed:
+def _worth_pruning(unpruned: float | None, split: Split, task: Task) -> float:
+    """The unpruned network's metric. Raises `InputError` where it is no number, or a classifier guesses."""
+    if unpruned is None:
+        name = task.metric.name
+        what = f"The {name} of the network is no finite number"
+        raise InputError(
+            what, "what no network of this kind has cannot be lost", "give the weights of a trained network"
+        )
+    guessed = float(split.targets.bincount().max()) / len(split) if isinstance(task, Classification) else None
+    if guessed is not None and unpruned <= guessed:
         raise InputError(
             f"The network is no better than guessing: {100 * unpruned:.1f} % are right",
             f"the most frequent class alone makes up {100 * guessed:.1f} %, and what guesses has nothing to lose",
             "give the weights of a trained network",
         )
+    return unpruned
 
 
 def _zero(model: nn.Module, one: UnitSet, score: Tensor, rate: float) -> dict[str, Tensor]:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from prunus.sparse.executor import OperationTiming
-from prunus.sparse.plan import LeftNode, OnnxPart, Part
+from prunus.sparse.plan import LeftNode, OnnxPart, OperationTiming, Part
 from prunus.sparse.program import Operation, Program
 
 
@@ -15,9 +14,17 @@ from prunus.sparse.program import Operation, Program
 class LayerExplanation:
     """One operation, or one part that ONNX Runtime runs.
 
-    sparsity: share of weights that are 0, None without weights. ms, dense_ms, sparse_ms: of a run, of the faster dense
-    and the faster sparse kernel when the engine was made. bytes: of the packed weights. gflops: effective, zeros
-    counted as if they were computed. left: the nodes of a part that ONNX Runtime runs, and why it does.
+    Attributes:
+        name: of the operation in the network.
+        kind: such as `convolution`.
+        kernel: what it runs on.
+        ms: of a run, in milliseconds.
+        sparsity: share of weights that are 0; None without weights.
+        dense_ms: of the fastest dense kernel, when the engine was made.
+        sparse_ms: of the fastest sparse kernel, when the engine was made.
+        bytes: of the packed weights.
+        gflops: billions of operations per second, zeros counted as if they were computed.
+        left: the nodes of a part that ONNX Runtime runs, and why it does.
     """
 
     name: str
@@ -34,7 +41,12 @@ class LayerExplanation:
 
 @dataclass(frozen=True)
 class Explanation:
-    """All layers in the order in which they run; printing it gives a table."""
+    """All layers in the order in which they run; printing it gives a table.
+
+    Attributes:
+        threads: that the engine runs on.
+        layers: a row each.
+    """
 
     threads: int
     layers: tuple[LayerExplanation, ...]

@@ -1,7 +1,11 @@
-"""Computing ahead what depends on no input: shapes, constants, and all that follows from them."""
+"""Computing ahead what depends on no input: shapes, constants, and all that follows from them.
+
+Some constants ONNX Runtime would compute each time anew: weights that a file holds as integers, or normalises.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -9,12 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from prunus.errors import InputError
-from prunus.onnx_session import open_session
-from prunus.sparse.constants import compute_constants
 from prunus.sparse.onnx_file import LARGEST_BYTES
+from prunus.sparse.onnx_graph import outer_reads
+from prunus.system.memory import loading
+from prunus.system.onnx_session import open_session
 
 if TYPE_CHECKING:
     import onnx
+
 
 LARGEST_SHAPE_BYTES = 4096
 EXTERNAL = "session.optimized_model_external_initializers_file_name"
@@ -52,14 +58,27 @@ def fold(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
 
 def _source(proto: onnx.ModelProto, folder: Path) -> bytes | str:
     """The model as one message, or as a file whose weights lie beside it where they are too large for one."""
-    import onnx
-
-    if sum(len(tensor.raw_data) for tensor in proto.graph.initializer) < LARGEST_BYTES // 2:
+    if _fits_one_message(proto):
         whole: bytes = proto.SerializeToString()
         return whole
-    path = str(folder / "whole.onnx")
-    onnx.save_model(proto, path, save_as_external_data=True, location="whole.data")
-    return path
+    path = folder / "whole.onnx"
+    write_message(proto, path)
+    return str(path)
+
+
+def _fits_one_message(proto: onnx.ModelProto) -> bool:
+    """Whether it is small enough for one protobuf message."""
+    return sum(len(tensor.raw_data) for tensor in proto.graph.initializer) < LARGEST_BYTES // 2
+
+
+def write_message(proto: onnx.ModelProto, path: Path) -> None:
+    """Write a model: as one message, or with its weights beside it where they are too large for one."""
+    import onnx
+
+    if _fits_one_message(proto):
+        path.write_bytes(proto.SerializeToString())
+        return
+    onnx.save_model(proto, str(path), save_as_external_data=True, location=f"{path.stem}.data")
 
 
 def _with_types(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -130,3 +149,66 @@ def _declare(proto: onnx.ModelProto) -> None:
             kind = onnx.TensorProto.DataType.Value(value.type[len("tensor(") : -1].upper())
             shape = value.shape or None  # a number alone and an unknown number of dimensions are told alike
             proto.graph.value_info.append(onnx.helper.make_tensor_value_info(value.name, kind, shape))
+
+
+RANDOM = {"Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomUniform"}
+RANDOM |= {f"{name}Like" for name in RANDOM}
+QUANTISING = {"QuantizeLinear", "DynamicQuantizeLinear"}
+
+
+def compute_constants(proto: onnx.ModelProto) -> None:
+    """Replace the nodes of a folded model that read nothing but constants by what they give; `proto` is changed.
+
+    Where activations are integers, too, ONNX Runtime has kernels for both, and the weights stay as they are.
+    """
+    places = _constant_nodes(proto.graph)
+    if not places:
+        return
+    nodes = [proto.graph.node[place] for place in places]
+    rest = [node for place, node in enumerate(proto.graph.node) if place not in places]
+    read = {name for node in rest for name in outer_reads(node)} | {value.name for value in proto.graph.output}
+    wanted = sorted({name for node in nodes for name in node.output} & read)
+    try:
+        arrays = _run(proto, nodes, wanted)
+    except Exception:  # of the library, which has no common class: then it is computed where it stands
+        return
+    if not all(isinstance(array, np.ndarray) and array.dtype != object for array in arrays):
+        return
+    from onnx import numpy_helper
+
+    proto.graph.initializer.extend(
+        numpy_helper.from_array(array, name) for name, array in zip(wanted, arrays, strict=True)
+    )
+    del proto.graph.node[:]
+    proto.graph.node.extend(rest)
+
+
+def _constant_nodes(graph: onnx.GraphProto) -> dict[int, None]:
+    """Places in the graph, in order."""
+    left = RANDOM | ({"DequantizeLinear"} if any(node.op_type in QUANTISING for node in graph.node) else set())
+    known = {tensor.name for tensor in graph.initializer} | {""}
+    places: dict[int, None] = {}
+    for place, node in enumerate(graph.node):
+        plain = node.op_type not in left and not any(a.HasField("g") or a.graphs for a in node.attribute)
+        if plain and known.issuperset(node.input):
+            places[place] = None
+            known.update(node.output)
+    return places
+
+
+def _run(proto: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], wanted: Sequence[str]) -> list[np.ndarray]:
+    import onnx
+
+    read = {name for node in nodes for name in node.input}
+    inner = onnx.helper.make_graph(
+        nodes,
+        "constants",
+        [],
+        [onnx.helper.make_empty_tensor_value_info(name) for name in wanted],
+        [tensor for tensor in proto.graph.initializer if tensor.name in read],
+    )
+    model = onnx.helper.make_model(inner, opset_imports=proto.opset_import, ir_version=proto.ir_version)
+    session = open_session(model.SerializeToString())
+    with loading():
+        arrays: list[np.ndarray] = session.run(list(wanted), {})
+    return arrays

@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from prunus.errors import InputError, MissingError, nearest
-from prunus.processor import processor_name
-from prunus.sparse.executor import Executor
+from prunus.sparse.plan import SparseExecutor
 from prunus.sparse.program import Program
+from prunus.system.processor import processor_name
 
 
 def missing() -> str | None:
@@ -52,9 +52,14 @@ def load_module() -> ModuleType:
     return import_module("prunus.sparse._native")
 
 
-def prepare(program: Program, threads: int, choices: Mapping[str, str] | None = None) -> Executor:
-    """An executor of the program. Raises `MissingError` where the native module is not there."""
+def prepare(
+    program: Program, threads: int, choices: Mapping[str, str] | None = None, *, fixed: bool = False
+) -> SparseExecutor:
+    """An executor of the program, on the kernels that are given, else measured, or chosen by rule where they are fixed.
+
+    Raises `MissingError` where the native module is not there.
+    """
     load_module()
     from prunus.sparse.execution.prepared import NativeExecutor
 
-    return NativeExecutor(program, threads, choices or {}, isa())
+    return NativeExecutor(program, threads, choices or {}, isa(), fixed=fixed)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunus.errors import InputError, nearest
-from prunus.reading import read_whole
+from prunus.system.reading import read_whole
 
 if TYPE_CHECKING:
     import onnx
@@ -88,8 +88,8 @@ def fix_sizes(
         _set_shape(inputs[name], shape, sizes)
     for value in inputs.values():
         for first in _dims(value)[:1]:
-            if first.dim_param and batch is not None:  # it may stand at other places as well
-                sizes.setdefault(first.dim_param, batch)
+            if _name(first) and batch is not None:  # it may stand at other places as well
+                sizes.setdefault(_name(first), batch)
     for value in inputs.values():
         _close(value, batch, sizes)
     del proto.graph.value_info[:]
@@ -111,6 +111,25 @@ def _is_open(dim: onnx.TensorShapeProto.Dimension) -> bool:
     return not dim.HasField("dim_value") or dim.dim_value < 0
 
 
+def _name(dim: onnx.TensorShapeProto.Dimension) -> str:
+    """What dimensions of one size share, "" for one that stands alone.
+
+    Some exporters write a sign or a word for every size that they do not know: `?` of paddle2onnx, `None`, `-1`.
+    """
+    name: str = dim.dim_param
+    known = any(character.isalpha() for character in name) and name.lower() not in ("none", "unknown")
+    return name if known else ""
+
+
+def _refuse_empty(size: int) -> None:
+    if size < 1:
+        raise InputError(
+            f"The network cannot run with a size of {size}",
+            "every batch, image and sequence has one element",
+            "give 1 or more",
+        )
+
+
 def _set_shape(value: onnx.ValueInfoProto, shape: Sequence[int], sizes: dict[str, int]) -> None:
     tensor = value.type.tensor_type
     if value.type.HasField("tensor_type") and not tensor.HasField("shape"):  # even their number is open
@@ -121,12 +140,14 @@ def _set_shape(value: onnx.ValueInfoProto, shape: Sequence[int], sizes: dict[str
     if len(dims) != len(shape):
         raise InputError(f"The input {value.name!r} has {len(dims)} dimensions", f"{tuple(shape)} was asked for")
     for place, (dim, size) in enumerate(zip(dims, shape, strict=True)):
-        expected = sizes.get(dim.dim_param, size) if _is_open(dim) else dim.dim_value
+        if _is_open(dim):
+            _refuse_empty(size)
+        expected = sizes.get(_name(dim), size) if _is_open(dim) else dim.dim_value
         if expected != size:
             what = f"dimension {place} of the input {value.name!r} is {expected}"
             raise InputError(what, f"{size} was asked for", "export the network with that dimension left open")
-        if dim.dim_param:
-            sizes[dim.dim_param] = size
+        if _name(dim):
+            sizes[_name(dim)] = size
         dim.dim_value = size
 
 
@@ -134,11 +155,10 @@ def _close(value: onnx.ValueInfoProto, batch: int | None, sizes: Mapping[str, in
     for place, dim in enumerate(_dims(value)):
         if not _is_open(dim):
             continue
-        size = sizes.get(dim.dim_param, batch if place == 0 else None)
+        size = sizes.get(_name(dim), batch if place == 0 else None)
         if size is None:
             word = "batch" if place == 0 else f'shapes={{"{value.name}": (...)}}'
             what = f"Dimension {place} of the input {value.name!r} has no size"
             raise InputError(what, "the engine is made for one", f"say which: {word}")
-        if size < 1:
-            raise InputError(f"The network cannot run with {size} in a batch", "", "give 1 or more")
+        _refuse_empty(size)
         dim.dim_value = size

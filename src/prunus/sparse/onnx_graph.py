@@ -20,7 +20,7 @@ class NotCoveredError(Exception):
 
 
 @dataclass(frozen=True)
-class TensorType:
+class OnnxTensorType:
     """A tensor's element type, as numpy names it, and its shape; None for what is not known."""
 
     dtype: str | None
@@ -28,7 +28,7 @@ class TensorType:
 
 
 @dataclass(frozen=True)
-class Node:
+class OnnxNode:
     """One node. Absent optional inputs are ""."""
 
     proto: onnx.NodeProto
@@ -52,7 +52,7 @@ class Node:
         return self.outputs[0]
 
 
-class Graph:
+class OnnxGraph:
     """Nodes in an order in which they can run, of a model whose input shapes are fixed."""
 
     def __init__(self, proto: onnx.ModelProto) -> None:
@@ -69,12 +69,12 @@ class Graph:
         self._types = {name: _type(value) for name, value in self.declared.items()}
         self._to_array = onnx.numpy_helper.to_array
 
-    def type(self, name: str) -> TensorType:
+    def type(self, name: str) -> OnnxTensorType:
         """What is known of a tensor."""
         if name in self._initializers:
             tensor = self._initializers[name]
-            return TensorType(_dtype(tensor.data_type), tuple(tensor.dims))
-        return self._types.get(name, TensorType(None, None))
+            return OnnxTensorType(_dtype(tensor.data_type), tuple(tensor.dims))
+        return self._types.get(name, OnnxTensorType(None, None))
 
     def shape(self, name: str) -> Shape:
         """The shape. Raises `NotCoveredError` where it depends on the data."""
@@ -103,7 +103,7 @@ class Graph:
         return counts
 
     @cached_property
-    def writers(self) -> Mapping[str, Node]:
+    def writers(self) -> Mapping[str, OnnxNode]:
         """Name -> the node that writes it."""
         return {name: node for node in self.nodes for name in node.outputs}
 
@@ -133,20 +133,20 @@ def outer_reads(proto: onnx.NodeProto) -> Iterator[str]:
             yield from (name for name in (*inner, *(v.name for v in graph.output)) if name not in own)
 
 
-def _node(proto: onnx.NodeProto) -> Node:
+def _node(proto: onnx.NodeProto) -> OnnxNode:
     import onnx
 
     attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in proto.attribute}
-    return Node(proto, tuple(proto.input), tuple(proto.output), attributes)
+    return OnnxNode(proto, tuple(proto.input), tuple(proto.output), attributes)
 
 
-def _type(value: onnx.ValueInfoProto) -> TensorType:
+def _type(value: onnx.ValueInfoProto) -> OnnxTensorType:
     if not value.type.HasField("tensor_type"):
-        return TensorType(None, None)
+        return OnnxTensorType(None, None)
     tensor = value.type.tensor_type
     dims = tensor.shape.dim
     known = tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in dims)
-    return TensorType(_dtype(tensor.elem_type), tuple(dim.dim_value for dim in dims) if known else None)
+    return OnnxTensorType(_dtype(tensor.elem_type), tuple(dim.dim_value for dim in dims) if known else None)
 
 
 def _dtype(element_type: int) -> str | None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunus.errors import InputError
 from prunus.sparse.lowering import lower
 from prunus.sparse.lowering.lowered import Lowered
-from prunus.sparse.onnx_graph import Graph, Node, NotCoveredError, outer_reads
+from prunus.sparse.onnx_graph import NotCoveredError, OnnxGraph, OnnxNode, outer_reads
 from prunus.sparse.passes import simplify
-from prunus.sparse.plan import LeftNode, OnnxPart, Part, Plan, Port
+from prunus.sparse.plan import ExecutionPlan, LeftNode, OnnxPart, Part, Port
 from prunus.sparse.program import Array, Convolution, Linear, MatMul, Operation, Program
+
+if TYPE_CHECKING:
+    import onnx
 
 WEIGHTY = (Convolution, Linear, MatMul)
 """Operations that are worth handing tensors over to the native engine."""
@@ -26,7 +29,7 @@ class _UndeclaredError(Exception):
 class _Placed:
     """A node, and the operations that it becomes or the reason why it becomes none."""
 
-    node: Node
+    node: OnnxNode
     found: Lowered | str
 
     @property
@@ -42,12 +45,13 @@ class _Placed:
         return {name for operation in self.found.operations for name in operation.reads} - own
 
 
-def partition(graph: Graph) -> Plan:
+def partition(graph: OnnxGraph) -> ExecutionPlan:
     """All parts, in an order in which they can run, with as few crossings as the order of the graph allows."""
     every = [_place(node, graph) for node in graph.nodes]
     placed = _needed(every, graph)
     groups = _groups(placed)
     if not all(item.native for item in placed):
+        # From all nodes anew: a pattern whose nodes were taken by a native operation is read again where that goes.
         placed = _needed(_without_light_groups(every, groups), graph)
         groups = _groups(placed)
     try:
@@ -56,18 +60,27 @@ def partition(graph: Graph) -> Plan:
         reason = f"ONNX Runtime does not say what {str(error)!r} is, where it would be divided"
         whole = [_Placed(item.node, reason) for item in every]
         parts = (_part(whole, graph, set(graph.outputs)),)
-    return Plan(tuple(_ports(graph)), graph.outputs, parts, dict(_constant_outputs(graph)))
+    return ExecutionPlan(tuple(_ports(graph)), graph.outputs, parts, dict(_constant_outputs(graph)))
 
 
-def _place(node: Node, graph: Graph) -> _Placed:
+def leave_whole(given: onnx.ModelProto, fixed: onnx.ModelProto, reason: str) -> ExecutionPlan:
+    """The plan of a network that ONNX Runtime runs whole, as it was given; fixed: the same with the inputs' sizes."""
+    graph = OnnxGraph(fixed)
+    ports = tuple(_ports(graph))
+    nodes = tuple(LeftNode(node.name, node.op_type, reason) for node in given.graph.node)
+    part = OnnxPart(given.SerializeToString(), tuple(port.name for port in ports), graph.outputs, nodes)
+    return ExecutionPlan(ports, graph.outputs, (part,))
+
+
+def _place(node: OnnxNode, graph: OnnxGraph) -> _Placed:
     try:
         return _Placed(node, lower(node, graph))
     except NotCoveredError as error:
         return _Placed(node, str(error))
 
 
-def _needed(placed: list[_Placed], graph: Graph) -> list[_Placed]:
-    """Those on which an output depends: what was part of a pattern may be read no longer."""
+def _needed(placed: list[_Placed], graph: OnnxGraph) -> list[_Placed]:
+    """The nodes on which an output depends: what was part of a pattern may be read no longer."""
     read = set(graph.outputs)
     kept: list[_Placed] = []
     for item in reversed(placed):
@@ -84,6 +97,8 @@ def _groups(placed: list[_Placed]) -> list[list[_Placed]]:
     for item in placed:
         parity = 0 if item.native else 1
         depth = max((crossings.get(name, 0) for name in item.reads), default=0)
+        # The least number that is not below that of what it reads and has the node's own parity: so groups in order of
+        # their numbers never read from a later one.
         depth += (depth + parity) % 2
         crossings.update(dict.fromkeys(item.node.outputs, depth))
         groups.setdefault(depth, []).append(item)
@@ -102,12 +117,12 @@ def _is_light(group: list[_Placed]) -> bool:
     return group[0].native and not any(isinstance(op, WEIGHTY) for op in operations)
 
 
-def _read_elsewhere(group: list[_Placed], placed: list[_Placed], graph: Graph) -> set[str]:
+def _read_elsewhere(group: list[_Placed], placed: list[_Placed], graph: OnnxGraph) -> set[str]:
     inside = {id(item.node) for item in group}
     return set(graph.outputs).union(*(item.reads for item in placed if id(item.node) not in inside))
 
 
-def _part(group: list[_Placed], graph: Graph, read_elsewhere: set[str]) -> Part:
+def _part(group: list[_Placed], graph: OnnxGraph, read_elsewhere: set[str]) -> Part:
     written = {name for item in group for name in item.node.outputs if name}
     outputs = tuple(sorted(written & read_elsewhere))
     if group[0].native:
@@ -115,7 +130,7 @@ def _part(group: list[_Placed], graph: Graph, read_elsewhere: set[str]) -> Part:
     return _onnx_part(group, graph, written, outputs)
 
 
-def _program(group: list[_Placed], graph: Graph, outputs: tuple[str, ...]) -> Program:
+def _program(group: list[_Placed], graph: OnnxGraph, outputs: tuple[str, ...]) -> Program:
     operations: list[Operation] = []
     constants: dict[str, Array] = {}
     for item in group:
@@ -128,7 +143,7 @@ def _program(group: list[_Placed], graph: Graph, outputs: tuple[str, ...]) -> Pr
     return simplify(Program(inputs, tuple(operations), outputs, constants))
 
 
-def _onnx_part(group: list[_Placed], graph: Graph, written: set[str], outputs: tuple[str, ...]) -> OnnxPart:
+def _onnx_part(group: list[_Placed], graph: OnnxGraph, written: set[str], outputs: tuple[str, ...]) -> OnnxPart:
     import onnx
 
     reads = dict.fromkeys(name for item in group for name in sorted(item.reads) if name not in written)
@@ -156,7 +171,7 @@ def _onnx_part(group: list[_Placed], graph: Graph, written: set[str], outputs: t
     return OnnxPart(model.SerializeToString(), inputs, outputs, left, constants)
 
 
-def _ports(graph: Graph) -> Iterator[Port]:
+def _ports(graph: OnnxGraph) -> Iterator[Port]:
     for name in graph.inputs:
         kind = graph.type(name)
         if kind.dtype is None or kind.shape is None:
@@ -164,7 +179,7 @@ def _ports(graph: Graph) -> Iterator[Port]:
         yield Port(name, kind.dtype, kind.shape)
 
 
-def _constant_outputs(graph: Graph) -> Iterator[tuple[str, Any]]:
+def _constant_outputs(graph: OnnxGraph) -> Iterator[tuple[str, Any]]:
     for name in graph.outputs:
         if graph.is_constant(name):
             yield name, graph.constant(name, "output")

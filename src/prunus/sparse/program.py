@@ -7,15 +7,26 @@ they would through the dense one in fp32.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[np.float32]
 Shape: TypeAlias = tuple[int, ...]
+
+
+class StoredConstants(Mapping[str, Any]):
+    """Constants that are unpacked when they are asked for, each time anew; their shapes are known without that."""
+
+    @property
+    @abstractmethod
+    def shapes(self) -> Mapping[str, Shape]:
+        """Name -> shape."""
+
 
 ActivationKind: TypeAlias = Literal[
     "relu",  # max(x, 0)
@@ -35,7 +46,7 @@ ActivationKind: TypeAlias = Literal[
 
 
 @dataclass(frozen=True)
-class Activation:
+class FusedActivation:
     """A function of every element, by name; `a` and `b` are its parameters where it has any."""
 
     kind: ActivationKind
@@ -73,7 +84,7 @@ class Convolution(_Operation):
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
-    activation: Activation | None = None
+    activation: FusedActivation | None = None
     operands: ClassVar[tuple[str, ...]] = ("input", "weight", "bias", "residual")
 
 
@@ -89,7 +100,7 @@ class Linear(_Operation):
     weight: str
     bias: str | None = None
     residual: str | None = None
-    activation: Activation | None = None
+    activation: FusedActivation | None = None
     operands: ClassVar[tuple[str, ...]] = ("input", "weight", "bias", "residual")
 
 
@@ -129,7 +140,7 @@ class Binary(_Operation):
     left: str
     right: str
     operator: Literal["add", "subtract", "multiply", "divide"]
-    activation: Activation | None = None
+    activation: FusedActivation | None = None
     operands: ClassVar[tuple[str, ...]] = ("left", "right")
 
 
@@ -144,7 +155,7 @@ class Affine(_Operation):
     input: str
     scale: str
     shift: str
-    activation: Activation | None = None
+    activation: FusedActivation | None = None
     operands: ClassVar[tuple[str, ...]] = ("input", "scale", "shift")
 
 
@@ -154,7 +165,7 @@ class Elementwise(_Operation):
 
     kind: Literal["elementwise"] = "elementwise"
     input: str
-    activation: Activation
+    activation: FusedActivation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,3 +289,10 @@ class Program:
     operations: tuple[Operation, ...]
     outputs: tuple[str, ...]
     constants: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def constant_shapes(self) -> Mapping[str, Shape]:
+        """Name -> shape of every constant; nothing is unpacked for it."""
+        if isinstance(self.constants, StoredConstants):
+            return self.constants.shapes
+        return {name: array.shape for name, array in self.constants.items()}

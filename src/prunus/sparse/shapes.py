@@ -33,6 +33,24 @@ from prunus.sparse.program import (
 Shapes = Mapping[str, Shape]
 LARGEST = 2**31
 """No size and no number of elements reaches it."""
+LARGEST_SIDE = 2**28
+"""No side of an image with its padding reaches it, nor a kernel, a stride or a dilation: what the native engine adds up
+of these then fits into its integers."""
+
+LARGEST_IMAGE_BYTES = 2**31
+"""No image that a convolution reads has so many, all of its channels and the zeros around it counted: the native engine
+finds each pixel by 32 bits. A linear layer reads all of its rows as one image."""
+
+
+def reads_large_image(operation: Operation, shapes: Shapes) -> bool:
+    """Whether what it reads might come to so much, with the zeros that may lie around it and between its rows."""
+    if isinstance(operation, Convolution | Affine):
+        size_bytes = 4 * math.prod(shapes[operation.input][1:])
+    elif isinstance(operation, Linear):
+        size_bytes = 4 * math.prod(shapes[operation.input])
+    else:
+        return False
+    return size_bytes >= LARGEST_IMAGE_BYTES // 2
 
 
 def infer_shapes(program: Program) -> dict[str, Shape]:
@@ -41,9 +59,12 @@ def infer_shapes(program: Program) -> dict[str, Shape]:
     Raises `InputError` for an operation that reads what is not there yet, writes a name twice, or whose sizes do not
     fit. So a program that passes can be run without a further look at its sizes.
     """
-    shapes: dict[str, Shape] = {name: array.shape for name, array in program.constants.items()}
+    shapes: dict[str, Shape] = dict(program.constant_shapes)
     for name, shape in program.inputs.items():
         _add(shapes, name, tuple(shape))
+    for name, shape in shapes.items():
+        if not is_shape(shape):
+            raise InputError(f"The program cannot be used: the shape of {name!r} is {shape}", NO_SHAPE)
     for operation in program.operations:
         for field in CONSTANTS.get(type(operation), ()):
             name = getattr(operation, field)
@@ -61,9 +82,16 @@ def infer_shape(operation: Operation, shapes: Shapes) -> Shape:
     for name in operation.reads:
         _require(operation, name in shapes, f"nothing writes {name!r} before it")
     shape = _RULES[type(operation)](operation, shapes)
-    fits = all(size >= 1 for size in shape) and math.prod(shape) < LARGEST
-    _require(operation, fits, f"its shape would be {shape}")
+    _require(operation, is_shape(shape), f"its shape would be {shape}")
     return shape
+
+
+def is_shape(shape: Shape) -> bool:
+    """Whether a tensor can have it: one element or more, and not too many."""
+    return all(size >= 1 for size in shape) and math.prod(shape) < LARGEST
+
+
+NO_SHAPE = f"a tensor has from 1 to {LARGEST - 1:,} elements"
 
 
 def _add(shapes: dict[str, Shape], name: str, shape: Shape) -> None:
@@ -80,11 +108,11 @@ def _require(operation: Operation, condition: bool, why: str) -> None:
 def _windows(op: Convolution | Pool, size: Shape, kernel: Shape) -> Shape:
     """Places of a kernel in an image, per axis."""
     fits = min(*op.strides, *op.dilation, *kernel) >= 1 and min(op.padding) >= 0
-    fits = fits and max(*op.strides, *op.dilation, *kernel, *op.padding) < LARGEST
+    padded_sizes = [size[axis] + op.padding[axis] + op.padding[axis + 2] for axis in (0, 1)]
+    fits = fits and max(*op.strides, *op.dilation, *kernel, *padded_sizes) < LARGEST_SIDE
     _require(op, fits, "a size of it is out of range")
     places = []
-    for axis in (0, 1):
-        padded = size[axis] + op.padding[axis] + op.padding[axis + 2]
+    for axis, padded in enumerate(padded_sizes):
         places.append((padded - op.dilation[axis] * (kernel[axis] - 1) - 1) // op.strides[axis] + 1)
     return tuple(places)
 

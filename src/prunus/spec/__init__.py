@@ -1,20 +1,23 @@
-"""What to run: a study, its recipes, training and measurement, as frozen models read from TOML."""
+"""What to run: a study, its recipes, training and measurement, as frozen models read from TOML.
+
+What stays out: torch, and the parts themselves. A specification has their names and settings; whoever builds one
+checks the settings.
+"""
 
 from prunus.spec.controls import Control, Controls
 from prunus.spec.load import builtin_recipes, builtin_studies, load_study
-from prunus.spec.measurement import Measurement
-from prunus.spec.part import Part, part_of
-from prunus.spec.plugin import make, spelled_out
-from prunus.spec.recipe import Recipe
-from prunus.spec.study import Execution, Study
-from prunus.spec.training import Training
-from prunus.spec.trial import Trial
+from prunus.spec.metric import Metric
+from prunus.spec.part import Part, make, part_of, spelled_out
+from prunus.spec.study import Execution, Measurement, Study
+from prunus.spec.trial import Distillation, Recipe, Training, Trial
 
 __all__ = [
     "Control",
     "Controls",
+    "Distillation",
     "Execution",
     "Measurement",
+    "Metric",
     "Part",
     "Recipe",
     "Study",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -12,35 +15,74 @@ from typing import Any
 from pydantic import ValidationError
 
 from prunus.errors import InputError, nearest
-from prunus.reading import read_whole
-from prunus.spec.mistakes import first_of, key_of, why_and_what_to_do
+from prunus.spec._mistakes import first_of, key_of, why_and_what_to_do
 from prunus.spec.part import Part
-from prunus.spec.recipe import Recipe
 from prunus.spec.study import Study
+from prunus.spec.trial import Recipe
+from prunus.system.reading import read_whole
 
 BUILTIN = files("prunus.spec") / "builtin"
 LARGEST_BYTES = 2**24
+LONGEST_NAME = 64
+HF = "hf:"
+"""What the name of a model begins with that is a folder."""
 
 
 def builtin_studies() -> tuple[str, ...]:
-    """Names of the studies that come with the package."""
+    """Names of the studies that come with the package.
+
+    Returns:
+        The names, sorted; `load_study` takes each.
+
+    Example:
+        >>> "digits" in builtin_studies()
+        True
+    """
     return tuple(sorted(f.name.removesuffix(".toml") for f in BUILTIN.iterdir() if f.name != "recipes.toml"))
 
 
 @cache
 def builtin_recipes() -> dict[str, Recipe]:
-    """The recipes that any study can name."""
-    tables = tomllib.loads((BUILTIN / "recipes.toml").read_text())
+    """The recipes that any study can name.
+
+    Returns:
+        Name -> recipe.
+
+    Example:
+        >>> builtin_recipes()["unstructured"].pattern.name
+        'element'
+    """
+    tables = tomllib.loads((BUILTIN / "recipes.toml").read_text("utf-8"))
     return {name: Recipe.model_validate({"name": name, **table}) for name, table in tables.items()}
 
 
+FOLLOWING = (
+    ("control_recipes", "they follow from 'controls'", "see docs/guide.md"),
+    ("metric", "it is that of the 'task'", "name a task, by itself or with another 'margin'"),
+)
+"""Keys of a study that others decide, from what, and what to do instead."""
+
+
 def load_study(source: str | Path, overrides: Iterable[str] = ()) -> Study:
-    """Read a study from a built-in name or a TOML file, then set single keys (`training.epochs=10`).
+    """Read a study from a built-in name or a TOML file, then set single keys.
 
-    In the file, `recipes` lists names; each is a built-in recipe or a table `[recipe.NAME]` of the same file, which
-    may be `like = "BUILT-IN"` with some keys changed. Paths of data and of `file.py:function` are relative to the file.
+    In the file, `recipes` lists names; each is a built-in recipe or a table `[recipe.NAME]` of the same file, which may
+    be `like = "BUILT-IN"` with some keys changed. Paths of data and of `file.py:function` are relative to the file.
 
-    Raises `InputError` that names the file and the key.
+    Args:
+        source: one of `builtin_studies()`, or the path of a TOML file.
+        overrides: keys to set, such as `training.epochs=10`; the value is read as TOML.
+
+    Returns:
+        The study, validated, with paths made absolute.
+
+    Raises:
+        InputError: names the file and the key that is wrong.
+
+    Example:
+        >>> study = load_study("digits", ["rates=[0.5]", "training.epochs=3"])
+        >>> study.rates, study.training.epochs  # rate 0, the unpruned control, is always added
+        ((0.0, 0.5), 3)
     """
     origin, text, folder = _read(source)
     try:
@@ -49,12 +91,11 @@ def load_study(source: str | Path, overrides: Iterable[str] = ()) -> Study:
         raise InputError(f"{origin} is not valid TOML", str(error), "mend that line") from None
     for override in overrides:
         set_key(table, override)
-    table.setdefault("name", Path(source).stem)
+    table.setdefault("name", plain_name(Path(source).stem))
     _spell_out_recipes(table, origin)
-    if "control_recipes" in table:
-        raise InputError(
-            f"{origin}: 'control_recipes' cannot be set", "they follow from 'controls'", "see docs/guide.md"
-        )
+    for key, why, do in FOLLOWING:
+        if key in table:
+            raise InputError(f"{origin}: {key!r} cannot be set", why, do)
     try:
         study = Study.model_validate(table)
     except ValidationError as error:
@@ -73,7 +114,7 @@ def parse_study(table: Mapping[str, Any], origin: str) -> Study:
 def _read(source: str | Path) -> tuple[str, str, Path]:
     path = Path(source)
     if str(source) in builtin_studies():
-        return f"study '{source}'", (BUILTIN / f"{source}.toml").read_text(), Path.cwd()
+        return f"study '{source}'", (BUILTIN / f"{source}.toml").read_text("utf-8"), Path.cwd()
     if path.suffix != ".toml":
         raise InputError(
             f"There is no study '{source}'",
@@ -82,8 +123,20 @@ def _read(source: str | Path) -> tuple[str, str, Path]:
         )
     try:
         return str(path), read_whole(path, LARGEST_BYTES).decode(), path.resolve().parent
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The study {path} cannot be read", str(error), "check the path") from None
+    except OSError as error:
+        raise InputError(f"The study {path} cannot be read", error.strerror or str(error), "check the path") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"The study {path} cannot be read", str(error), "write it in UTF-8") from None
+
+
+def plain_name(text: str) -> str:
+    """A study's name out of that of its file.
+
+    >>> plain_name("My Study (2).v1"), plain_name("Prüfung"), plain_name("研究")
+    ('my-study-2-.v1', 'prufung', 'study')
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9._-]+", "-", plain).strip("-._")[:LONGEST_NAME] or "study"
 
 
 def set_key(table: dict[str, Any], override: str) -> None:
@@ -100,6 +153,8 @@ def set_key(table: dict[str, Any], override: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text  # a bare word is a string
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"--set {key} cannot be read", str(error), "correct its value") from None
     *parents, last = key.strip().split(".")
     for name in parents:
         inner = table.get(name, {})
@@ -128,6 +183,9 @@ def _recipe(name: Any, own: Mapping[str, Any], origin: str) -> Any:
     if name in own:
         settings = dict(own[name])
         base = settings.pop("like", None)
+        if base is not None and not isinstance(base, str):
+            why = f"recipe.{name}.like is {base!r}, and it takes the name of a built-in recipe"
+            raise InputError(f"{origin} is not a study that can be run", why, 'write for example like = "structured"')
         if base is not None and base not in known:
             raise InputError(f"{origin}: recipe '{name}' is like '{base}', which is unknown", "", nearest(base, known))
         return {**(known[base].model_dump() if base else {}), **settings, "name": name}
@@ -140,9 +198,23 @@ def _explain(error: ValidationError, table: Mapping[str, Any]) -> tuple[str, str
     """One sentence for the first of pydantic's errors, and what to do about it."""
     first = first_of(error)
     where = first["loc"]
-    return why_and_what_to_do(
+    why, do = why_and_what_to_do(
         _key(where, table), first, _known_keys(where), "add it; docs/guide.md shows a whole study"
     )
+    if first["type"] == "extra_forbidden" and (others := _in_other_sections(str(where[-1]))):
+        do = f"did you mean {' or '.join(map(repr, others))}?"
+    return why, do
+
+
+def _in_other_sections(key: str) -> list[str]:
+    """Where else in a study a key of that name may stand.
+
+    >>> _in_other_sections("epochs"), _in_other_sections("rates"), _in_other_sections("epoch")
+    (['training.epochs'], ['rates', 'controls.rates'], [])
+    """
+    sections = {name: field.annotation for name, field in Study.model_fields.items() if field.annotation is not Part}
+    inner = [name for name, kind in sections.items() if key in getattr(kind, "model_fields", ())]
+    return [key] * (key in sections) + [f"{name}.{key}" for name in inner]
 
 
 def _key(location: tuple[int | str, ...], table: Mapping[str, Any]) -> str:
@@ -168,13 +240,26 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
 def _with_absolute_files(study: Study, folder: Path) -> Study:
     """Make the paths that a study file gives relative to itself absolute."""
 
-    def absolute(part: Part) -> Part:
-        name, settings = part.name, dict(part.settings)
-        if ".py:" in name:
-            name = str(folder / name)
-        for key in ("folder", "file"):
-            if isinstance(value := settings.get(key), str):
-                settings[key] = str(folder / Path(value).expanduser())
-        return Part(name=name, settings=settings)
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        why = "a study keeps the paths of its files as text, and this one is none in the encoding of this machine"
+        raise InputError(f"The folder {folder} cannot be used", why, "rename it, or set LC_ALL=C.UTF-8") from None
 
-    return study.model_copy(update={"model": absolute(study.model), "data": absolute(study.data)})
+    parts = {key: with_absolute_files(getattr(study, key), folder) for key in ("model", "data", "task")}
+    return study.model_copy(update={**parts, "train": study.train and _beside(folder, study.train)})
+
+
+def with_absolute_files(part: Part, folder: Path) -> Part:
+    """A part whose files, named relative to a folder, are named in full."""
+    settings = dict(part.settings)
+    for key in ("folder", "file", "weights"):
+        if isinstance(value := settings.get(key), str):
+            settings[key] = str(folder / os.path.expanduser(value))  # noqa: PTH111  # see reading.user_path
+    return Part(name=_beside(folder, part.name), settings=settings)
+
+
+def _beside(folder: Path, name: str) -> str:
+    if name.startswith(HF):
+        return f"{HF}{folder / os.path.expanduser(name.removeprefix(HF))}"  # noqa: PTH111  # see reading.user_path
+    return str(folder / name) if ".py:" in name else name

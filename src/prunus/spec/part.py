@@ -1,15 +1,26 @@
-"""A named part with its settings: the one form in which a specification names what plugs in."""
+"""A named part with its settings: the one form in which a specification names what plugs in, and how it is made."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+import re
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    JsonValue,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
-from prunus.errors import InputError
-from prunus.spec.mistakes import first_of, key_of, why_and_what_to_do
+from prunus.errors import InputError, nearest
+from prunus.registry import Registry
+from prunus.spec._mistakes import first_of, key_of, reason, shown, why_and_what_to_do
 
 
 class Frozen(BaseModel):
@@ -28,15 +39,33 @@ class Frozen(BaseModel):
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # so that pydantic goes on without calling it
 
 
+def _is_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", text):
+        raise ValueError(
+            "a name is of at most 64 small letters, digits, dots, hyphens and underscores, "
+            "and begins with a letter or a digit, since files and folders are called so"
+        )
+    return text
+
+
+Name = Annotated[str, AfterValidator(_is_name)]
+"""The name of a study or a recipe."""
+
+
 class Part(Frozen):
     """A part by name, with settings that the part itself validates.
 
     In TOML either a string, or a table whose `name` is taken out and whose other keys are the settings.
 
-    >>> Part.model_validate("magnitude") == Part(name="magnitude")
-    True
-    >>> Part.model_validate({"name": "magnitude", "norm": 2}).settings
-    {'norm': 2}
+    Attributes:
+        name: as it is registered.
+        settings: its keys and values.
+
+    Example:
+        >>> Part.model_validate("magnitude") == Part(name="magnitude")
+        True
+        >>> Part.model_validate({"name": "magnitude", "norm": 2}).settings
+        {'norm': 2}
     """
 
     name: str
@@ -90,3 +119,57 @@ def canonical_json(value: Any) -> str:
 def digest(value: Any) -> str:
     """SHA-256 of the canonical JSON, the first 16 hexadecimal digits."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+P = TypeVar("P", bound=Frozen)
+
+
+def make(registry: Registry[type[P]], part: Part) -> P:
+    """Make the part: look its class up by name and validate the settings, which are the class's fields.
+
+    Everything that plugs in is a frozen class: its fields are its settings, its one method is what it does.
+    Raises `InputError` that names the part and the setting.
+    """
+    kind = registry.get(part.name)
+    for key, value in part.settings.items():
+        if isinstance(value, bool) and key in kind.model_fields and _counts(kind.model_fields[key].annotation):
+            raise InputError(
+                f"The {registry.kind} {part.name!r} cannot be used with {key} = {value}",
+                "it is a number that is asked for, and this is true or false",
+                "correct the value",
+            )
+    try:
+        return kind.model_validate(part.settings)
+    except ValidationError as error:
+        first = first_of(error)
+        key = ".".join(str(step) for step in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise InputError(
+                f"The {registry.kind} {part.name!r} has no setting {key!r}", "", nearest(key, kind.model_fields)
+            ) from None
+        value = f" = {shown(first)}" if shown(first) else ""
+        raise InputError(
+            f"The {registry.kind} {part.name!r} cannot be used {f'with {key}{value}' if key else 'so'}",
+            reason(first),
+            "correct the value",
+        ) from None
+
+
+def _counts(annotation: Any) -> bool:
+    """Whether a setting is a number and nothing else, for which pydantic would take true as 1.
+
+    >>> _counts(int | None), _counts(Literal[1, 2]), _counts(bool), _counts(float | bool)
+    (True, True, False, False)
+    """
+    if get_origin(annotation) in (Union, UnionType):
+        return all(_counts(one) for one in get_args(annotation) if one is not type(None))
+    if get_origin(annotation) is Annotated:
+        return _counts(get_args(annotation)[0])
+    if get_origin(annotation) is Literal:
+        return all(type(value) in (int, float) for value in get_args(annotation))
+    return annotation in (int, float)
+
+
+def spelled_out(registry: Registry[type[P]], part: Part) -> Part:
+    """The part with every default written out, so that a digest covers them."""
+    return Part(name=part.name, settings=make(registry, part).model_dump(mode="json"))

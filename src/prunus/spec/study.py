@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from prunus.spec.controls import Control, Controls
-from prunus.spec.measurement import Measurement
-from prunus.spec.part import Frozen, Part, digest
-from prunus.spec.recipe import Recipe
-from prunus.spec.training import Training
-from prunus.spec.trial import Rate, Seed, Trial
+from prunus.spec.metric import Metric
+from prunus.spec.part import Frozen, Name, Part, digest
+from prunus.spec.trial import CLASSIFICATION, Rate, Recipe, Seed, Training, Trial
+
+
+class Measurement(Frozen):
+    """Which final networks are exported and measured, and how.
+
+    Attributes:
+        select: `first` takes the first seed of every recipe and rate, `all` every trial, `none` nothing.
+        runtimes: by name; `prunus list runtimes`.
+        batch_sizes: inputs of one run.
+        threads: numbers of threads.
+        rounds: timed runs per variant; variants are interleaved within a round.
+        warmup: untimed rounds before.
+        memory: whether peak memory is measured, which takes a process for each network.
+        weight_bits: what BOPs are counted with (32 for fp32).
+        activation_bits: what BOPs are counted with (32 for fp32).
+    """
+
+    select: Literal["first", "all", "none"] = "first"
+    runtimes: tuple[str, ...] = ("torch", "onnxruntime", "prunus")
+    batch_sizes: tuple[int, ...] = (1, 64)
+    threads: tuple[int, ...] = (1,)
+    rounds: int = Field(default=40, ge=30)
+    warmup: int = Field(default=5, ge=1)
+    memory: bool = True
+    weight_bits: int = Field(default=32, ge=1, le=64)
+    activation_bits: int = Field(default=32, ge=1, le=64)
+
 
 V = TypeVar("V")
 
@@ -43,21 +68,63 @@ class Execution(Frozen):
 class Study(Frozen):
     """What to run. Rate 0 is always part of it: the unpruned control belongs to every comparison.
 
-    controls: which other controls are run. control_recipes: what that comes to, filled in when all is spelled out.
+    Attributes:
+        name: of its folder and report.
+        about: a sentence for the report.
+        model: the network, by name.
+        data: the data set, by name.
+        task: what the network is for, by name: its loss, and the metric that networks are compared by.
+        training: the same for every trial.
+        train: a training loop of the user's own, `file.py:function`, in place of the built-in one.
+        recipes: how networks are pruned.
+        rates: shares of units that are asked for.
+        controls: which other controls are run.
+        control_recipes: what that comes to, filled in when all is spelled out.
+        seeds: of initial weights, of the order of the data, and of every other draw.
+        margin: the difference that counts as none where equivalence is tested, in what the metric is shown in
+            (percentage points of accuracy); None takes the task's own.
+        metric: of the task, with that margin, filled in when all is spelled out.
+        measurement: what is measured of final networks.
+        execution: how it is carried out; changes no result.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    name: Name
     about: str = ""
     model: Part
     data: Part
+    task: Part = CLASSIFICATION
     training: Training = Training()
+    train: str | None = None
     recipes: tuple[Recipe, ...] = Field(min_length=1)
     rates: tuple[Rate, ...] = Field(min_length=1)
     controls: Controls = Controls()
     control_recipes: tuple[Control, ...] = ()
     seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1)
+    margin: float | None = Field(default=None, gt=0)
+    metric: Metric = Metric()
     measurement: Measurement = Measurement()
     execution: Execution = Execution()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolved_before_longer_controls(cls, table: Any) -> Any:
+        """A study that was spelled out has said which controls it has; one that says nothing of the longer has none."""
+        if isinstance(table, dict) and "control_recipes" in table and isinstance(table.get("controls"), dict):
+            return {**table, "controls": {"dense_longer": False, **table["controls"]}}
+        return table
+
+    @model_validator(mode="before")
+    @classmethod
+    def _metric_with_its_margin(cls, table: Any) -> Any:
+        """A study that names a margin is read with it, also one that was stored before there were tasks.
+
+        Where it names a task and no metric, what the margin is in is known once that task is looked up.
+        """
+        if not isinstance(table, dict) or table.get("margin") is None or ("task" in table and "metric" not in table):
+            return table
+        metric = table.get("metric", {})
+        known = metric.model_dump() if isinstance(metric, Metric) else metric
+        return {**table, "metric": {**known, "margin": table["margin"]}} if isinstance(known, dict) else table
 
     @field_validator("rates", "seeds")
     @classmethod
@@ -79,21 +146,50 @@ class Study(Frozen):
             raise ValueError(f"more than one recipe is called {', '.join(sorted(twice))}")
         return recipes
 
+    @model_serializer(mode="wrap")
+    def _as_before_it_existed(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A study of classification has the digest that it had when there was no other task."""
+        absent = {
+            "train": self.train is None,
+            "task": self.task == CLASSIFICATION,
+            "metric": self.metric == Metric(),
+            "margin": self.margin is None,
+        }
+        return {key: value for key, value in handler(self).items() if not absent.get(key)}
+
     @cached_property
     def digest(self) -> str:
-        """Identity of all that can change a result or a measurement; `about` and `execution` cannot."""
-        return digest(self.model_dump(mode="json", exclude={"about", "execution"}))
+        """Identity of all that can change a result or a measurement; others cannot."""
+        return digest(self.model_dump(mode="json", exclude={"about", "execution", "margin", "metric"}))
+
+    @property
+    def functions(self) -> dict[str, str]:
+        """The functions in Python files of the user's own that it names, `file.py:function`, by the key."""
+        parts = {"model": self.model, "data": self.data, "task": self.task}
+        named = {key: part.name for key, part in parts.items()} | {"train": self.train or ""}
+        return {key: name for key, name in named.items() if ".py:" in name}
 
     def trials(self) -> tuple[Trial, ...]:
         """Spell out the trials, seed by seed: unpruned first, then each recipe at each rate above 0, then controls."""
-        cells: list[tuple[Recipe | None, float]] = [(None, 0.0)]
-        cells += [(recipe, rate) for recipe in self.recipes for rate in self.rates if rate > 0]
+        cells: list[tuple[Recipe | None, float, Training]] = [(None, 0.0, self.training)]
+        cells += [(recipe, rate, self.training) for recipe in self.recipes for rate in self.rates if rate > 0]
         own = {recipe.name for recipe in self.recipes}
-        cells += [
-            (one.recipe, rate) for one in self.control_recipes if one.recipe.name not in own for rate in one.rates
-        ]
+        for one in self.control_recipes:
+            if one.recipe.name not in own:
+                epochs = one.epochs or (self.training.epochs,) * len(one.rates)
+                longer = (self.training.model_copy(update={"epochs": count}) for count in epochs)
+                cells += [(one.recipe, *of_rate) for of_rate in zip(one.rates, longer, strict=True)]
         return tuple(
-            Trial(model=self.model, data=self.data, training=self.training, recipe=recipe, rate=rate, seed=seed)
+            Trial(
+                model=self.model,
+                data=self.data,
+                task=self.task,
+                training=training,
+                train=self.train,
+                recipe=recipe,
+                rate=rate,
+                seed=seed,
+            )
             for seed in self.seeds
-            for recipe, rate in cells
+            for recipe, rate, training in cells
         )

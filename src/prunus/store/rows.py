@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,11 +36,16 @@ class EpochRow:
     epoch: int
     train_loss: float
     test_loss: float
-    test_correct: int
-    test_total: int
+    test_correct: int | None  # of a classification; None where the task counts no answers
+    test_total: int | None
     sparsity: float  # share of all prunable weights that is zero, protected layers included
     learning_rate: float
     seconds: float
+    metric: float = math.nan  # of the task, a share where its unit is %; answers that are counted decide it
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.metric) and self.test_correct is not None and self.test_total:
+            object.__setattr__(self, "metric", self.test_correct / self.test_total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +101,24 @@ class ClassRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricRow:
+    """What else the task counts of a final network, beside the metric that networks are compared by."""
+
+    trial: str
+    name: str  # `balanced accuracy`, `recall of cat`, `RMSE`, ...
+    value: float
+
+
+NETWORK_FORMAT = "safetensors"
+"""The format in which every trial writes its final network; all others are made of it, for runtimes."""
+
+
+@dataclass(frozen=True, slots=True)
 class FileRow:
     """A file written for a final network. `path` is relative to the study's folder."""
 
     trial: str
-    format: str  # `safetensors`, `onnx`, `prunus`
+    format: str  # `NETWORK_FORMAT`, or that of a runtime
     path: str
     size_bytes: int
     sha256: str
@@ -127,6 +146,10 @@ class MemoryRow:
     batch_size: int
     peak_bytes: int  # of the process
     baseline_bytes: int  # of the same process without the network
+
+
+STORE_STAGE = "store"
+"""The stage of problems that are the store's own: something of it is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,3 +185,4 @@ class SessionRow:
     data_digest: str
     versions: str  # JSON: package -> version
     machine: str  # JSON: what the machine is
+    files: str = "{}"  # JSON: what the study's own code opened while data and networks were made -> digest

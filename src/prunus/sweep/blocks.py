@@ -8,12 +8,15 @@ from typing import Any, Literal
 
 from prunus.spec import Study
 from prunus.spec.part import digest
-from prunus.store import BlockRow, FileRow, LatencyRow, MemoryRow, ProblemRow, Store
+from prunus.store import NETWORK_FORMAT, BlockRow, FileRow, LatencyRow, MemoryRow, ProblemRow, Store
 
 
 @dataclass(frozen=True)
-class Block:
-    """One block: what is measured, of which trials' final networks, side by side."""
+class MeasurementBlock:
+    """One block: what is measured, of which trials' final networks, side by side.
+
+    runtimes: those that a block of files writes for, all at once, since they may share what they are made of.
+    """
 
     kind: Literal["files", "latency", "memory"]
     trials: tuple[str, ...]
@@ -22,6 +25,7 @@ class Block:
     threads: int = 0
     rounds: int = 0
     warmup: int = 0
+    runtimes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -34,28 +38,28 @@ class Block:
         return "-".join(part for part in (self.kind, *where) if part)
 
 
-def blocks(study: Study, finished: Sequence[str]) -> Iterator[Block]:
+def blocks(study: Study, finished: Sequence[str]) -> Iterator[MeasurementBlock]:
     """All blocks that a study asks for: files first, since what is timed is what was written."""
     asked = study.measurement
     trials = tuple(selected(study, finished))
     if not trials:
         return
-    yield Block("files", trials)
+    yield MeasurementBlock("files", trials, runtimes=asked.runtimes)
     for runtime in asked.runtimes:
         for batch_size in asked.batch_sizes:
             for threads in asked.threads:
-                yield Block("latency", trials, runtime, batch_size, threads, asked.rounds, asked.warmup)
+                yield MeasurementBlock("latency", trials, runtime, batch_size, threads, asked.rounds, asked.warmup)
     if asked.memory:
         for runtime in asked.runtimes:
             for batch_size in asked.batch_sizes:
-                yield Block("memory", trials, runtime, batch_size)
+                yield MeasurementBlock("memory", trials, runtime, batch_size)
 
 
 def selected(study: Study, finished: Sequence[str]) -> Iterator[str]:
-    """The finished trials whose final networks are measured; a random control costs what its recipe does."""
+    """The finished trials whose final networks are measured; random and longer controls cost what others do."""
     seeds = {"first": study.seeds[:1], "all": study.seeds, "none": ()}[study.measurement.select]
     done, own = set(finished), {recipe.name for recipe in study.recipes}
-    alike = {one.recipe.name for one in study.control_recipes if one.kind == "random"} - own
+    alike = {one.recipe.name for one in study.control_recipes if one.kind in ("random", "dense_longer")} - own
     return (
         trial.digest
         for trial in study.trials()
@@ -63,30 +67,30 @@ def selected(study: Study, finished: Sequence[str]) -> Iterator[str]:
     )
 
 
-def missing_blocks(study: Study, finished: Sequence[str], store: Store) -> list[Block]:
+def missing_blocks(study: Study, finished: Sequence[str], store: Store) -> list[MeasurementBlock]:
     """The blocks that have not been done as they are asked for now."""
     done = {(row.block, row.asked) for row in store.rows(BlockRow)}
     return [block for block in blocks(study, finished) if (block.name, _asked(block)) not in done]
 
 
-def store_block(block: Block, rows: Iterable[Any], store: Store) -> None:
+def store_block(block: MeasurementBlock, rows: Iterable[Any], store: Store) -> None:
     """Put a block's rows in the place of earlier ones, and note that it is done."""
     with store.transaction():
         _clear(block, store)
         store.put([*rows, BlockRow(block.name, _asked(block))])
 
 
-def store_loss(block: Block, problem: ProblemRow, store: Store) -> None:
+def store_loss(block: MeasurementBlock, problem: ProblemRow, store: Store) -> None:
     """Put a problem in the place of a block's earlier rows; the block is tried again by the next run."""
     with store.transaction():
         _clear(block, store)
         store.put([problem])
 
 
-def _clear(block: Block, store: Store) -> None:
+def _clear(block: MeasurementBlock, store: Store) -> None:
     where = {"runtime": block.runtime, "batch_size": block.batch_size}
     if block.kind == "files":
-        for written in ("onnx", "prunus"):
+        for written in {row.format for row in store.rows(FileRow)} - {NETWORK_FORMAT}:
             store.delete(FileRow, format=written)
     elif block.kind == "latency":
         store.delete(LatencyRow, **where, threads=block.threads)
@@ -96,5 +100,5 @@ def _clear(block: Block, store: Store) -> None:
     store.delete(BlockRow, block=block.name)
 
 
-def _asked(block: Block) -> str:
+def _asked(block: MeasurementBlock) -> str:
     return digest(asdict(block))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from prunus.errors import PrunusError
+from prunus.spec import Metric
 from prunus.store import EpochRow, TrialRow
 
 EndStatus = Literal["finished", "failed", "interrupted", "expired", "no space"]
@@ -21,6 +23,7 @@ class Ready:
     data_digest: str
     train_count: int
     test_count: int
+    files: dict[str, str] = field(default_factory=dict)  # that the study's own code opened, and their digests
 
 
 @dataclass(frozen=True)
@@ -130,12 +133,17 @@ class BlockLost:
 
 @dataclass(frozen=True)
 class StudyStarted:
-    """The coordinator knows what is to do. For whoever shows it; never sent between processes."""
+    """The coordinator knows what is to do. For whoever shows it; never sent between processes.
+
+    epochs: of a trial; epochs_of: of those that have another number. metric: by which its networks are compared.
+    """
 
     trials: tuple[TrialRow, ...]
     ended: int
     workers: int
     epochs: int
+    epochs_of: Mapping[str, int] = field(default_factory=dict)
+    metric: Metric = field(default_factory=Metric)
 
 
 @dataclass(frozen=True)
@@ -143,6 +151,13 @@ class MeasuringStarted:
     """All trials have ended; so many blocks of measurements follow. Never sent between processes."""
 
     blocks: int
+
+
+@dataclass(frozen=True)
+class StoreRebuilt:
+    """A damaged store was set aside and a new one begun: what became of it. Never sent between processes."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -168,11 +183,11 @@ Event = (
     | BlockLost
 )
 
-Shown = Event | StudyStarted | MeasuringStarted | Stopping
+Shown = Event | StudyStarted | MeasuringStarted | StoreRebuilt | Stopping
 """What an observer of a study is told."""
 
 
-class Heard(NamedTuple):
+class Received(NamedTuple):
     """An event, and the token of the lease under which it was said; empty where no trial is concerned."""
 
     event: Event
@@ -190,11 +205,11 @@ class Wire:
         return json.dumps({"event": type(event).__name__, "token": token, **asdict(event)}).encode() + b"\n"
 
     @classmethod
-    def decode(cls, line: bytes) -> Heard:
+    def decode(cls, line: bytes) -> Received:
         """The event of one line."""
         values = json.loads(line)
         kind, token = cls.KINDS[values.pop("event")], values.pop("token")
         if kind is EpochDone:
             values["row"] = EpochRow(**values["row"])
         event: Event = kind(**values)
-        return Heard(event, token)
+        return Received(event, token)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from prunus.measure import network_path
+from prunus.store import NETWORK_FORMAT
 
 
 @dataclass(frozen=True)
@@ -12,10 +16,11 @@ class StudyFolder:
 
     study.sqlite: the store. study.json: the resolved study. log.txt: what trials print, and tracebacks.
     trials/DIGEST/: `result.json` (rows), `checkpoint.safetensors` (while unfinished), and the final network:
-    `model.safetensors` (what was cut out of it stands in its header), `model.onnx`, and `model.prunus`, packed;
-    `lease`: whose word counts.
+    `model.safetensors` (what was cut out of it stands in its header), and `model.FORMAT` for the format of each runtime
+    that it is measured on; `lease`: whose word counts.
+    file_digests.json: of the files that the study's own code opens.
     latency_targets.json: the rates that were found for latencies.
-    payoff/: rows of measurements, by block. words/: what workers on other machines say, while they are at it.
+    measurements/: rows of measurements, by block. words/: what workers on other machines say, while they are at it.
     """
 
     path: Path
@@ -42,17 +47,14 @@ class StudyFolder:
         """Where an unfinished trial goes on from."""
         return self.trial(digest) / "checkpoint.safetensors"
 
-    def weights(self, digest: str) -> Path:
-        """The final network."""
-        return self.trial(digest) / "model.safetensors"
+    def network(self, digest: str, file_format: str = NETWORK_FORMAT) -> Path:
+        """The final network, as its trial wrote it, or in the format of a runtime."""
+        return network_path(self.trial(digest), file_format)
 
-    def onnx(self, digest: str) -> Path:
-        """The final network for other runtimes."""
-        return self.trial(digest) / "model.onnx"
-
-    def packed(self, digest: str) -> Path:
-        """The final network for the sparse runtime."""
-        return self.trial(digest) / "model.prunus"
+    def other_formats(self, digest: str) -> Iterator[Path]:
+        """Files and folders that were made of the final network, for runtimes."""
+        own = self.network(digest)
+        return (path for path in own.parent.glob(f"{own.stem}.*") if path != own)
 
     def lease(self, digest: str) -> Path:
         """Which worker the trial is lent to."""
@@ -64,6 +66,11 @@ class StudyFolder:
         return self.path / "conditions.json"
 
     @property
+    def file_digests(self) -> Path:
+        """Digests of the files that the study's own code opens, so that large ones are read once."""
+        return self.path / "file_digests.json"
+
+    @property
     def latency_targets(self) -> Path:
         """The rates at which recipes have the latencies that they are to come to."""
         return self.path / "latency_targets.json"
@@ -72,6 +79,6 @@ class StudyFolder:
         """What the worker of a lease says, where it cannot be heard directly."""
         return self.path / "words" / f"{token}.jsonl"
 
-    def payoff(self, block: str) -> Path:
+    def measurements(self, block: str) -> Path:
         """The rows of one block of measurements."""
-        return self.path / "payoff" / f"{block}.json"
+        return self.path / "measurements" / f"{block}.json"

@@ -19,25 +19,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from prunus.forking import fork
-from prunus.sweep.blocks import Block
+from prunus.sweep.blocks import MeasurementBlock
 from prunus.sweep.events import BlockLost, Event, Refused, TrialLost, Wire
 from prunus.sweep.folder import StudyFolder
-from prunus.sweep.lifeline import cause_of_death, end_with
 from prunus.sweep.loaded import Loaded, load
+from prunus.sweep.processes import OUT_OF_MEMORY, cause_of_death, end_with
 from prunus.sweep.trial import rehearse
 from prunus.sweep.worker import FREE, RETIRES, work
+from prunus.system.forking import fork, keep_from_forks, let_go
+from prunus.system.memory import oom_kills
 
 PATIENCE_SECONDS = 0.2
 
 
 @dataclass
 class Worker:
-    """A worker process and the trial it is at."""
+    """A worker process and the trial it is at. worked: whether it has had one."""
 
     pid: int
     channel: socket.socket
     job: dict[str, Any] | None = None
+    worked: bool = False
     retired: bool = False
     unread: bytes = b""
 
@@ -49,9 +51,11 @@ class Host:
     folder: Path
     events: int
     loaded: Loaded
+    keep_open: tuple[int, ...] = ()
     workers: dict[int, Worker] = field(default_factory=dict)
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     unread: bytes = b""
+    oom_kills: int = field(default_factory=oom_kills)
 
     def serve(self) -> None:
         """Work until standard input ends."""
@@ -89,25 +93,33 @@ class Host:
 
     def _assign(self, job: dict[str, Any]) -> None:
         idle = next((one for one in self.workers.values() if one.job is None and not one.retired), None)
+        if idle is not None and idle.worked and self._goes_on(job["trial"]):
+            # Whether it may go on is rehearsed in forks, which threads of an earlier trial's gradients forbid.
+            idle.channel.shutdown(socket.SHUT_WR)
+            idle.retired, idle = True, None
         idle = idle or self._fork()
-        idle.job = job
+        idle.job, idle.worked = job, True
         with suppress(OSError):  # it has just died; its end is read from the channel
             idle.channel.sendall(json.dumps(job).encode() + b"\n")
+
+    def _goes_on(self, trial: str) -> bool:
+        """Whether there is a checkpoint from which the trial would go on."""
+        return bool(trial) and StudyFolder(self.folder).checkpoint(trial).exists()
 
     def _fork(self) -> Worker:
         ours, theirs = socket.socketpair()
         host = os.getpid()
-        pid = fork()
+        pid = fork(shares=True)
         if pid == 0:
             ours.close()
             for worker in self.workers.values():
                 worker.channel.close()
             self.selector.close()
             os.close(0)
-            os.close(self.events)
+            let_go([self.events])
             end_with(host)
             try:
-                work(self.folder, self.loaded, theirs)
+                work(self.folder, self.loaded, theirs, self.keep_open)
             except BaseException:  # it must not get to the host's own end, which kills all workers
                 traceback.print_exc()
                 os._exit(1)
@@ -136,14 +148,27 @@ class Host:
                 self._say(line + b"\n")
 
     def _bury(self, worker: Worker) -> None:
+        # The channel's end is how a death is heard: all that the worker said before lies in front of it.
         self.selector.unregister(worker.channel)
         worker.channel.close()
         _, status = os.waitpid(worker.pid, 0)
         del self.workers[worker.pid]
         if worker.job is not None:
-            job, cause = worker.job, cause_of_death(os.waitstatus_to_exitcode(status))
-            lost = BlockLost(Block(**job["block"]).name, cause) if job["block"] else TrialLost(job["trial"], cause)
+            job, cause = worker.job, self._cause(os.waitstatus_to_exitcode(status))
+            lost = (
+                BlockLost(MeasurementBlock(**job["block"]).name, cause)
+                if job["block"]
+                else TrialLost(job["trial"], cause)
+            )
             self._say(Wire.encode(lost, job["token"]))
+
+    def _cause(self, exit_code: int) -> str:
+        """What a worker died of; the kernel tells of those that it killed for lack of memory."""
+        # The kernel does not say whom it killed, only how many: one more than before, and a SIGKILL, are taken
+        # together.
+        cause, before = cause_of_death(exit_code), self.oom_kills
+        self.oom_kills = oom_kills()
+        return OUT_OF_MEMORY if cause == "SIGKILL" and self.oom_kills > before else cause
 
     def _say(self, line: bytes) -> None:
         """Write a whole line; when nobody reads any more, standard input will end too."""
@@ -166,7 +191,7 @@ def _search_apart(folder: StudyFolder, events: int) -> None:
     Ends this process, too, where the study is refused, or where nobody waits for it any more.
     """
     parent = os.getpid()
-    pid = fork()
+    pid = fork(shares=True)
     if pid == 0:
         end_with(parent)
         _, answer = load(folder, lambda event: _write(events, event))
@@ -185,8 +210,15 @@ def _write(events: int, event: Event) -> None:
     os.write(events, Wire.encode(event))
 
 
-def main(folder: str, events: str) -> NoReturn:
-    """Load, then serve."""
+def main(folder: str, events: str, *keep_open: str) -> NoReturn:
+    """Load, then serve.
+
+    keep_open: descriptors that hold the folder's lock as long as this process or a worker lives.
+    """
+    kept = tuple(map(int, keep_open))
+    for descriptor in (int(events), *kept):
+        os.set_inheritable(descriptor, False)  # not by what a user's code starts
+    keep_from_forks((int(events), *kept))
     if _seeks_latency(StudyFolder(Path(folder))):
         _search_apart(StudyFolder(Path(folder)), int(events))
     loaded, answer = load(StudyFolder(Path(folder)))
@@ -196,7 +228,7 @@ def main(folder: str, events: str) -> NoReturn:
     rehearse(loaded)
     gc.collect()
     gc.freeze()  # so that the collector of a worker does not touch, and thereby copy, what all share
-    host = Host(Path(folder), int(events), loaded)
+    host = Host(Path(folder), int(events), loaded, kept)
     try:
         host.serve()
     finally:

@@ -9,16 +9,16 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
+from prunus.channels.latency_target import place_of
 from prunus.errors import InputError, StoreError
 from prunus.measure import runtime_of
 from prunus.measure.stopwatch import Place
 from prunus.prune.allocations import Allocation
-from prunus.reading import read_whole
 from prunus.spec import Measurement, Recipe
 from prunus.spec.part import digest
 from prunus.store import write_atomically
-from prunus.train import Anatomy, Found, at_rate, find_recipe_rate, latency_wanted
-from prunus.train.latency_target import place_of
+from prunus.system.reading import read_whole
+from prunus.train import Found, PruningScope, at_rate, find_recipe_rate, latency_wanted
 
 LARGEST_BYTES = 2**20
 KEPT = TypeAdapter(dict[str, Found])
@@ -40,7 +40,7 @@ class LatencyTargets:
         if self.path is not None and self.path.exists():
             self.found = _read(self.path)
 
-    def settle(self, recipe: Recipe, network: Callable[[], nn.Module], anatomy: Anatomy, example: Tensor) -> Recipe:
+    def settle(self, recipe: Recipe, network: Callable[[], nn.Module], scope: PruningScope, example: Tensor) -> Recipe:
         """The recipe with the rate that its latency takes; any other recipe as it is.
 
         network: builds the one whose latency is measured. Raises `InputError` for a latency that cannot be reached.
@@ -50,7 +50,7 @@ class LatencyTargets:
         model = network()
         key = _key(model, recipe, example)
         if key not in self.found:
-            self.found[key] = find_recipe_rate(model, recipe, anatomy, example, self.tell)
+            self.found[key] = find_recipe_rate(model, recipe, scope, example, self.tell)
             if self.path is not None:
                 write_atomically(self.path, KEPT.dump_json(self.found, indent=1))
         return at_rate(recipe, self.found[key].rate)
@@ -88,7 +88,7 @@ def _settings(allocation: Allocation) -> str:
 
 
 def _key(model: nn.Module, recipe: Recipe, example: Tensor) -> str:
-    """Of the architecture, the inputs, and the recipe but for its criterion and schedule, which move no latency."""
+    """A digest of architecture, inputs, and recipe, but for its criterion and schedule, which move no latency."""
     parts = recipe.model_dump(mode="json", include={"pattern", "allocation", "permanence", "protect"})
     shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
     return digest({"recipe": parts, "modules": str(model), "shapes": shapes, "input_shape": list(example.shape[1:])})

@@ -1,7 +1,7 @@
 """Leases: a trial is lent to one worker at a time, and what a worker says after its lease is over does not count.
 
 The lease of a trial is a file in the trial's folder that the coordinator writes and workers read: the token of the one
-whose word counts, and whether it is asked to stop.
+whose word counts, and whether it is asked to stop. A job is what the worker is told to do with it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from prunus.reading import read_whole
+from prunus.system.reading import read_whole
 
 LONGEST_TICK_SECONDS = 1.0
 STOP = "stop"
@@ -109,6 +110,7 @@ class Leases:
             return False
         held = self.held[token]
         held.silent_seconds = 0.0
+        # Silence ends with every word; the limit of time counts from the first one on.
         held.running_seconds = held.running_seconds or 0.0
         return True
 
@@ -116,6 +118,10 @@ class Leases:
         """Nobody is at it for now; its time begins again when its worker is next heard."""
         if token in self.held:
             self.held[token] = _Held(self.held[token].lease)
+
+    def seconds(self, token: str) -> float:
+        """For how long the holder of a lease has been at it."""
+        return (self.held[token].running_seconds or 0.0) if token in self.held else 0.0
 
     def end(self, token: str) -> None:
         """A lease is over."""
@@ -128,6 +134,7 @@ class Leases:
         self.ticked_at = now
         found = []
         for held in self.held.values():
+            # It waits in a queue (Slurm, Ray): nobody can be blamed for silence before anyone has begun.
             if held.silent_seconds is None or held.running_seconds is None:
                 continue
             held.silent_seconds += passed
@@ -137,3 +144,16 @@ class Leases:
             elif 0 < self.running_limit_seconds < held.running_seconds:
                 found.append((held.lease, "TimeLimit"))
         return found
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial and the token of its lease, a block of measurements, or neither: to get ready.
+
+    gpus: those that it may use, as `CUDA_VISIBLE_DEVICES` names them; None: as they come.
+    """
+
+    trial: str = ""
+    token: str = ""
+    block: dict[str, Any] = field(default_factory=dict)
+    gpus: list[str] | None = None

@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from prunus.errors import StoreError
+from prunus.measure import packages_of
 from prunus.measure.machine import describe_machine, package_versions
 from prunus.spec import Study
 from prunus.store import SessionRow
-from prunus.sweep.user_files import user_files
+from prunus.sweep.opened_files import user_files
 
 
-def new_session(number: int, study: Study, data_digest: str, command: str) -> SessionRow:
+def new_session(
+    number: int, study: Study, data_digest: str, command: str, files: Mapping[str, str] = MappingProxyType({})
+) -> SessionRow:
     """The row of a run that begins now."""
     return SessionRow(
         session=number,
@@ -30,8 +34,9 @@ def new_session(number: int, study: Study, data_digest: str, command: str) -> Se
         study_digest=study.digest,
         code_digest=code_digest(study),
         data_digest=data_digest,
-        versions=json.dumps(package_versions()),
+        versions=json.dumps(_versions(study)),
         machine=json.dumps(describe_machine()),
+        files=json.dumps(dict(files)),
     )
 
 
@@ -43,30 +48,38 @@ class Conditions:
     code: str
     data: str
     versions: dict[str, str]
+    files: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, session: SessionRow) -> Conditions:
-        """Those of a session's coordinator."""
+        """The conditions of a session's coordinator."""
         study, versions = json.loads(session.study), json.loads(session.versions)
-        return cls(study, session.code_digest, session.data_digest, versions)
+        return cls(study, session.code_digest, session.data_digest, versions, json.loads(session.files))
 
     @classmethod
-    def here(cls, study: Study, data_digest: str) -> Conditions:
-        """Those of this process, for a resolved study."""
-        return cls(study.model_dump(mode="json"), code_digest(study), data_digest, package_versions())
+    def here(cls, study: Study, data_digest: str, files: Mapping[str, str] = MappingProxyType({})) -> Conditions:
+        """The conditions of this process, for a resolved study."""
+        return cls(study.model_dump(mode="json"), code_digest(study), data_digest, _versions(study), dict(files))
 
     def to_json(self) -> bytes:
-        """As a file's content."""
+        """The conditions as a file's content."""
         return json.dumps(asdict(self)).encode()
+
+    def _rest(self) -> dict[str, Any]:
+        return {**asdict(self), "files": None}
 
     def refuse(self, here: Conditions) -> None:
         """Raise `StoreError` that says how this machine differs from the study's."""
-        if changes := list(_differences("", asdict(self), asdict(here))):
+        if changes := [*_changed_files(self.files, here.files), *_differences("", self._rest(), here._rest())]:
             raise StoreError(
                 f"The machine {platform.node()} differs from the one that runs the study: {'; '.join(changes)}",
                 "its trials would not be comparable with the others",
                 "install the same versions and the same data there",
             )
+
+
+def _versions(study: Study) -> dict[str, str]:
+    return package_versions(packages_of(study.measurement.runtimes))
 
 
 def now() -> str:
@@ -104,6 +117,14 @@ def _changes(before: SessionRow, now: SessionRow) -> Iterator[str]:
         yield f"code of prunus or of the study's own files ({before.code_digest} -> {now.code_digest})"
     if before.data_digest != now.data_digest:
         yield f"data ({before.data_digest[:16]} -> {now.data_digest[:16]})"
+    yield from _changed_files(json.loads(before.files), json.loads(now.files))
+
+
+def _changed_files(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    """Files that were opened both times, and were not the same."""
+    for path in sorted({*before, *now}):
+        if path in before and path in now and before[path] != now[path]:
+            yield f"the file {path} ({before[path][:8]} -> {now[path][:8]})"
 
 
 def _differences(prefix: str, before: Any, now: Any) -> Iterator[str]:

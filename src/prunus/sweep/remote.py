@@ -10,17 +10,14 @@ from pathlib import Path
 
 from prunus.errors import PrunusError
 from prunus.spec.load import parse_study
-from prunus.sweep.attempt import carry_out
-from prunus.sweep.beat import beating
-from prunus.sweep.blocks import Block
+from prunus.sweep.blocks import MeasurementBlock
+from prunus.sweep.event_log import EventWriter
 from prunus.sweep.events import Alive, BlockLost, Event, Refused, TrialEnded, TrialRequeued
 from prunus.sweep.folder import StudyFolder
-from prunus.sweep.job import Job
-from prunus.sweep.leases import Lease
+from prunus.sweep.leases import Job, Lease
 from prunus.sweep.loaded import Loaded, answering, load
 from prunus.sweep.provenance import Conditions
-from prunus.sweep.words import Pen
-from prunus.sweep.worker import StopRequest
+from prunus.sweep.worker import StopRequest, carry_out, heartbeat
 
 
 def work(path: str, job_as_json: str, preempted: StopRequest | None = None) -> None:
@@ -31,12 +28,12 @@ def work(path: str, job_as_json: str, preempted: StopRequest | None = None) -> N
     """
     folder, job = StudyFolder(Path(path)), Job(**json.loads(job_as_json))
     gone = preempted or StopRequest()
-    pen = Pen(folder.words(job.token), job.token)
+    writer = EventWriter(folder.words(job.token), job.token)
     lease = Lease(job.trial, job.token, folder.lease(job.trial))
 
     def tell(event: Event) -> None:
         left = gone.asked and isinstance(event, TrialEnded) and event.status == "interrupted"
-        pen.tell(TrialRequeued(job.trial) if left else event)
+        writer.tell(TrialRequeued(job.trial) if left else event)
 
     if not job.trial and not job.block:
         tell(load(folder, tell)[1])
@@ -48,7 +45,7 @@ def work(path: str, job_as_json: str, preempted: StopRequest | None = None) -> N
     except PrunusError as error:
         tell(_cannot_begin(job, error))
         return
-    with beating(lambda: tell(Alive()), loaded.study.execution.lease_seconds):
+    with heartbeat(lambda: tell(Alive()), loaded.study.execution.lease_seconds):
         carry_out(job, folder, loaded, tell, lambda: gone.asked or lease.stop_asked)
 
 
@@ -61,13 +58,13 @@ def _loaded(folder: StudyFolder, content: bytes) -> Loaded:
     if isinstance(answer, Refused) or loaded is None:
         assert isinstance(answer, Refused)
         raise answer.as_error()
-    conditions.refuse(Conditions.here(study, answer.data_digest))
+    conditions.refuse(Conditions.here(study, answer.data_digest, answer.files))
     return loaded
 
 
 def _cannot_begin(job: Job, error: PrunusError) -> Event:
     if job.block:
-        return BlockLost(Block(**job.block).name, str(error))
+        return BlockLost(MeasurementBlock(**job.block).name, str(error))
     return TrialEnded(job.trial, "failed", 0.0, type(error).__name__, str(error))
 
 

@@ -14,7 +14,7 @@ GPUS_OF_NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 @dataclass(frozen=True)
 class Resources:
-    """Of one trial. memory_bytes, seconds: limits; 0 is none."""
+    """What one trial may take. memory_bytes, seconds: limits; 0 is none."""
 
     cores: int = 1
     gpus: int = 0

@@ -1,4 +1,4 @@
-"""Starts a process that works with torch: `python -m prunus.sweep.start host FOLDER EVENTS`, or `remote FOLDER JOB`.
+"""Starts a process that works with torch: `python -P -m prunus.sweep.start host FOLDER EVENTS`, or `remote FOLDER JOB`.
 
 While modules are imported, a great many objects are made that stay. Python looks for garbage among them again and
 again, which takes a sixth of the time that the import of torch takes. Here it does not, then or later.

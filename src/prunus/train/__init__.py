@@ -1,33 +1,45 @@
-"""Training: one short loop and what hooks into it."""
+"""Training: one short loop and what hooks into it: pruning, evaluation, checkpoints, records.
 
-from prunus.train.anatomy import Anatomy
+What stays out: choosing what to prune with, which is the recipe's, and studies. One network is trained here, for
+whoever asks.
+"""
+
+from prunus.channels.latency_target import Found
+from prunus.tasks.batch import Batch
 from prunus.train.augment import AUGMENTATIONS
-from prunus.train.calibration import calibration_samples
-from prunus.train.checkpoint import load_checkpoint, save_checkpoint
-from prunus.train.device import pick_device
-from prunus.train.evaluate import Evaluation, evaluate
-from prunus.train.latency_target import Found, at_rate, find_recipe_rate, latency_wanted
-from prunus.train.loop import train
+from prunus.train.batches import batches, training_batches
+from prunus.train.checkpoint import checkpoint_bytes, fingerprint, load_checkpoint, save_checkpoint
+from prunus.train.evaluate import Evaluation, calibration_samples, evaluate
+from prunus.train.loop import pick_device, train, training_loss
+from prunus.train.object_state import NotRestorableError
 from prunus.train.optimizers import OPTIMIZERS
 from prunus.train.pruner import Pruner
-from prunus.train.seeds import derive, seed_everything
-from prunus.train.shrinking import planned, widen
+from prunus.train.recipe_latency import at_rate, find_recipe_rate, latency_wanted
+from prunus.train.scope import PruningScope
+from prunus.train.seeds import derive, generator, seed_everything
+from prunus.train.shrinking import planned, training_macs, widen
 from prunus.train.state import EpochResult, TrainingState, start
 
 __all__ = [
     "AUGMENTATIONS",
     "OPTIMIZERS",
-    "Anatomy",
+    "Batch",
     "EpochResult",
     "Evaluation",
     "Found",
+    "NotRestorableError",
     "Pruner",
+    "PruningScope",
     "TrainingState",
     "at_rate",
+    "batches",
     "calibration_samples",
+    "checkpoint_bytes",
     "derive",
     "evaluate",
     "find_recipe_rate",
+    "fingerprint",
+    "generator",
     "latency_wanted",
     "load_checkpoint",
     "pick_device",
@@ -36,5 +48,8 @@ __all__ = [
     "seed_everything",
     "start",
     "train",
+    "training_batches",
+    "training_loss",
+    "training_macs",
     "widen",
 ]

@@ -46,6 +46,6 @@ class Crop(Augmentation):
         return padded.permute(0, 2, 3, 1)[images, rows, columns].permute(0, 3, 1, 2)
 
 
-AUGMENTATIONS: Registry[type[Augmentation]] = Registry("augmentation")
+AUGMENTATIONS: Registry[type[Augmentation]] = Registry("augmentation", Augmentation)
 AUGMENTATIONS.register("flip", Flip)
 AUGMENTATIONS.register("crop", Crop)

@@ -1,21 +1,24 @@
-"""The training loop."""
+"""The training loop, and the device that it runs on."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from prunus.data import Dataset, Split
-from prunus.errors import NotFiniteError
-from prunus.spec import Training, make
-from prunus.train.augment import AUGMENTATIONS, Augmentation
+from prunus.data import Dataset
+from prunus.errors import InputError, MissingError, NotFiniteError
+from prunus.spec import Training
+from prunus.tasks import Task
+from prunus.tasks.batch import Batch
+from prunus.train.batches import training_batches
 from prunus.train.evaluate import evaluate
-from prunus.train.seeds import generator, seed_everything
+from prunus.train.seeds import seed_everything
 from prunus.train.shrinking import narrow, widen
 from prunus.train.state import EpochResult, TrainingState
 
@@ -33,18 +36,20 @@ def train(
     What an epoch does depends on the state before it, the seed and the epoch's number alone, so that a training that
     was interrupted between two epochs ends with the same bits. Raises `NotFiniteError` when the loss is not finite.
     """
+    device = next(state.model.parameters()).device
     if not state.epochs:
         _prune(state, 0)
-    augmentations = [make(AUGMENTATIONS, part) for part in training.augment]
-    device = next(state.model.parameters()).device
-    for epoch in range(len(state.epochs) + 1, training.epochs + 1):
+        if state.pretrained:
+            state.epochs.append(_tested(state, dataset, 0, math.nan, 0.0, time.perf_counter()))
+    for epoch in range(state.done + 1, training.epochs + 1):
         began = time.perf_counter()
         seed_everything(seed, "training", epoch)
         learning_rate = scheduled_learning_rate(training, *state.pruner.learning_rate_place(epoch))
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate
-        batches = _batches(dataset, dataset.train, training, augmentations, seed, epoch, device)
-        loss = _train_epoch(state, batches, training)
+        loss = _train_epoch(
+            state, training_batches(dataset, training, seed, epoch, device, state.task), training, dataset
+        )
         if not math.isfinite(loss):
             raise NotFiniteError(
                 f"The loss was {loss} in epoch {epoch}",
@@ -52,21 +57,33 @@ def train(
                 "lower training.learning_rate, or look for values that are not finite in the data",
             )
         _prune(state, epoch)
-        tested = evaluate(state.model, dataset, dataset.test, device)
-        state.epochs.append(
-            EpochResult(
-                epoch=epoch,
-                train_loss=loss,
-                test_loss=tested.loss,
-                test_correct=tested.correct,
-                test_total=tested.total,
-                sparsity=state.pruner.sparsity(),
-                learning_rate=learning_rate,
-                seconds=time.perf_counter() - began,
-            )
-        )
+        state.epochs.append(_tested(state, dataset, epoch, loss, learning_rate, began))
         after_epoch(state)
     return state
+
+
+def _tested(
+    state: TrainingState, dataset: Dataset, epoch: int, train_loss: float, learning_rate: float, began: float
+) -> EpochResult:
+    device = next(state.model.parameters()).device
+    tested = evaluate(state.model, dataset, dataset.test, device, state.task)
+    if math.isfinite(tested.loss) and not math.isfinite(tested.metric):
+        raise NotFiniteError(
+            f"The {state.task.metric.name} was {tested.metric} after epoch {epoch}",
+            "the loss on the test data was a number, so that the metric is not defined on these data",
+            "look at the targets of the test data, or choose another metric",
+        )
+    return EpochResult(
+        epoch=epoch,
+        train_loss=train_loss,
+        test_loss=tested.loss,
+        metric=tested.metric,
+        test_correct=tested.correct,
+        test_total=tested.total,
+        sparsity=state.pruner.sparsity(),
+        learning_rate=learning_rate,
+        seconds=time.perf_counter() - began,
+    )
 
 
 def _prune(state: TrainingState, epoch: int) -> None:
@@ -74,9 +91,7 @@ def _prune(state: TrainingState, epoch: int) -> None:
     if not state.pruner.acts_after(epoch):
         return
     widen(state)
-    rewound = state.pruner.after_epoch(epoch)
-    if rewound:
-        state.optimizer.state.clear()
+    rewound = state.pruner.after_epoch(epoch, state.optimizer)
     narrow(state, anew=rewound)
 
 
@@ -91,42 +106,67 @@ def scheduled_learning_rate(training: Training, epoch: int, epochs: int) -> floa
     return training.learning_rate * factor[training.learning_rate_schedule]
 
 
-def _train_epoch(state: TrainingState, batches: Iterator[tuple[Tensor, Tensor]], training: Training) -> float:
-    """One pass over the training data. Returns the mean loss per input."""
+def _train_epoch(state: TrainingState, batches: Iterator[Batch], training: Training, dataset: Dataset) -> float:
+    """One pass over the training data. Returns the mean loss over what the task counts."""
     model, optimizer, masked = state.model.train(), state.optimizer, state.plan is None
     half = training.precision == "bf16"
+    device = next(model.parameters()).device
     losses, counts = [], []
-    for inputs, targets in batches:
-        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=half):
-            loss = F.cross_entropy(model(inputs), targets, label_smoothing=training.label_smoothing)
+    for batch in batches:
+        if not (count := state.task.count(batch[1])):
+            continue  # of padding alone
+        with torch.autocast(device.type, torch.bfloat16, enabled=half), explained(state.task, batch[1], dataset):
+            loss = training_loss(model, batch, state.task, training, state.teacher)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if masked:
             state.pruner.step()
         losses.append(loss.detach())
-        counts.append(len(targets))
+        counts.append(count)
+    if not counts:
+        raise InputError("There is nothing to train on", "no target of the training data counts", "give some")
     return float(torch.stack(losses).cpu().double() @ torch.tensor(counts, dtype=torch.float64)) / sum(counts)
 
 
-def _batches(
-    dataset: Dataset,
-    split: Split,
-    training: Training,
-    augmentations: list[Augmentation],
-    seed: int,
-    epoch: int,
-    device: torch.device,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of an epoch in the seed's order; a last batch of one input is left out, BatchNorm cannot take it."""
-    order = torch.randperm(len(split.targets), generator=generator(seed, "order", epoch))
-    draws = generator(seed, "augment", epoch)
-    for chosen in torch.split(order, training.batch_size):
-        if len(chosen) == 1 < len(order):
-            continue
-        inputs = dataset.prepare(split.inputs[chosen.to(split.inputs.device)].to(device))
-        for augmentation in augmentations:
-            inputs = augmentation.apply(inputs, draws)
-        if training.channels_last and inputs.dim() == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        yield inputs, split.targets[chosen.to(split.targets.device)].to(device)
+@contextmanager
+def explained(task: Task, targets: Any, dataset: Dataset) -> Iterator[None]:
+    """Where a loss cannot be computed because of a target that no task could take, say so in place of torch."""
+    try:
+        yield
+    except (IndexError, RuntimeError, ValueError, TypeError):
+        task.check_targets(targets, dataset)
+        raise
+
+
+def training_loss(
+    model: nn.Module, batch: Batch, task: Task, training: Training, teacher: nn.Module | None = None
+) -> Tensor:
+    """The loss of a batch: of its targets, and of what a teacher makes of the same inputs, where there is one."""
+    inputs, targets = batch
+    outputs = task.run(model, inputs, targets)
+    loss = task.training_loss(outputs, targets, training.label_smoothing)
+    how = training.distillation
+    if teacher is None or how is None:
+        return loss
+    with torch.no_grad():
+        taught = task.run(teacher, inputs, targets)
+    return (1 - how.weight) * loss + how.weight * task.distillation(outputs, taught, targets, how.temperature)
+
+
+def pick_device(name: str) -> torch.device:
+    """`cpu`, `cuda`, `cuda:1`, `mps`, or `auto`: the first of cuda, mps and cpu that this machine has.
+
+    Raises `MissingError` if the device asked for is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, available in there.items() if available)
+    kind, _, index = name.partition(":")
+    if not there[kind] or (index and int(index) >= torch.cuda.device_count()):
+        raise MissingError(
+            f"There is no device '{name}'",
+            "torch does not find it on this machine",
+            'set training.device to "cpu" or "auto"',
+        )
+    return torch.device(name)

@@ -63,7 +63,7 @@ class SGD(OptimizerChoice):
         )
 
 
-OPTIMIZERS: Registry[type[OptimizerChoice]] = Registry("optimizer")
+OPTIMIZERS: Registry[type[OptimizerChoice]] = Registry("optimizer", OptimizerChoice)
 OPTIMIZERS.register("adam", Adam)
 OPTIMIZERS.register("adamw", AdamW)
 OPTIMIZERS.register("sgd", SGD)

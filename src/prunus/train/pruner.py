@@ -9,40 +9,61 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from prunus.errors import InputError, NotFiniteError
+from prunus.channels.cost_model import masks_of
+from prunus.channels.cost_target import find_counts
+from prunus.channels.latency_target import Found, Tell
+from prunus.errors import InputError
 from prunus.prune import ALLOCATIONS, SCHEDULES, Event, Hold, Masks, PrunableLayer, UnitSet, apply_masks, sparsity
 from prunus.prune.criteria import CRITERIA
-from prunus.prune.criteria.scoring import gather, needed, needs_samples, scored_names, unit_scores
-from prunus.prune.evidence import Samples
+from prunus.prune.criteria.scoring import gather, gatherings, needed, needs_samples, unit_scores
+from prunus.prune.evidence import Gathering, Samples
 from prunus.prune.evidence.samples import Loss
+from prunus.prune.precision import widened
 from prunus.spec import Recipe, make
-from prunus.train.anatomy import Anatomy
-from prunus.train.asked import check_asked, recipe_of
-from prunus.train.latency_target import Found, Tell, at_rate, find_recipe_rate, latency_wanted
-from prunus.train.prices import masks_of
-from prunus.train.replicas import agree, decided_by_first, unwrapped
+from prunus.trace.inventory import unwrapped
+from prunus.train.recipe_latency import at_rate, find_recipe_rate, latency_wanted
+from prunus.train.replicas import agree, decided_by_first
+from prunus.train.scope import PruningScope, check_arguments, recipe_of
 from prunus.train.seeds import generator
-from prunus.train.target import find_counts
 
 
 class Pruner:
-    """Prunes a network in place by a recipe, and keeps zeros zero where its masks are permanent.
+    """Prunes a network in place by a recipe while it is trained, and keeps zeros zero where masks are permanent.
 
-    Call `step` after every optimiser step, before gradients are cleared. No module is wrapped and no name changes.
-
-    recipe: or the name of a built-in one; None prunes nothing, but still knows the layers. example_inputs: as the
-    network takes them (a tensor, a tuple, a dictionary of named arguments), to find the order of its layers. rate: the
-    share of units to be gone in the end. epochs, steps_per_epoch: the length of the training in optimiser steps; with
-    steps_per_epoch=None whoever trains calls `after_epoch`, from 0 on. seed: of every draw. samples: batches of
-    (inputs, targets) for criteria that look at data; the first 256 inputs are used. loss: of outputs and targets.
-    state: of a pruner whose training goes on, where the network has its weights already: nothing is pruned anew.
-    anatomy: of a network of the same architecture and recipe, to save tracing it again. tell: is told how the search
-    for a latency gets on.
+    Call `step(optimizer)` after every optimiser step, before gradients are cleared. Modules and names stay.
 
     A recipe that is to come to a latency has its rate found first, which takes some ten measurements: `found` tells
     what was measured, and `recipe` has the rate from then on, so that another pruner of it need not search.
 
-    Raises `InputError` for parts that are unknown or do not go together, before anything is pruned.
+    Args:
+        model: the network, or one behind `torch.compile`, `DataParallel` or `DistributedDataParallel`.
+        recipe: or the name of a built-in one; None prunes nothing, but still knows the layers.
+        example_inputs: as the network takes them (a tensor, a tuple, a dictionary of named arguments), to find the
+            order of its layers.
+        rate: the share of units to be gone in the end, 0 <= rate < 1.
+        epochs: the length of the training in epochs, by which the schedule goes.
+        steps_per_epoch: optimiser steps of an epoch; None where whoever trains calls `after_epoch`, from 0 on.
+        seed: of every draw.
+        samples: batches of (inputs, targets) for criteria that look at data; the first 256 inputs are used.
+        loss: of outputs and targets, for criteria that need gradients.
+        state: of a pruner whose training goes on, where the network has its weights already: nothing is pruned anew.
+        scope: of a network of the same architecture and recipe, to save tracing it again.
+        tell: is called with a sentence on how the search for a latency gets on.
+
+    Raises:
+        InputError: parts are unknown or do not go together. Nothing was pruned then.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> pruner = Pruner(model, "unstructured", torch.randn(4, 8), rate=0.5, epochs=2, steps_per_epoch=1)
+        >>> for _ in range(2):
+        ...     optimizer.zero_grad()
+        ...     model(torch.randn(4, 8)).square().mean().backward()
+        ...     optimizer.step()
+        ...     _ = pruner.step(optimizer)
+        >>> int((model[0].weight == 0).sum()), int((model[2].weight == 0).sum())  # the output layer is protected
+        (64, 0)
     """
 
     def __init__(
@@ -58,16 +79,18 @@ class Pruner:
         samples: Samples | Iterable[tuple[Any, Any]] | None = None,
         loss: Loss = F.cross_entropy,
         state: Mapping[str, Tensor] | None = None,
-        anatomy: Anatomy | None = None,
+        scope: PruningScope | None = None,
         tell: Tell = lambda _: None,
     ) -> None:
-        check_asked(model, rate, epochs, steps_per_epoch)
+        check_arguments(model, rate, epochs, steps_per_epoch)
         recipe = recipe_of(recipe)
         self.model, self.recipe, self.rate, self.epochs, self.seed = unwrapped(model), recipe, rate, epochs, seed
         self.example_inputs, self.steps_per_epoch, self.steps = example_inputs, steps_per_epoch, 0
-        self.anatomy = anatomy or Anatomy.of(self.model, recipe, example_inputs)
+        self.scope = scope or PruningScope.of(self.model, recipe, example_inputs)
+        self.epochs_over = -1  # the last epoch after which `after_epoch` was called
         self.gone: dict[str, Tensor] = {}
-        self.moved: dict[str, Tensor] = {}
+        self.gathered: dict[str, Gathering] = {}  # kind of evidence -> what gathers it, step by step
+        self._grown: dict[str, Tensor] = {}  # weight -> True for what came back in the last event
         self.remembered: dict[str, Tensor] = {}
         self._hold = Hold({})
         self._events: tuple[Event, ...] = ()
@@ -79,10 +102,11 @@ class Pruner:
             self.load_state_dict(state)
         elif steps_per_epoch is not None:
             self.after_epoch(0)
+        self.look_at_weights()
 
     def _take_up(self, recipe: Recipe, samples: Samples | Iterable[tuple[Any, Any]] | None, loss: Loss) -> None:
         """Make the recipe's parts, and see that they go together."""
-        self.anatomy.check(recipe, self.rate, self.epochs)
+        self.scope.check(recipe, self.rate, self.epochs)
         self.criterion = make(CRITERIA, recipe.criterion)
         self.allocation = make(ALLOCATIONS, recipe.allocation)
         self.schedule = make(SCHEDULES, recipe.schedule)
@@ -95,15 +119,13 @@ class Pruner:
         if samples is None:
             samples = [(self.example_inputs, None)]
         self.samples = samples if isinstance(samples, Samples) else Samples.of(samples, loss)
-        if "movement" in self.criterion.needs:
-            names = scored_names(self.criterion, self.anatomy.unit_sets)
-            self.moved = {name: torch.zeros_like(self.model.get_parameter(name)) for name in names}
+        self.gathered = gatherings(self.criterion, self.model, self.scope.unit_sets)
 
     def _settle(self, recipe: Recipe, tell: Tell, state: Mapping[str, Tensor] | None) -> None:
         """Where the recipe is to come to a latency, find the rate, and go by that; a state has it already."""
         if latency_wanted(recipe) and state is None:
             found = decided_by_first(
-                lambda: find_recipe_rate(self.model, recipe, self.anatomy, self.example_inputs, tell)
+                lambda: find_recipe_rate(self.model, recipe, self.scope, self.example_inputs, tell)
             )
             self.found, self.recipe = found, at_rate(recipe, found.rate)
             self.allocation = make(ALLOCATIONS, self.recipe.allocation)
@@ -115,29 +137,48 @@ class Pruner:
     @property
     def layers(self) -> tuple[PrunableLayer, ...]:
         """All convolution and linear layers."""
-        return self.anatomy.layers
+        return self.scope.layers
 
     @torch.no_grad()
-    def step(self) -> bool:
+    def step(self, optimizer: torch.optim.Optimizer | None = None) -> bool:
         """After an optimiser step: set permanently masked weights back to zero, count, prune at the end of an epoch.
 
-        Returns what `after_epoch` does: whether the weights went back, so that the optimiser should forget, too.
+        Args:
+            optimizer: forgets what it knew of weights that come back, as in `after_epoch`.
+
+        Returns:
+            Whether the weights went back to those of an earlier epoch.
         """
-        for name, moved in self.moved.items():
-            weight = self.model.get_parameter(name)
-            if weight.grad is not None:
-                moved.addcmul_(weight, weight.grad.nan_to_num(0, 0, 0), value=-1)  # a scaler skips such a step
+        for gathering in self.gathered.values():
+            gathering.after_step()
         self._hold.lay(self.model)
+        rewound = False
         if self.steps_per_epoch is not None:
             self.steps += 1
             if self.steps % self.steps_per_epoch == 0:
-                return self.after_epoch(self.steps // self.steps_per_epoch)
-        return False
+                rewound = self.after_epoch(self.steps // self.steps_per_epoch, optimizer)
+        self.look_at_weights()
+        return rewound
 
-    def after_epoch(self, epoch: int) -> bool:
-        """Prune if the schedule says so. Epochs count from 1; 0 is before the training.
+    def look_at_weights(self) -> None:
+        """See the weights at which the next gradients are taken, where evidence gathers while the network trains."""
+        for gathering in self.gathered.values():
+            gathering.before_gradients()
 
-        Returns whether the weights went back to those of an earlier epoch, so that the optimiser should forget, too.
+    def after_epoch(self, epoch: int, optimizer: torch.optim.Optimizer | None = None) -> bool:
+        """Prune if the schedule says so.
+
+        Args:
+            epoch: how many epochs are over; 0 is before the training.
+            optimizer: forgets what it knew of weights that grow again, which begin anew, and of all where weights go
+                back.
+
+        Returns:
+            Whether the weights went back to those of an earlier epoch; an optimiser that is not given should then
+            forget by itself.
+
+        Raises:
+            InputError: pruning was due after an earlier epoch, of which this method was not told.
         """
         if any(event.rewind_to == epoch for event in self._events):
             self.remembered = {name: value.clone() for name, value in self.model.state_dict().items()}
@@ -149,7 +190,30 @@ class Pruner:
         if rewound:
             self.model.load_state_dict(self.remembered)
             apply_masks(self.model, self.masks())
+        if optimizer is not None:
+            self._have_forgotten(optimizer, everything=rewound)
+        if self.rate == 0 or all(event.epoch <= epoch for event in self._events):
+            self._gather_no_more()
+        self.epochs_over = epoch
+        self.look_at_weights()
         return rewound
+
+    def _gather_no_more(self) -> None:
+        """No event is left that what gathers could tell anything."""
+        for gathering in self.gathered.values():
+            gathering.stop()
+        self.gathered = {}
+
+    def _have_forgotten(self, optimizer: torch.optim.Optimizer, *, everything: bool) -> None:
+        """Set an optimiser's moments of the weights that grew to zero: they are of weights that were there before."""
+        if everything:
+            optimizer.state.clear()
+        for name, grown in self._grown.items():
+            weight = self.model.get_parameter(name)
+            for value in optimizer.state.get(weight, {}).values():
+                if isinstance(value, Tensor) and value.shape == weight.shape:
+                    value.masked_fill_(grown.to(value.device), 0)
+        self._grown = {}
 
     def _refuse_missed(self, epoch: int) -> None:
         """Raises `InputError` where pruning was due at an earlier epoch, and nothing is gone yet."""
@@ -162,11 +226,22 @@ class Pruner:
             )
 
     def acts_after(self, epoch: int) -> bool:
-        """Whether `after_epoch` does anything."""
+        """Whether `after_epoch` does anything.
+
+        Args:
+            epoch: how many epochs are over.
+        """
         return self.rate > 0 and any(epoch in (event.epoch, event.rewind_to) for event in self._events)
 
     def learning_rate_place(self, epoch: int) -> tuple[int, int]:
-        """Where in the training's learning rate schedule an epoch is: the how-manieth of how many."""
+        """Where in the training's learning rate schedule an epoch is; schedules that rewind go back in it.
+
+        Args:
+            epoch: counted from 1.
+
+        Returns:
+            The how-manieth epoch of how many its learning rate is to be of.
+        """
         return self.schedule.learning_rate_place(epoch, self.epochs) if self.recipe else (epoch, self.epochs)
 
     def sparsity(self) -> float:
@@ -175,37 +250,55 @@ class Pruner:
 
     def masks(self) -> Masks:
         """The masks of the units that are gone for good."""
-        return masks_of(self.anatomy.unit_sets, self.gone)
+        return masks_of(self.scope.unit_sets, self.gone)
 
     def state_dict(self) -> dict[str, Tensor]:
         """All that a pruner is between two steps, as tensors; `load_state_dict` of another one takes it."""
-        parts = {"gone": self.gone, "moved": self.moved, "remembered": self.remembered}
+        parts = {"gone": self.gone, "remembered": self.remembered, **self._gathered_parts()}
         tensors = {f"{part}/{name}": value for part, named in parts.items() for name, value in named.items()}
         rate = torch.tensor(self.rate, dtype=torch.float64)  # a latency's is measured, and never the same again
-        return tensors | {"steps": torch.tensor(self.steps), "rate": rate}
+        counts = {"steps": torch.tensor(self.steps), "epochs_over": torch.tensor(self.epochs_over)}
+        return tensors | counts | {"rate": rate}
+
+    def _gathered_parts(self) -> dict[str, dict[str, Tensor]]:
+        """What has gathered while the network trained, by the part of the state where it stands."""
+        return {f"gathered/{kind}": gathering.state for kind, gathering in self.gathered.items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Continue where a pruner of the same recipe, on a network of the same architecture, was."""
+        """Continue where a pruner of the same recipe, on a network of the same architecture, was.
+
+        Args:
+            state: what `state_dict` gave. The network is to have its weights of that moment.
+
+        Raises:
+            InputError: the state is of another recipe or network.
+        """
+        gathered = any(key.startswith("gathered/") for key in state)
+        if gathered and not self.gathered and self.recipe is not None:
+            self.gathered = gatherings(self.criterion, self.model, self.scope.unit_sets)
+        elif not gathered:
+            self._gather_no_more()
         self._refuse_strange(state)
         device = next(self.model.parameters()).device
-        parts: dict[str, dict[str, Tensor]] = {"gone": {}, "moved": {}, "remembered": {}}
-        for key, value in state.items():
-            part, _, name = key.partition("/")
-            if part in parts:
-                parts[part][name] = value.to(device)
-        self.gone, self.moved, self.remembered = parts["gone"], parts["moved"], parts["remembered"]
-        self.steps = int(state["steps"])
+        parts: dict[str, dict[str, Tensor]] = {"gone": {}, "remembered": {}}
+        for part, named in (*parts.items(), *self._gathered_parts().items()):
+            keys = (key for key in state if key.startswith(f"{part}/"))
+            named.update({key.removeprefix(f"{part}/"): state[key].to(device) for key in keys})
+        self.gone, self.remembered = parts["gone"], parts["remembered"]
+        self.steps, self.epochs_over = int(state["steps"]), int(state.get("epochs_over", -1))
         if self.recipe is not None and "rate" in state and self.allocation.latency_ms is not None:
             self.recipe = at_rate(self.recipe, float(state["rate"]))
             self._go_to(float(state["rate"]))
         self._lay(self.masks())
+        self.look_at_weights()
 
     def _refuse_strange(self, state: Mapping[str, Tensor]) -> None:
         """Raises `InputError` for the state of a pruner of another recipe or network."""
-        units = {f"gone/{one.name}": (one.units,) for one in self.anatomy.unit_sets}
-        weights = {f"moved/{name}": tuple(value.shape) for name, value in self.moved.items()}
+        units = {f"gone/{one.name}": (one.units,) for one in self.scope.unit_sets}
+        parts = self._gathered_parts().items()
+        gathered = {f"{part}/{name}": tuple(value.shape) for part, named in parts for name, value in named.items()}
         before = {f"remembered/{name}": tuple(value.shape) for name, value in self.model.state_dict().items()}
-        known = {**units, **weights, **before, "steps": (), "rate": ()}
+        known = {**units, **gathered, **before, "steps": (), "epochs_over": (), "rate": ()}
         strange = [key for key, value in state.items() if known.get(key) != tuple(value.shape)]
         if strange or "steps" not in state:
             raise InputError(
@@ -217,13 +310,15 @@ class Pruner:
     @torch.no_grad()
     def _prune(self, event: Event, number: int) -> None:
         scores = self._scores(event.epoch, number)
-        sets = self.anatomy.unit_sets
+        sets = self.scope.unit_sets
         counts = [one.rounded(count) for one, count in zip(sets, self._counts(scores, event), strict=True)]
         gone = {one.name: one.lowest(score, count) for one, score, count in zip(sets, scores, counts, strict=True)}
         if event.replaced:
             self._refuse_cleared(event)
             gone = {one.name: self._moved_about(one, score, event) for one, score in zip(sets, scores, strict=True)}
         agree(gone)
+        back = masks_of(sets, {name: before & ~gone[name] for name, before in self.gone.items()})
+        self._grown = {name: ~others for name, others in back.items() if not others.all()}
         apply_masks(self.model, masks_of(sets, gone))
         if self.recipe is not None and self.recipe.permanence == "permanent":
             self.gone = gone
@@ -231,29 +326,23 @@ class Pruner:
 
     def _scores(self, epoch: int, number: int) -> list[Tensor]:
         """(units,) for every set; what is gone has the lowest."""
-        sets = self.anatomy.unit_sets
-        self._refuse_unmoved()
+        sets = self.scope.unit_sets
+        while_training = {kind: gathering.found() for kind, gathering in self.gathered.items()}
         with torch.enable_grad():
-            gathered = gather(self.criterion, self.model, sets, self.samples, {"movement": self.moved})
+            gathered = gather(self.criterion, self.model, sets, self.samples, while_training)
         found = []
         for one in sets:
             draws = generator(self.seed, "criterion", one.name, epoch, *([number] if number else []))
             score = unit_scores(self.criterion, self.model, one, gathered, draws)
-            if score.isnan().any():
-                raise NotFiniteError(
-                    f"The scores of {one.name!r} after epoch {epoch} are not numbers",
-                    "its weights, or what its criterion computes of the samples, are NaN or infinite",
-                    "lower the learning rate, or look for values that are not finite in the data",
-                )
             found.append(score.masked_fill(self.gone[one.name], -torch.inf) if one.name in self.gone else score)
         return found
 
     def _counts(self, scores: list[Tensor], event: Event) -> list[int]:
-        sets, prices = self.anatomy.unit_sets, self.anatomy.prices
-        if prices is None:
+        sets, costs = self.scope.unit_sets, self.scope.costs
+        if costs is None:
             return self.allocation.counts(sets, scores, event.rate)
         left = 1 - event.rate / self.rate * (1 - self.allocation.left(self.rate))
-        return find_counts(prices, self.allocation, sets, scores, left, self.anatomy.left_of)
+        return find_counts(costs, self.allocation, sets, scores, left, self.scope.left_of)
 
     def _moved_about(self, one: UnitSet, scores: Tensor, event: Event) -> Tensor:
         """What is gone after the lowest of those left went too, and as many came back where they grow best.
@@ -282,28 +371,19 @@ class Pruner:
         return torch.stack(parts).sum(0)
 
     def _gradients(self, name: str, arrange: Any) -> Tensor:
-        summed: Tensor = arrange(self.model.get_parameter(name).grad).abs().sum(1)
+        gradient = widened(arrange(self.model.get_parameter(name).grad))
+        summed: Tensor = gradient.abs().sum(1)
         return summed
 
     def _refuse_cleared(self, event: Event) -> None:
         """Raises `InputError` where weights are to grow by gradients that are not there."""
-        names = [name for one in self.anatomy.unit_sets for name in one.scored] if event.grown == "gradient" else []
+        names = [name for one in self.scope.unit_sets for name in one.scored] if event.grown == "gradient" else []
         gradients = {name: self.model.get_parameter(name).grad for name in names}
         missing = [name for name, gradient in gradients.items() if gradient is None]
         if missing or (names and not any(gradient.any() for gradient in gradients.values() if gradient is not None)):
             raise InputError(
                 f"Nothing can grow in {(missing or names)[0]!r}",
                 f"it has no gradient{'' if missing else ' but zero'}, by which the places are chosen",
-                "call pruner.step() before the gradients are cleared, and protect layers that are frozen",
-            )
-
-    def _refuse_unmoved(self) -> None:
-        """Raises `InputError` where a criterion goes by movement, and a weight was never seen to move."""
-        still = [name for name, moved in self.moved.items() if not moved.any()]
-        if still:
-            raise InputError(
-                f"The movement of {still[0]!r} is not known",
-                "no step has shown a gradient of it",
                 "call pruner.step() before the gradients are cleared, and protect layers that are frozen",
             )
 

@@ -1,4 +1,4 @@
-"""Networks inside wrappers and beside replicas of themselves: one network, the same masks everywhere."""
+"""Networks beside replicas of themselves: one network, the same masks everywhere."""
 
 from __future__ import annotations
 
@@ -7,21 +7,9 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch import Tensor
 
 T = TypeVar("T")
-
-
-def unwrapped(model: nn.Module) -> nn.Module:
-    """The user's own network behind `torch.compile`, `DistributedDataParallel` and `DataParallel`."""
-    while True:
-        if isinstance(model, (DistributedDataParallel, DataParallel)):
-            model = model.module
-        elif isinstance(compiled := model._modules.get("_orig_mod"), nn.Module):
-            model = compiled
-        else:
-            return model
 
 
 def agree(gone: Mapping[str, Tensor]) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from prunus.errors import InputError
-from prunus.measure.runtime import Inputs, Run, Runtime
+from prunus.measure._network_files import NetworkFiles
+from prunus.measure._runtime import Inputs, Run, Runtime
 from prunus.measure.variant import Variant
-from prunus.onnx_session import open_session
+from prunus.system.onnx_session import open_session
+
+if TYPE_CHECKING:
+    from prunus.export import WrittenFile
 
 
 class OnnxRuntime(Runtime):
@@ -19,6 +23,10 @@ class OnnxRuntime(Runtime):
     def available(self) -> str | None:
         """ONNX Runtime is a core dependency; it is missing only from a broken installation."""
         return None if find_spec("onnxruntime") else "onnxruntime is not installed; run: pip install onnxruntime"
+
+    def write(self, network: NetworkFiles) -> WrittenFile:
+        """Export it with an open batch dimension."""
+        return network.onnx()
 
     def prepare(self, variant: Variant) -> None:
         """Import the library."""
@@ -34,7 +42,8 @@ class OnnxRuntime(Runtime):
             session = open_session(path, threads, spinning)
         except Exception as error:  # the library's errors have no common class of their own
             raise InputError(f"ONNX Runtime cannot load {path}", str(error), "export it again") from error
-        given = {session.get_inputs()[0].name: inputs}
+        names = [each.name for each in session.get_inputs()]
+        given = dict(zip(names, inputs if isinstance(inputs, tuple) else (inputs,), strict=True))
 
         def run() -> Any:
             return session.run(None, given)[0]

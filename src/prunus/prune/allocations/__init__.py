@@ -1,4 +1,7 @@
-"""Allocations: how the total is shared among layers."""
+"""Allocations: how the total is shared among layers.
+
+What stays out: weights and networks. An allocation sees the scores of sets of units, and says how many of each go.
+"""
 
 from prunus.prune.allocations.allocation import Allocation
 from prunus.prune.allocations.by_layer import ByLayer
@@ -8,7 +11,7 @@ from prunus.prune.allocations.lamp import Lamp
 from prunus.prune.allocations.uniform import Uniform
 from prunus.registry import Registry
 
-ALLOCATIONS: Registry[type[Allocation]] = Registry("allocation")
+ALLOCATIONS: Registry[type[Allocation]] = Registry("allocation", Allocation)
 ALLOCATIONS.register("uniform", Uniform)
 ALLOCATIONS.register("global", Global)
 ALLOCATIONS.register("erk", Erk)

@@ -9,8 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from prunus.errors import InputError, nearest
-from prunus.prune.allocations.allocation import Allocation
-from prunus.prune.allocations.by_density import counts_of
+from prunus.prune.allocations.allocation import Allocation, counts_of
 from prunus.prune.units import UnitSet
 
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from prunus.prune.allocations.allocation import Allocation
-from prunus.prune.allocations.by_density import counts_of
+from prunus.prune.allocations.allocation import Allocation, counts_of
 from prunus.prune.units import UnitSet
 
 

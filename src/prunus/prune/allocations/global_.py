@@ -22,14 +22,16 @@ class Global(Allocation):
         sizes = [one.units for one in unit_sets]
         keep = [max(1, round(self.floor * size)) for size in sizes]
         total = min(round(rate * sum(sizes)), sum(sizes) - sum(keep))
-        ranked = [each.float() for each in scores]
-        while True:
-            gone = [int(part.count_nonzero()) for part in torch.split(lowest(torch.cat(ranked), total), sizes)]
-            short = [index for index, count in enumerate(gone) if count > sizes[index] - keep[index]]
-            if not short:
-                return gone
-            for index in short:
-                ranked[index] = _lifted(ranked[index], keep[index])
+        gone = _lowest_of_all(scores, total)
+        if all(count <= size - kept for count, size, kept in zip(gone, sizes, keep, strict=True)):
+            return gone
+        return _lowest_of_all([_lifted(each, kept) for each, kept in zip(scores, keep, strict=True)], total)
+
+
+def _lowest_of_all(scores: Sequence[Tensor], total: int) -> list[int]:
+    """How many of each set are among the `total` lowest, compared in the widest type among them."""
+    parts = torch.split(lowest(torch.cat(list(scores)), total), [each.numel() for each in scores])
+    return [int(part.count_nonzero()) for part in parts]
 
 
 def _lifted(scores: Tensor, keep: int) -> Tensor:

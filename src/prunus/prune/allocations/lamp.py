@@ -9,6 +9,7 @@ from torch import Tensor
 
 from prunus.prune.allocations.allocation import Allocation
 from prunus.prune.allocations.global_ import Global
+from prunus.prune.precision import sum_type
 from prunus.prune.units import UnitSet
 
 
@@ -27,15 +28,19 @@ class Lamp(Allocation):
 def lamp(scores: Tensor) -> Tensor:
     """(units,) in float64; -inf, which is gone already, stays -inf.
 
-    >>> lamp(torch.tensor([1.0, 3.0, 2.0])).tolist()
-    [0.07142857142857142, 1.0, 0.3076923076923077]
+    >>> [round(share, 4) for share in lamp(torch.tensor([1.0, 3.0, 2.0])).tolist()]
+    [0.0714, 1.0, 0.3077]
     """
-    there = scores[scores != -torch.inf]
-    lowest = there.min().clamp_max(0) if there.numel() else 0
-    squares = (scores - lowest).masked_fill(scores == -torch.inf, 0).double().square()
+    gone = scores == -torch.inf
+    wide = scores.to(sum_type(scores.device)).masked_fill(gone, 0)
+    raised = (wide - wide.min().clamp_max(0)).masked_fill(gone, 0) if wide.numel() else wide
+    largest = raised.max() if raised.numel() else 0
+    squares = (
+        (raised / largest).square() if largest > 0 else raised
+    )  # of a share, whose square neither over- nor underflows
     order = scores.argsort(stable=True)
     ranked = squares[order]
-    tails = ranked.flip(0).cumsum(0).flip(0).clamp_min(torch.finfo(torch.float64).tiny)
+    tails = ranked.flip(0).cumsum(0).flip(0).clamp_min(torch.finfo(squares.dtype).tiny)
     found = torch.empty_like(squares)
     found[order] = ranked / tails
     return found.masked_fill(scores == -torch.inf, -torch.inf)

@@ -1,6 +1,10 @@
-"""Criteria: the score by which units are ranked; the lowest go first."""
+"""Criteria: the score by which units are ranked; the lowest go first.
+
+What stays out: gathering what a score is made of (`prunus.prune.evidence`), and how many units go.
+"""
 
 from prunus.prune.criteria.activation import Activation
+from prunus.prune.criteria.apoz import Apoz
 from prunus.prune.criteria.bn_scale import BnScale
 from prunus.prune.criteria.criterion import Criterion, Evidence
 from prunus.prune.criteria.fisher import Fisher
@@ -15,7 +19,7 @@ from prunus.prune.criteria.synflow import Synflow
 from prunus.prune.criteria.wanda import Wanda
 from prunus.registry import Registry
 
-CRITERIA: Registry[type[Criterion]] = Registry("criterion")
+CRITERIA: Registry[type[Criterion]] = Registry("criterion", Criterion)
 CRITERIA.register("magnitude", Magnitude)
 CRITERIA.register("random", Random)
 CRITERIA.register("gradient", Gradient)
@@ -28,5 +32,6 @@ CRITERIA.register("geometric_median", GeometricMedian)
 CRITERIA.register("activation", Activation)
 CRITERIA.register("wanda", Wanda)
 CRITERIA.register("movement", Movement)
+CRITERIA.register("apoz", Apoz)
 
 __all__ = ["CRITERIA", "Criterion", "Evidence"]

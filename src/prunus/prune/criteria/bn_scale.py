@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from prunus.prune.criteria.criterion import Criterion, Evidence
+from prunus.prune.precision import sum_type
 from prunus.prune.units import Role
 
 
@@ -21,4 +22,4 @@ class BnScale(Criterion):
     patterns: ClassVar[tuple[str, ...]] = ("channel",)
 
     def score(self, evidence: Evidence) -> Tensor:  # noqa: D102
-        return evidence.weights.abs().mean(1)
+        return evidence.weights.abs().mean(1, dtype=sum_type(evidence.weights.device))

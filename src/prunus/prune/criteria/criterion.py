@@ -18,8 +18,11 @@ from prunus.spec.part import Frozen
 class Evidence:
     """What a criterion may look at, of one parameter, arranged by the pattern as (units, elements).
 
-    weights: the parameter itself. generator: for criteria that draw numbers. `evidence["gradients"]` and so on: the
-    kinds that the criterion needs (`prunus.prune.evidence`), of the same shape.
+    Attributes:
+        weights: the parameter itself, in float32 at least.
+        generator: for criteria that draw numbers.
+        collected: the kinds that the criterion needs (`prunus.prune.evidence`), by name, of the same shape, in float64
+            where the device has it; `evidence["gradients"]` is one of them.
     """
 
     weights: Tensor
@@ -33,9 +36,12 @@ class Evidence:
 class Criterion(Frozen, ABC):
     """Scores the units of a parameter; its fields are its settings.
 
-    needs: kinds of evidence. reads: which of a pattern's parameters it is given; `scored` are the weights that make the
-    units. additive: scores of several parameters of one unit are of one kind and are summed as they are; others are
-    first brought to mean 1, so that none drowns the others. patterns: those for which it is defined; empty: for all.
+    Class variables:
+        needs: kinds of evidence.
+        reads: which of a pattern's parameters it is given; `scored` are the weights that make the units.
+        additive: scores of several parameters of one unit are of one kind and are summed as they are; others are first
+            brought to mean 1, so that none drowns the others.
+        patterns: those for which it is defined; empty: for all.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()

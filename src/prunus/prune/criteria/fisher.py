@@ -20,4 +20,4 @@ class Fisher(Criterion):
     additive: ClassVar[bool] = True
 
     def score(self, evidence: Evidence) -> Tensor:  # noqa: D102
-        return (evidence.weights.square() * evidence["squared_gradients"]).sum(1) / 2
+        return (evidence["squared_gradients"] * evidence.weights * evidence.weights).sum(1) / 2

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from prunus.prune.criteria.criterion import Criterion, Evidence
+from prunus.prune.precision import sum_type
 
 
 class GeometricMedian(Criterion):
@@ -20,6 +21,6 @@ class GeometricMedian(Criterion):
     patterns: ClassVar[tuple[str, ...]] = ("row", "channel")
 
     def score(self, evidence: Evidence) -> Tensor:  # noqa: D102
-        weights = evidence.weights
+        weights = evidence.weights.to(sum_type(evidence.weights.device))
         distances: Tensor = torch.cdist(weights, weights, compute_mode="donot_use_mm_for_euclid_dist")
         return distances.sum(1)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from prunus.prune.criteria.criterion import Criterion, Evidence
+from prunus.prune.precision import sum_type
 
 
 class Magnitude(Criterion):
@@ -22,5 +23,6 @@ class Magnitude(Criterion):
     def score(self, evidence: Evidence) -> Tensor:  # noqa: D102
         if evidence.weights.shape[1] == 1:
             return evidence.weights[:, 0].abs()
-        norms: Tensor = torch.linalg.vector_norm(evidence.weights, ord=self.norm, dim=1)
+        weights = evidence.weights
+        norms: Tensor = torch.linalg.vector_norm(weights, ord=self.norm, dim=1, dtype=sum_type(weights.device))
         return norms

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from prunus.errors import InputError
+from prunus.prune.precision import sum_type, widen_model, widened
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 MOST_INPUTS = 256
@@ -24,10 +25,12 @@ class Samples:
     """Batches of (inputs, targets); inputs are a tensor, a tuple of positional or a dictionary of named arguments.
 
     loss: from what the network returns and the targets to the mean over the batch.
+    loss_of: from the network, inputs and targets to the same, for networks that are given their targets.
     """
 
     batches: tuple[tuple[Any, Any], ...] = ()
     loss: Loss = F.cross_entropy
+    loss_of: Callable[[nn.Module, Any, Any], Tensor] | None = None
 
     @classmethod
     def of(cls, batches: Iterable[tuple[Any, Any]], loss: Loss = F.cross_entropy, most: int = MOST_INPUTS) -> Samples:
@@ -48,8 +51,12 @@ class Samples:
         return cls(tuple(taken), loss)
 
     def to(self, device: torch.device) -> Samples:
-        """The same on a device."""
+        """The samples on a device."""
         return replace(self, batches=tree_map_only(Tensor, partial(Tensor.to, device=device), self.batches))
+
+    def widened(self) -> Samples:
+        """The samples, in float32 where they are in half precision."""
+        return replace(self, batches=tree_map_only(Tensor, widened, self.batches))
 
     def __len__(self) -> int:
         return sum(_size(inputs) for inputs, _ in self.batches)
@@ -70,6 +77,8 @@ class Samples:
 
     def _loss_of(self, model: nn.Module, inputs: Any, targets: Any) -> Tensor:
         try:
+            if self.loss_of is not None:
+                return self.loss_of(model, inputs, targets)
             return self.loss(call(model, inputs), targets)
         except (TypeError, ValueError, RuntimeError, AttributeError, LookupError) as error:
             if isinstance(error, torch.OutOfMemoryError):
@@ -86,6 +95,17 @@ def call(model: nn.Module, inputs: Any) -> Any:
     if isinstance(inputs, Mapping):
         return model(**inputs)
     return model(*inputs) if isinstance(inputs, (tuple, list)) else model(inputs)
+
+
+def totals_of(parameters: Iterable[Tensor]) -> list[Tensor]:
+    """Zeros of the parameters' shapes, to sum up in."""
+    return [torch.zeros_like(one, dtype=sum_type(one.device)) for one in parameters]
+
+
+def for_gradients(model: nn.Module, samples: Samples) -> Samples:
+    """Bring a network and the samples into float32 where they are in half precision, in which gradients vanish."""
+    widen_model(model)
+    return samples.widened()
 
 
 def batch_statistics(model: nn.Module) -> nn.Module:

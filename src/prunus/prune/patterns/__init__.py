@@ -1,4 +1,7 @@
-"""Patterns: the shape of what is removed."""
+"""Patterns: the shape of what is removed.
+
+What stays out: scores and counts. A pattern divides weights into units and makes masks of those that go.
+"""
 
 from prunus.prune.patterns.block import Block
 from prunus.prune.patterns.channel import Channel
@@ -8,7 +11,7 @@ from prunus.prune.patterns.pattern import Pattern
 from prunus.prune.patterns.row import Row
 from prunus.registry import Registry
 
-PATTERNS: Registry[type[Pattern]] = Registry("pattern")
+PATTERNS: Registry[type[Pattern]] = Registry("pattern", Pattern)
 PATTERNS.register("element", Element)
 PATTERNS.register("nm", NM)
 PATTERNS.register("block", Block)

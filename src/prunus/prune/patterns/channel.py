@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from prunus.errors import InputError
 from prunus.prune.layers import PrunableLayer
 from prunus.prune.patterns.pattern import Pattern
-from prunus.prune.rounding import step_of
-from prunus.prune.units import UnitSet
+from prunus.prune.units import UnitSet, step_of
 
 if TYPE_CHECKING:
-    from prunus.graph import ChannelGroup, Member
+    from prunus.coupling import ChannelGroup, Member
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.modules.instancenorm._InstanceNorm)
 
@@ -43,9 +42,9 @@ class Channel(Pattern):
         layers: Sequence[PrunableLayer],
         protected: frozenset[str],
     ) -> tuple[UnitSet, ...]:
-        from prunus.graph import channel_groups  # torch.export takes long to import
+        from prunus.coupling import channel_groups  # torch.export takes long to import
 
-        modules = sorted({layer.module for layer in layers if layer.name in protected})
+        modules = sorted(_modules_of(model, [layer for layer in layers if layer.name in protected]))
         groups = [group for group in channel_groups(model, example_inputs, protect=modules) if not group.protected]
         if not groups:
             raise InputError(
@@ -75,10 +74,21 @@ class Channel(Pattern):
             scales={name: partial(_arranged, member=member) for name, member in scales.items()},
             readers={name: partial(_arranged, member=member) for name, member in readers.items()},
             shape=tuple(shapes[next(iter(weights))]) if weights else (),
-            step=step_of(self.round_to, group.width),
+            step=math.lcm(step_of(self.round_to, group.width), group.multiple),
             least=math.ceil(self.floor / group.width),
             group=group,
         )
+
+
+def _modules_of(model: nn.Module, layers: Sequence[PrunableLayer]) -> set[str]:
+    """The modules of these layers, by the first name of their weights, as channels know them.
+
+    An output that shares its weight with an embedding is left out: its rows are the model's output, which always stays,
+    and the embedding's channels are not its own.
+    """
+    first = {id(parameter): name for name, parameter in model.named_parameters()}
+    names = {layer: first.get(id(model.get_parameter(layer.weight)), layer.weight) for layer in layers}
+    return {name.rpartition(".")[0] for layer, name in names.items() if not layer.output or name == layer.weight}
 
 
 def _arranged(values: Tensor, member: Member) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 from torch import Tensor
 
@@ -12,7 +13,13 @@ from prunus.prune.units import UnitSet
 
 
 class Element(LayerPattern):
-    """Every weight is a unit."""
+    """Every weight is a unit.
+
+    within: weights of the whole `layer` are ranked against each other, or those of each `output` by themselves, so that
+    every output loses the same number of its inputs, as published for `wanda`.
+    """
+
+    within: Literal["layer", "output"] = "layer"
 
     def units_of(self, layer: PrunableLayer, weight: Tensor) -> UnitSet:  # noqa: D102
         return UnitSet(
@@ -21,6 +28,7 @@ class Element(LayerPattern):
             scored={layer.weight: _as_column},
             masked={layer.weight: partial(_reshape, shape=weight.shape)},
             shape=tuple(weight.shape),
+            together=weight[0].numel() if self.within == "output" else None,
         )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 from torch import Tensor, nn
 
 from prunus.prune.layers import PrunableLayer, refuse_computed
-from prunus.prune.units import UnitSet
+from prunus.prune.units import Arrange, UnitSet
 from prunus.spec.part import Frozen
 
 
@@ -36,7 +38,7 @@ class LayerPattern(Pattern):
 
     @abstractmethod
     def units_of(self, layer: PrunableLayer, weight: Tensor) -> UnitSet:
-        """The units of one layer."""
+        """The units of one layer. weight: with the outputs first."""
 
     def unit_sets(
         self,
@@ -48,4 +50,24 @@ class LayerPattern(Pattern):
         """The units of all layers that are not protected, in the order in which the layers run."""
         free = [layer for layer in layers if layer.name not in protected]
         refuse_computed(free)
-        return tuple(self.units_of(layer, model.get_parameter(layer.weight)) for layer in free)
+        return tuple(self._units_of(layer, model.get_parameter(layer.weight)) for layer in free)
+
+    def _units_of(self, layer: PrunableLayer, weight: Tensor) -> UnitSet:
+        """The units, whichever way round the layer keeps its weight."""
+        if not layer.transposed:
+            return self.units_of(layer, weight)
+        found = self.units_of(layer, weight.t())
+        (scored,), (masked,) = found.scored.values(), found.masked.values()
+        return replace(
+            found,
+            scored={layer.weight: partial(_of_transposed, arrange=scored)},
+            masked={layer.weight: partial(_transposed, arrange=masked)},
+        )
+
+
+def _of_transposed(values: Tensor, arrange: Arrange) -> Tensor:
+    return arrange(values.t())
+
+
+def _transposed(keep: Tensor, arrange: Arrange) -> Tensor:
+    return arrange(keep).t().contiguous()

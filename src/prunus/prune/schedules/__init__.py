@@ -1,4 +1,7 @@
-"""Schedules: when how much is removed."""
+"""Schedules: when how much is removed.
+
+What stays out: networks. A schedule is pure: from a rate and a number of epochs to a list of events.
+"""
 
 from prunus.prune.schedules.at_init import AtInit
 from prunus.prune.schedules.cubic import Cubic
@@ -9,7 +12,7 @@ from prunus.prune.schedules.one_shot import OneShot
 from prunus.prune.schedules.schedule import Event, Schedule
 from prunus.registry import Registry
 
-SCHEDULES: Registry[type[Schedule]] = Registry("schedule")
+SCHEDULES: Registry[type[Schedule]] = Registry("schedule", Schedule)
 SCHEDULES.register("every_epoch", EveryEpoch)
 SCHEDULES.register("one_shot", OneShot)
 SCHEDULES.register("cubic", Cubic)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from prunus.sparse.execution.layout import Layout, columns, image, plain, squeezed
-from prunus.sparse.execution.memory import Tensor
-from prunus.sparse.program import Activation, Array, Pool, Program, Shape
+from prunus.sparse.execution.layout import Layout, Tensor, columns, image, plain, squeezed
+from prunus.sparse.program import Array, FusedActivation, Pool, Program, Shape
 
 if TYPE_CHECKING:
     from prunus.sparse import _native
@@ -39,7 +38,7 @@ class StepPlan:
 
 
 @dataclass
-class Builder:
+class ProgramBuilder:
     """Lowers one program for vectors of `width` floats, so many of which the processor holds at once.
 
     lanes: of the batch, neighbours in images. pooled: convolution -> the pool that is computed along with it.
@@ -57,7 +56,7 @@ class Builder:
     values: dict[str, Array] = field(default_factory=dict)  # of constants that no file has
     steps: list[StepPlan] = field(default_factory=list)
     operation: str = ""
-    doubts: int = 0  # floats at the beginning of the memory in which steps note whether what they wrote is finite
+    finite_flags: int = 0  # floats at the beginning of the memory in which steps note whether what they wrote is finite
     _moved: dict[tuple[int, Layout], Tensor] = field(default_factory=dict)
 
     def image_layout(self, shape: Shape) -> Layout:
@@ -68,10 +67,10 @@ class Builder:
         """How rows lie for a linear layer over many of them."""
         return columns(shape, self.width)
 
-    def new_doubt(self) -> int:
+    def new_finite_flag(self) -> int:
         """A place for a convolution to note whether all that it wrote is finite."""
-        self.doubts += 1
-        return self.doubts - 1
+        self.finite_flags += 1
+        return self.finite_flags - 1
 
     def constant(self, name: str | None, default: Array) -> Array:
         """A constant's values, or the default where none is named."""
@@ -80,8 +79,7 @@ class Builder:
     def tensor(self, name: str) -> Tensor:
         """What an operation wrote, or a constant."""
         if name not in self.tensors:
-            values = self.program.constants[name]
-            self.tensors[name] = self.constants[name] = Tensor(plain(values.shape), name)
+            self.tensors[name] = self.constants[name] = Tensor(plain(self.shapes[name]), name)
         return self.tensors[name]
 
     def output(self, layout: Layout) -> Tensor:
@@ -103,7 +101,7 @@ class Builder:
             return tensor
         key = (id(tensor), layout)
         if key not in self._moved:
-            self._moved[key] = Tensor(layout, f"{tensor.name} moved", doubt=tensor.doubt)
+            self._moved[key] = Tensor(layout, f"{tensor.name} moved", finite_flag=tensor.finite_flag)
             self.map("copy", self._moved[key], tensor)
         return self._moved[key]
 
@@ -122,7 +120,7 @@ class Builder:
         out: Tensor,
         left: Tensor,
         right: Tensor | None = None,
-        activation: Activation | None = None,
+        activation: FusedActivation | None = None,
         *,
         window: Window | None = None,
         source: Window | None = None,
@@ -176,7 +174,7 @@ class Window:
 
     @classmethod
     def whole(cls, layout: Layout) -> Window:
-        """All of a tensor."""
+        """The window that is all of a tensor."""
         return cls(0, layout.shape, layout.strides, layout.lanes)
 
     def broadcast(self, shape: Shape) -> Window:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prunus.sparse.execution.builder import Builder, Choice
-from prunus.sparse.execution.layout import Layout
-from prunus.sparse.execution.memory import Tensor
+from prunus.errors import InputError
+from prunus.sparse.execution.builder import Choice, ProgramBuilder
+from prunus.sparse.execution.layout import Layout, Tensor
 from prunus.sparse.execution.tiles import candidates, fits_whole, is_even, pooled_dense, read_choice
-from prunus.sparse.program import Activation, Array
+from prunus.sparse.program import Array, FusedActivation
+from prunus.sparse.shapes import LARGEST_IMAGE_BYTES
 
 if TYPE_CHECKING:
     from prunus.sparse import _native
@@ -37,7 +38,7 @@ class Layer:
     weight: Array
     bias: Array
     taps: Taps
-    activation: Activation | None = None
+    activation: FusedActivation | None = None
     pooled: Tensor | None = None
 
     def make(self, engine: _native.Engine, choice: Choice) -> _native.Step:
@@ -58,12 +59,17 @@ class Layer:
         )
 
 
-def add_convolution(builder: Builder, layer: Layer, places: int, *, only_across: bool = False) -> None:
-    """Its step. places: output pixels of the whole batch."""
+def add_convolution(builder: ProgramBuilder, layer: Layer, places: int, *, only_across: bool = False) -> None:
+    """Add the convolution's step to the program. places: output pixels of the whole batch."""
     given, out, residual, pooled, weight = layer.given, layer.out, layer.residual, layer.pooled, layer.weight
-    out.doubt = builder.new_doubt()
+    _check_size(given, builder.operation)
+    # Zeros are not multiplied, so infinity and NaN of an input would get lost at them. Each step notes whether all that
+    # it wrote is finite; where not, whoever reads it takes the skipped products into account.
+    out.finite_flag = builder.new_finite_flag()
     if pooled:
-        pooled.doubt = out.doubt
+        pooled.finite_flag = out.finite_flag
+    # The output may lie where the residual does: each sum begins with the residual, which is so read before it is
+    # written over.
     if residual and residual.owner is residual is not given.owner:
         out.over = residual
     nonzero = int(np.count_nonzero(weight))
@@ -93,6 +99,19 @@ def add_convolution(builder: Builder, layer: Layer, places: int, *, only_across:
     )
 
 
+def _check_size(given: Tensor, operation: str) -> None:
+    """Kernels find each pixel of an image by 32 bits. Raises `InputError` for a larger one."""
+    assert given.layout.image is not None
+    _, channels, _, _, _, plane, _ = given.layout.image
+    size_bytes = 4 * channels * plane
+    if size_bytes >= LARGEST_IMAGE_BYTES:
+        raise InputError(
+            f"The convolution that writes {operation!r} cannot be run on the native engine",
+            f"an image of its input takes {size_bytes:,} bytes, and {LARGEST_IMAGE_BYTES - 1:,} are the most",
+            "give a smaller image",
+        )
+
+
 def suits_winograd(given: Layout, out: Layout, weight: tuple[int, ...], taps: Taps) -> bool:
     """Whether it is a 3x3 convolution of images for which it saves products."""
     assert given.image is not None
@@ -118,10 +137,10 @@ def view(tensor: Tensor) -> _native.View:
     assert tensor.layout.image is not None
     images, channels, height, width, image_stride, plane, row = tensor.layout.image
     return _native.View(
-        tensor.start, images, channels, height, width, tensor.layout.lanes, image_stride, plane, row, tensor.doubt
+        tensor.start, images, channels, height, width, tensor.layout.lanes, image_stride, plane, row, tensor.finite_flag
     )
 
 
-def native_activation(activation: Activation | None) -> tuple[str, float, float] | None:
+def native_activation(activation: FusedActivation | None) -> tuple[str, float, float] | None:
     """An activation as the native engine names it."""
     return (activation.kind, activation.a, activation.b) if activation else None

@@ -1,4 +1,4 @@
-"""How tensors lie in the engine's memory.
+"""How tensors lie in the engine's memory, and where: memory is given again once nothing reads what was there.
 
 plain: row-major, as in numpy.
 image: (batch, channels, height, width) as rows of cells with zeros around them, so that padding needs no special case.
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
 
 from prunus.sparse.program import Shape
@@ -78,7 +79,7 @@ def apart(size: int, width: int) -> int:
 
 @cache
 def cells_apart(size: int, row: int) -> int:
-    """The same for images whose cells are whole cache lines, of `row` floats a row.
+    """`apart` for images whose cells are whole cache lines, of `row` floats a row.
 
     So many lines more, below 8, that what a tile reads lies in the sets of the first cache most evenly. With 3 lines
     more, 64 to 64 channels of 32x32 pixels at 80 % ran at 84 instead of 79 useful GFLOP/s on one thread.
@@ -102,7 +103,7 @@ LINE = 16
 """Floats of a cache line."""
 
 SETS = 64
-"""Of the first cache: lines so far apart share one."""
+"""Sets of the first cache: lines so far apart share one."""
 
 LARGE = 256
 """Channels of fewer floats than this are read whole, and lie close together."""
@@ -143,3 +144,60 @@ def squeezed(layout: Layout, shape: Shape) -> Layout | None:
     for size in shape:
         strides.append(next(rest)[1] if size != 1 else 0)
     return Layout(shape, tuple(strides), layout.size, layout.key, layout.lanes, layout.lead)
+
+
+ALIGNMENT = 16  # floats: a cache line, and a vector of the widest instruction set
+
+
+@dataclass(eq=False)
+class Tensor:
+    """A piece of memory that steps write and read; two tensors may share it (`of`).
+
+    base: 0 is the engine's memory; after it come the network's inputs, then its outputs, which the caller owns.
+    offset: of its beginning, in floats. finite_flag: where its writer notes whether all of it is finite; -1 where it
+    does not. over: a tensor whose place it may take where its writer is the last that reads that one, since the writer
+    reads each element before it writes it.
+    """
+
+    layout: Layout
+    name: str
+    of: Tensor | None = None
+    base: int = 0
+    offset: int = 0
+    finite_flag: int = -1
+    over: Tensor | None = None
+    last_use: int = field(default=-1, repr=False)
+
+    @property
+    def owner(self) -> Tensor:
+        """The tensor whose memory it is."""
+        return self.of.owner if self.of else self
+
+    @property
+    def start(self) -> int:
+        """Where its first element lies."""
+        return self.owner.offset + self.layout.lead
+
+
+def place(tensors: Sequence[tuple[Tensor, int]], first_free: int) -> int:
+    """Give each (tensor, step that writes it first) its offset; returns the floats needed in all.
+
+    Memory goes from tensor to tensor of one key only: what steps never write stays zero for all of them.
+    """
+    free: dict[tuple[int | str, ...], list[list[int]]] = {}  # key -> [step from which it is free, offset, size]
+    end = first_free
+    for tensor, step in tensors:
+        # Zeros around an image are written once, when the engine is made. Tensors of one key have them in the same
+        # places.
+        slots = free.setdefault(tensor.layout.key, [])
+        ready = [slot for slot in slots if slot[0] < step and slot[2] >= tensor.layout.size]
+        replaced = [slot for slot in slots if tensor.over and slot[:2] == [step, tensor.over.offset]]
+        if replaced or ready:
+            slot = min(replaced or ready, key=lambda slot: slot[2])
+        else:
+            slot = [0, end, -(-tensor.layout.size // ALIGNMENT) * ALIGNMENT]
+            end += slot[2]
+            slots.append(slot)
+        tensor.offset = slot[1]
+        slot[0] = tensor.last_use
+    return end

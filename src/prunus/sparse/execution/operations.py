@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prunus.sparse.execution.builder import Builder, Choice, Window
+from prunus.sparse.execution.builder import Choice, ProgramBuilder, Window
 from prunus.sparse.execution.convolving import Layer, Taps, add_convolution, view
-from prunus.sparse.execution.layout import Layout, plain
-from prunus.sparse.execution.memory import Tensor
+from prunus.sparse.execution.layout import Layout, Tensor, plain
 from prunus.sparse.execution.weighted import FEW_ROWS, convolution, linear
 from prunus.sparse.program import (
     Affine,
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from prunus.sparse import _native
 
 
-def pool(builder: Builder, op: Pool) -> None:
+def pool(builder: ProgramBuilder, op: Pool) -> None:
     """In the layout of images; nothing to do where the convolution before it did so already."""
     if op.input in builder.pooled:
         return
@@ -44,11 +43,11 @@ def pool(builder: Builder, op: Pool) -> None:
     out = builder.output(builder.image_layout(builder.shapes[op.output]))
     inside = op.dilation == (1, 1) and all(pad < op.kernel[side % 2] for side, pad in enumerate(op.padding))
     if op.reduction == "max" and inside:  # every window has a pixel, and the largest of what is finite is so too
-        out.doubt = given.doubt
+        out.finite_flag = given.finite_flag
     _add_pool(builder, given, out, op)
 
 
-def _add_pool(builder: Builder, given: Tensor, out: Tensor, op: Pool) -> None:
+def _add_pool(builder: ProgramBuilder, given: Tensor, out: Tensor, op: Pool) -> None:
     padding = op.padding[0], op.padding[1]
 
     def make(engine: _native.Engine, _: Choice) -> _native.Step:
@@ -59,7 +58,7 @@ def _add_pool(builder: Builder, given: Tensor, out: Tensor, op: Pool) -> None:
     builder.add([given], [out], make)
 
 
-def like(builder: Builder, tensor: Tensor, name: str) -> Layout:
+def like(builder: ProgramBuilder, tensor: Tensor, name: str) -> Layout:
     """The layout for an output that is computed from this tensor element by element."""
     shape = builder.shapes[name]
     if len(shape) == 4 and tensor.layout.image and tensor.layout.key[0] == "image":
@@ -69,7 +68,7 @@ def like(builder: Builder, tensor: Tensor, name: str) -> Layout:
     return plain(shape)
 
 
-def binary(builder: Builder, op: Binary) -> None:
+def binary(builder: ProgramBuilder, op: Binary) -> None:
     """In the layout of the larger side; the other one is read where it lies."""
     left, right = builder.tensor(op.left), builder.tensor(op.right)
     leader = max((left, right), key=lambda side: (math.prod(side.layout.shape), not side.layout.is_plain))
@@ -77,7 +76,7 @@ def binary(builder: Builder, op: Binary) -> None:
     builder.map(op.operator, out, left, right, op.activation)
 
 
-def affine(builder: Builder, op: Affine) -> None:
+def affine(builder: ProgramBuilder, op: Affine) -> None:
     """Images: a 1x1 convolution of each channel by itself. Else a product and a sum."""
     given = builder.tensor(op.input)
     shape = builder.shapes[op.output]
@@ -97,13 +96,13 @@ def affine(builder: Builder, op: Affine) -> None:
     builder.map("add", out, scaled, builder.reshaped(builder.tensor(op.shift), per_channel), op.activation)
 
 
-def elementwise(builder: Builder, op: Elementwise) -> None:
+def elementwise(builder: ProgramBuilder, op: Elementwise) -> None:
     """In the layout of its input."""
     given = builder.tensor(op.input)
     builder.map("copy", builder.output(like(builder, given, op.output)), given, activation=op.activation)
 
 
-def softmax(builder: Builder, op: Softmax) -> None:
+def softmax(builder: ProgramBuilder, op: Softmax) -> None:
     """Over rows; another axis is moved to the end first."""
     shape = builder.shapes[op.output]
     last = [axis for axis in range(len(shape)) if axis != op.axis] + [op.axis]
@@ -116,7 +115,7 @@ def softmax(builder: Builder, op: Softmax) -> None:
         _permute(builder, rows, builder.output(plain(shape)), back)
 
 
-def layer_norm(builder: Builder, op: LayerNorm) -> None:
+def layer_norm(builder: ProgramBuilder, op: LayerNorm) -> None:
     """Over rows of all normalised axes."""
     shape = builder.shapes[op.output]
     given = builder.moved(builder.tensor(op.input), plain(shape))
@@ -126,8 +125,8 @@ def layer_norm(builder: Builder, op: LayerNorm) -> None:
     _add_rows(builder, "layer_norm", given, builder.output(plain(shape)), size, scale, shift, op.epsilon)
 
 
-def mean(builder: Builder, op: Mean) -> None:
-    """Of pixels in the layout of images; else over rows, the axes moved to the end."""
+def mean(builder: ProgramBuilder, op: Mean) -> None:
+    """Average pixels in the layout of images, or else rows, the axes moved to the end."""
     given = builder.tensor(op.input)
     shape, out_shape = given.layout.shape, builder.shapes[op.output]
     if len(shape) == 4 and op.axes == (2, 3):
@@ -143,7 +142,7 @@ def mean(builder: Builder, op: Mean) -> None:
 
 
 def _add_rows(
-    builder: Builder,
+    builder: ProgramBuilder,
     kind: str,
     given: Tensor,
     out: Tensor,
@@ -160,7 +159,7 @@ def _add_rows(
     builder.add([given], [out], make)
 
 
-def matmul(builder: Builder, op: MatMul) -> None:
+def matmul(builder: ProgramBuilder, op: MatMul) -> None:
     """Pairs of row-major matrices."""
     shape = builder.shapes[op.output]
     left, right = (builder.tensor(name) for name in (op.left, op.right))
@@ -184,7 +183,7 @@ def matmul(builder: Builder, op: MatMul) -> None:
     builder.add([left, right], [out], make)
 
 
-def concat(builder: Builder, op: Concat) -> None:
+def concat(builder: ProgramBuilder, op: Concat) -> None:
     """One copy per input."""
     parts = [builder.tensor(name) for name in op.inputs]
     out = builder.output(like(builder, parts[0], op.output))
@@ -200,7 +199,7 @@ def concat(builder: Builder, op: Concat) -> None:
     return None
 
 
-def _concat_plain(builder: Builder, op: Concat, parts: list[Tensor], out: Tensor) -> None:
+def _concat_plain(builder: ProgramBuilder, op: Concat, parts: list[Tensor], out: Tensor) -> None:
     at = 0
     for part in parts:
         window = Window(at * out.layout.strides[op.axis], part.layout.shape, out.layout.strides, 1)
@@ -215,7 +214,7 @@ def _offset(layout: Layout, axis: int, index: int) -> int | None:
     return index * layout.strides[axis]
 
 
-def slice_(builder: Builder, op: Slice) -> None:
+def slice_(builder: ProgramBuilder, op: Slice) -> None:
     """A copy of what is kept."""
     given = builder.tensor(op.input)
     if given.layout.lanes > 1 and (op.starts[0] != 0 or op.steps[0] != 1):
@@ -226,7 +225,7 @@ def slice_(builder: Builder, op: Slice) -> None:
     builder.map("copy", out, given, source=Window(start, op.sizes, strides, given.layout.lanes))
 
 
-def pad(builder: Builder, op: Pad) -> None:
+def pad(builder: ProgramBuilder, op: Pad) -> None:
     """The value everywhere, then a copy into the middle."""
     given, out = builder.tensor(op.input), builder.output(plain(builder.shapes[op.output]))
     name = f"{op.output} padding"
@@ -237,7 +236,7 @@ def pad(builder: Builder, op: Pad) -> None:
     builder.map("copy", out, given, window=Window(start, given.layout.shape, out.layout.strides, 1))
 
 
-def reshape(builder: Builder, op: Reshape) -> None:
+def reshape(builder: ProgramBuilder, op: Reshape) -> None:
     """Nothing moves where the elements lie in row-major order already."""
     given, shape = builder.tensor(op.input), builder.shapes[op.output]
     source = given.layout
@@ -252,12 +251,12 @@ def reshape(builder: Builder, op: Reshape) -> None:
     builder.define(op.output, builder.reshaped(given, shape))
 
 
-def transpose(builder: Builder, op: Transpose) -> None:
+def transpose(builder: ProgramBuilder, op: Transpose) -> None:
     """A copy."""
     _permute(builder, builder.tensor(op.input), builder.output(plain(builder.shapes[op.output])), list(op.permutation))
 
 
-def _permuted(builder: Builder, given: Tensor, order: list[int]) -> Tensor:
+def _permuted(builder: ProgramBuilder, given: Tensor, order: list[int]) -> Tensor:
     """Row-major with its axes in this order."""
     if order == sorted(order):
         return builder.moved(given, plain(given.layout.shape))
@@ -266,13 +265,13 @@ def _permuted(builder: Builder, given: Tensor, order: list[int]) -> Tensor:
     return out
 
 
-def _permute(builder: Builder, given: Tensor, out: Tensor, order: list[int]) -> None:
+def _permute(builder: ProgramBuilder, given: Tensor, out: Tensor, order: list[int]) -> None:
     """Dimension d of `out` is dimension order[d] of `given`: seen from `given`, the strides of `out` are permuted."""
     strides = tuple(out.layout.strides[order.index(axis)] for axis in range(len(order)))
     builder.map("copy", out, given, window=Window(0, given.layout.shape, strides, 1))
 
 
-LOWERINGS: dict[type, Callable[[Builder, Any], None]] = {
+LOWERINGS: dict[type, Callable[[ProgramBuilder, Any], None]] = {
     Affine: affine,
     Binary: binary,
     Concat: concat,

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prunus.sparse.execution.builder import Builder
+from prunus.errors import MissingError
+from prunus.sparse.execution.builder import ProgramBuilder
 from prunus.sparse.execution.choosing import Chooser
-from prunus.sparse.execution.layout import plain
-from prunus.sparse.execution.margins import margins_of
-from prunus.sparse.execution.memory import Tensor, place
+from prunus.sparse.execution.layout import Tensor, place, plain
 from prunus.sparse.execution.operations import LOWERINGS
-from prunus.sparse.execution.pooling import pooled_convolutions
-from prunus.sparse.executor import OperationTiming
-from prunus.sparse.program import Array, Program
-from prunus.sparse.shapes import infer_shapes
+from prunus.sparse.execution.pixels import pooled_convolutions, suits_pixels
+from prunus.sparse.plan import OperationTiming
+from prunus.sparse.program import Affine, Array, Convolution, Program, Shape
+from prunus.sparse.shapes import LARGEST_IMAGE_BYTES, infer_shapes
+from prunus.system.memory import half_of_memory
 
 if TYPE_CHECKING:
     from prunus.sparse import _native
+
 
 MOST_IDLE_LANES = 0.5
 """The batch goes innermost unless more lanes than this, per element of the batch, would be idle."""
@@ -30,19 +31,24 @@ MOST_IDLE_LANES = 0.5
 class NativeExecutor:
     """Steps of a native engine, and what is known of each."""
 
-    def __init__(self, program: Program, threads: int, choices: Mapping[str, str], isa: str = "") -> None:
+    def __init__(
+        self, program: Program, threads: int, choices: Mapping[str, str], isa: str = "", *, fixed: bool = False
+    ) -> None:
         from prunus.sparse import _native
 
         self._program = program
         self._shapes = infer_shapes(program)
-        self._engine = _native.Engine(isa, threads)
+        try:
+            self._engine = _native.Engine(isa, threads)
+        except RuntimeError as error:  # std::system_error: of memory for them, or of a limit on processes
+            raise MissingError(f"{threads} threads cannot be started", str(error), "give fewer threads") from None
         builder = _lower(program, self._shapes, self._engine)
-        self._engine.allocate(_place(builder))
+        self._engine.allocate(_checked(_place(builder)))
         for name, tensor in builder.constants.items():
             values = builder.values.get(name)
             values = program.constants[name] if values is None else values
             self._engine.write(tensor.offset, np.ascontiguousarray(values))
-        chooser = Chooser(self._engine, choices)
+        chooser = Chooser(self._engine, choices, fixed=fixed)
         self._chosen = [chooser.choose(step) for step in builder.steps]
         for chosen in self._chosen:
             self._engine.append(chosen.step)
@@ -88,14 +94,12 @@ class NativeExecutor:
         return [np.empty(self._shapes[name], np.float32) for name in self._program.outputs]
 
 
-def _lower(program: Program, shapes: dict[str, tuple[int, ...]], engine: _native.Engine) -> Builder:
+def _lower(program: Program, shapes: dict[str, tuple[int, ...]], engine: _native.Engine) -> ProgramBuilder:
     """All steps of a program, from its inputs to its outputs."""
-    batch = next((shape[0] for shape in program.inputs.values() if shape), 1)
-    idle = -batch % engine.width / batch
-    lanes = engine.width if batch > 1 and idle <= MOST_IDLE_LANES else 1
+    lanes = _lanes(program, shapes, engine.width)
     pooled = pooled_convolutions(program, shapes, engine.registers) if lanes > 1 else {}
     margins = margins_of(program, shapes, lanes)
-    builder = Builder(program, shapes, engine.width, engine.registers, lanes, pooled, margins)
+    builder = ProgramBuilder(program, shapes, engine.width, engine.registers, lanes, pooled, margins)
     for index, (name, shape) in enumerate(program.inputs.items()):
         builder.define(name, Tensor(plain(shape), name, base=1 + index))
     for op in program.operations:
@@ -109,9 +113,32 @@ def _lower(program: Program, shapes: dict[str, tuple[int, ...]], engine: _native
     return builder
 
 
-def _place(builder: Builder) -> int:
+def _lanes(program: Program, shapes: dict[str, tuple[int, ...]], width: int) -> int:
+    """Elements of the batch that are neighbours in images: a vector of them, or one."""
+    batch = next((shape[0] for shape in program.inputs.values() if shape), 1)
+    idle = -batch % width / batch
+    if batch == 1 or idle > MOST_IDLE_LANES:
+        return 1
+    images = [shapes[op.input] for op in program.operations if isinstance(op, Convolution | Affine)]
+    largest = max((math.prod(shape[1:]) for shape in images), default=0)
+    return width if 4 * largest * width < LARGEST_IMAGE_BYTES // 2 else 1
+
+
+def _checked(floats: int) -> int:
+    """The floats that an engine's tensors take. Raises `MissingError` where they are too many for this machine."""
+    most = half_of_memory()
+    if 4 * floats > most:
+        raise MissingError(
+            "The engine cannot be made",
+            f"its tensors take {4 * floats:,} bytes, and half of this machine's memory, {most:,}, is the most",
+            "smaller batches and images take less",
+        )
+    return floats
+
+
+def _place(builder: ProgramBuilder) -> int:
     """Give every tensor its place; returns the floats that the engine needs."""
-    end = builder.doubts
+    end = builder.finite_flags
     for tensor in builder.constants.values():
         tensor.offset = end
         end += math.prod(tensor.layout.shape)
@@ -124,3 +151,36 @@ def _place(builder: Builder) -> int:
                 first.setdefault(id(owner), (owner, index))
                 owner.last_use = index
     return place(list(first.values()), end + (-end % 16))
+
+
+def margins_of(program: Program, shapes: dict[str, Shape], lanes: int) -> dict[tuple[int, int], tuple[int, int]]:
+    """(height, width) -> rows and columns of zeros. One size has one margin, so that all its images lie alike."""
+    margins: dict[tuple[int, int], tuple[int, int]] = {}
+    convolutions = [op for op in program.operations if isinstance(op, Convolution)]
+    small = [op for op in convolutions if lanes > 1 and suits_pixels(op, shapes)]
+    _add(margins, [op for op in convolutions if op not in small], shapes, lanes)
+    if any(margins.get((size[2], size[3])) for op in small for size in (shapes[op.input], shapes[op.output])):
+        _add(margins, small, shapes, lanes)
+    return margins
+
+
+def _add(
+    margins: dict[tuple[int, int], tuple[int, int]], operations: list[Convolution], shapes: dict[str, Shape], lanes: int
+) -> None:
+    for op in operations:
+        size, out = shapes[op.input][2:], shapes[op.output][2:]
+        top, left, bottom, right = op.padding
+        if op.strides[1] <= 2 if lanes > 1 else op.strides == (1, 1) and size == out:
+            _widen(margins, size, max(top, bottom), max(left, right))
+        elif lanes == 1:
+            if op.strides[1] <= 2:  # it may run as it is
+                _widen(margins, size, max(top, bottom), max(left, right))
+            # Else its input is copied first, into rows as long as those of the output.
+            reach = (shapes[op.weight][3] - 1) * op.dilation[1] // op.strides[1]
+            _widen(margins, out, 0, reach)
+
+
+def _widen(margins: dict[tuple[int, int], tuple[int, int]], size: Shape, rows: int, columns: int) -> None:
+    key = (size[0], size[1])
+    before = margins.get(key, (0, 0))
+    margins[key] = (max(before[0], rows), max(before[1], columns))

@@ -44,14 +44,19 @@ LARGEST_WHOLE = 4
 WHOLE_BLOCKS = (32, 64, 128)
 """Input channels of a block of theirs: a channel of 4 x 4 cells is read as 16 lines."""
 
-TWINS = 2
+PAIRED_CHANNELS = 2
 """Output channels at once of the sparse kernels that compute more than one."""
 
-FEWEST_OF_TWINS = 4
+FEWEST_PAIRED_CELLS = 4
 """Vectors of their smallest tile."""
 
 _NAMED = {"dense-across": ACROSS, "sparse-whole": WHOLE}
-_NAME = re.compile(r"(sparse|sparse-whole|dense-across|(?:sparse|dense)(\d+)|dense-winograd(\d+)) (\d+)x(\d+) (\d+)")
+_NUMBER = r"([0-9]{1,9})"
+"""A number in a kernel's name, which a file may say: it fits the native engine's integers."""
+_NAME = re.compile(
+    f"(sparse|sparse-whole|dense-across|(?:sparse|dense){_NUMBER}|dense-winograd{_NUMBER})"
+    f" {_NUMBER}x{_NUMBER} {_NUMBER}"
+)
 
 
 def read_choice(name: str) -> tuple[int, int, int, int, bool]:
@@ -100,10 +105,10 @@ def candidates(
     names = [f"sparse {rows}x{cells} {block}" for rows, cells in tiles for block in blocks]
     if whole:
         names = [*whole_tiles(height, columns, weight), *names]
-    if suits_twins(out, weight, groups):
-        most = (registers - 3) // TWINS
-        twins = [tile for tile in tiles if FEWEST_OF_TWINS <= tile[0] * tile[1] <= most]
-        names += [f"sparse{TWINS} {rows}x{cells} {block}" for rows, cells in twins for block in blocks]
+    if suits_pairs(out, weight, groups):
+        most = (registers - 3) // PAIRED_CHANNELS
+        paired = [tile for tile in tiles if FEWEST_PAIRED_CELLS <= tile[0] * tile[1] <= most]
+        names += [f"sparse{PAIRED_CHANNELS} {rows}x{cells} {block}" for rows, cells in paired for block in blocks]
     dense = [
         f"dense{group} {rows}x{cells} {block}"
         for group, rows, cells in (DENSE if registers == FEW_REGISTERS else WIDE_DENSE)
@@ -148,7 +153,7 @@ def is_whole(name: str) -> bool:
     return read_choice(name)[0] == WHOLE
 
 
-def suits_twins(out: Layout, weight: tuple[int, ...], groups: int) -> bool:
+def suits_pairs(out: Layout, weight: tuple[int, ...], groups: int) -> bool:
     """Whether two output channels at once may be faster: where neighbours in a row of the kernel can't share inputs.
 
     Of single images they are faster only by themselves, not in a network.
@@ -219,6 +224,7 @@ def sparse_tiles(rows: int, columns: int, registers: int) -> list[tuple[int, int
     """
     likely = [(high, wide) for high, wide in ((2, 4), (1, 8)) if high <= rows and wide <= columns]
     found = list(likely)
+    # Three registers are left for weights and inputs; tiles for 16 registers are worth a try with 32, too.
     for most in dict.fromkeys((FEW_REGISTERS - 3, min(registers - 3, MOST_CELLS))):
         for high in range(1, min(rows, 4) + 1):
             wide = min(columns, most // high)

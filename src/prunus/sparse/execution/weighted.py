@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prunus.sparse.execution.builder import Builder, Choice, Window
+from prunus.errors import InputError
+from prunus.sparse.execution.builder import Choice, ProgramBuilder, Window
 from prunus.sparse.execution.convolving import (
     Layer,
     Taps,
@@ -16,8 +17,7 @@ from prunus.sparse.execution.convolving import (
     native_activation,
     suits_whole,
 )
-from prunus.sparse.execution.layout import Layout, image, plain
-from prunus.sparse.execution.memory import Tensor
+from prunus.sparse.execution.layout import Layout, Tensor, image, plain
 from prunus.sparse.execution.pixels import as_pixels, has_no_margins, spread_weight, suits_pixels
 from prunus.sparse.execution.tiles import is_whole, whole_tiles
 from prunus.sparse.program import Array, Convolution, Linear
@@ -32,8 +32,11 @@ pay for the copies that the sparse form needs."""
 FEW_ROWS = 4
 """Linear layers over fewer rows than this are bound by their weights' bytes, and run row by row."""
 
+LINEAR = ("dense", "sparse")
+"""Their kernels."""
 
-def convolution(builder: Builder, op: Convolution) -> None:
+
+def convolution(builder: ProgramBuilder, op: Convolution) -> None:
     """Directly where a kernel can; else over the phases of its strides, put side by side as channels."""
     weight = builder.constant(op.weight, _NOTHING)
     bias = builder.constant(op.bias, np.zeros(weight.shape[0], np.float32))
@@ -73,13 +76,13 @@ def convolution(builder: Builder, op: Convolution) -> None:
     add_convolution(builder, replace(layer, given=builder.moved(given, source)), places, only_across=only_across)
 
 
-def _count(builder: Builder, places: int, weight: Array) -> None:
+def _count(builder: ProgramBuilder, places: int, weight: Array) -> None:
     """The multiplications of the step before as those of the network's own weight, which it has among more zeros."""
     builder.steps[-1].macs = places * weight.size
     builder.steps[-1].nonzero_macs = places * int(np.count_nonzero(weight))
 
 
-def _convolve_pixels(builder: Builder, op: Convolution, layer: Layer) -> None:
+def _convolve_pixels(builder: ProgramBuilder, op: Convolution, layer: Layer) -> None:
     """On pixels as channels, or on whole images, whichever is faster."""
     given, out, weight = layer.given, layer.out, layer.weight
     size, place = given.layout.shape[2:], out.layout.shape[2:]
@@ -95,7 +98,7 @@ def _convolve_pixels(builder: Builder, op: Convolution, layer: Layer) -> None:
     )
     batch = out.layout.shape[0]
     add_convolution(builder, pixels, batch)
-    out.doubt = pixels.out.doubt
+    out.finite_flag = pixels.out.finite_flag
     _count(builder, batch * count, weight)
     if suits_whole(layer, builder.registers):
         step = builder.steps[-1]
@@ -103,7 +106,7 @@ def _convolve_pixels(builder: Builder, op: Convolution, layer: Layer) -> None:
         step.candidates = (*whole_tiles(place[0], place[1], weight.shape), *step.candidates)
 
 
-def is_across(op: Convolution, weight: Array, builder: Builder) -> bool:
+def is_across(op: Convolution, weight: Array, builder: ProgramBuilder) -> bool:
     """Whether a strided convolution of single images has so few zeros that it runs as it is, across channels."""
     whole = op.groups == 1 or weight.shape[0] // op.groups % builder.width == 0
     dense = int(np.count_nonzero(weight)) >= LEAST_DENSE * weight.size
@@ -143,7 +146,7 @@ class Phases:
                 spread[:, :, self.phases.index((p, q)), shift_y, shift_x] = weight[:, :, y, x]
         return spread.reshape(shape[0], shape[1] * count, *self.kernel)
 
-    def input(self, builder: Builder, given: Tensor, out: Layout) -> Tensor:
+    def input(self, builder: ProgramBuilder, given: Tensor, out: Layout) -> Tensor:
         """The phases as channels, rows as long as those of the output where pixels are neighbours."""
         batch, channels, height, width = given.layout.shape
         count = len(self.phases)
@@ -168,6 +171,7 @@ class Phases:
         offset, origin, sizes = index * to[1], 0, []
         for axis in (0, 1):
             step, pad = self.op.strides[axis], self.op.padding[axis]
+            # Rows of the phase before `first` lie in the padding, which the layout has as zeros already.
             first = -(-(pad - phase[axis]) // step) if pad > phase[axis] else 0
             start = first * step + phase[axis] - pad
             size = min(phases.layout.shape[2 + axis] - first, -(-(given.layout.shape[2 + axis] - start) // step))
@@ -186,7 +190,7 @@ class Phases:
         )
 
 
-def linear(builder: Builder, op: Linear) -> None:
+def linear(builder: ProgramBuilder, op: Linear) -> None:
     """Few rows: row by row. Many: a 1x1 convolution with the rows as pixels."""
     shape = builder.shapes[op.output]
     given, rows = builder.tensor(op.input), math.prod(shape[:-1])
@@ -210,7 +214,7 @@ def linear(builder: Builder, op: Linear) -> None:
     add_convolution(builder, layer, rows)
 
 
-def _few_rows(builder: Builder, op: Linear, rows: int, weight: Array, bias: Array) -> None:
+def _few_rows(builder: ProgramBuilder, op: Linear, rows: int, weight: Array, bias: Array) -> None:
     given = builder.tensor(op.input)
     given = builder.moved(given, plain(given.layout.shape))
     out = builder.output(plain(builder.shapes[op.output]))
@@ -220,6 +224,8 @@ def _few_rows(builder: Builder, op: Linear, rows: int, weight: Array, bias: Arra
     nonzero = int(np.count_nonzero(weight))
 
     def make(engine: _native.Engine, choice: Choice) -> _native.Step:
+        if choice not in LINEAR:
+            raise InputError(f"There is no kernel {choice!r} of few rows", f"there are {' and '.join(LINEAR)}")
         place = residual.start if residual else -1
         activation = native_activation(op.activation)
         return engine.linear(choice == "sparse", rows, given.start, out.start, place, weight, bias, activation)
@@ -228,7 +234,7 @@ def _few_rows(builder: Builder, op: Linear, rows: int, weight: Array, bias: Arra
         [given, *([residual] if residual else [])],
         [out],
         make,
-        candidates=("dense", "sparse") if nonzero < weight.size else ("dense",),
+        candidates=LINEAR if nonzero < weight.size else LINEAR[:1],
         alike=("linear", rows, weight.shape, round(nonzero / weight.size, 2)),
         macs=rows * weight.size,
         nonzero_macs=rows * nonzero,

@@ -1,4 +1,7 @@
-"""From ONNX nodes to the engine's operations: one rule per operator."""
+"""From ONNX nodes to the engine's operations: one rule per operator.
+
+What stays out: layouts and kernels. A rule says what is computed, never how.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ import numpy as np
 from prunus.errors import InputError
 from prunus.sparse.lowering import elementwise, fused, linear, normalisation, rearranging, window
 from prunus.sparse.lowering.lowered import Lowered, Rule
-from prunus.sparse.onnx_graph import Graph, Node, NotCoveredError
+from prunus.sparse.onnx_graph import NotCoveredError, OnnxGraph, OnnxNode
 from prunus.sparse.program import Shape
-from prunus.sparse.shapes import infer_shape
+from prunus.sparse.shapes import infer_shape, reads_large_image
 
 RULES: dict[str, Rule] = {
     "Add": elementwise.binary("add"),
@@ -69,7 +72,7 @@ RULES: dict[str, Rule] = {
 }
 
 
-def lower(node: Node, graph: Graph) -> Lowered:
+def lower(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """The operations that compute a node. Raises `NotCoveredError`, with the reason, where there are none.
 
     What a rule makes is checked against the shapes that the file's own inference gave, so that a rule that
@@ -86,7 +89,7 @@ def lower(node: Node, graph: Graph) -> Lowered:
     return complete
 
 
-def _read_constants(lowered: Lowered, graph: Graph) -> dict[str, np.ndarray]:
+def _read_constants(lowered: Lowered, graph: OnnxGraph) -> dict[str, np.ndarray]:
     names = {name for operation in lowered.operations for name in operation.reads if graph.is_constant(name)}
     constants = {}
     for name in sorted(names):
@@ -97,7 +100,7 @@ def _read_constants(lowered: Lowered, graph: Graph) -> dict[str, np.ndarray]:
     return constants
 
 
-def _check(lowered: Lowered, node: Node, graph: Graph) -> None:
+def _check(lowered: Lowered, node: OnnxNode, graph: OnnxGraph) -> None:
     shapes = {name: array.shape for name, array in lowered.constants.items()}
     for name in {name for operation in lowered.operations for name in operation.reads} & set(node.inputs):
         if name not in shapes:
@@ -107,12 +110,14 @@ def _check(lowered: Lowered, node: Node, graph: Graph) -> None:
             shapes[operation.output] = infer_shape(operation, shapes)
         except InputError as error:
             raise NotCoveredError(str(error)) from error
+        if reads_large_image(operation, shapes):
+            raise NotCoveredError("what it reads is too large for the native engine")
     for name in node.outputs:
         if name in shapes and shapes[name] != _fp32(name, graph):
             raise NotCoveredError(f"{name!r} would be {shapes[name]} and is {graph.shape(name)}")
 
 
-def _fp32(name: str, graph: Graph) -> Shape:
+def _fp32(name: str, graph: OnnxGraph) -> Shape:
     """The shape of a tensor of fp32 with one element or more. Raises `NotCoveredError` for others."""
     if graph.type(name).dtype != "float32":
         raise NotCoveredError(f"{name!r} is {graph.type(name).dtype}, not float32")

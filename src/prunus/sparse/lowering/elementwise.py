@@ -9,63 +9,63 @@ from typing import Literal
 import numpy as np
 
 from prunus.sparse.lowering.lowered import Lowered, Rule, number, require
-from prunus.sparse.onnx_graph import Graph, Node
-from prunus.sparse.program import Activation, ActivationKind, Binary, Elementwise, Reshape
+from prunus.sparse.onnx_graph import OnnxGraph, OnnxNode
+from prunus.sparse.program import ActivationKind, Binary, Elementwise, FusedActivation, Reshape
 
 
 def function(kind: ActivationKind) -> Rule:
     """A node that applies a function without parameters."""
 
-    def rule(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
-        return _apply(node, Activation(kind))
+    def rule(node: OnnxNode, graph: OnnxGraph) -> Lowered:  # noqa: ARG001
+        return _apply(node, FusedActivation(kind))
 
     return rule
 
 
-def _apply(node: Node, activation: Activation) -> Lowered:
+def _apply(node: OnnxNode, activation: FusedActivation) -> Lowered:
     return Lowered((Elementwise(output=node.output, input=node.inputs[0], activation=activation),))
 
 
-def clip(node: Node, graph: Graph) -> Lowered:
+def clip(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Clip; bounds are inputs since opset 11."""
     low = number(graph, node.input(1), "lower bound", node.attributes.get("min", -math.inf))
     high = number(graph, node.input(2), "upper bound", node.attributes.get("max", math.inf))
-    return _apply(node, Activation("clip", low, high))
+    return _apply(node, FusedActivation("clip", low, high))
 
 
-def hard_sigmoid(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+def hard_sigmoid(node: OnnxNode, graph: OnnxGraph) -> Lowered:  # noqa: ARG001
     """HardSigmoid."""
     a, b = node.attributes.get("alpha", 0.2), node.attributes.get("beta", 0.5)
-    return _apply(node, Activation("hard_sigmoid", a, b))
+    return _apply(node, FusedActivation("hard_sigmoid", a, b))
 
 
-def leaky_relu(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+def leaky_relu(node: OnnxNode, graph: OnnxGraph) -> Lowered:  # noqa: ARG001
     """LeakyRelu."""
-    return _apply(node, Activation("leaky_relu", node.attributes.get("alpha", 0.01)))
+    return _apply(node, FusedActivation("leaky_relu", node.attributes.get("alpha", 0.01)))
 
 
-def gelu(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+def gelu(node: OnnxNode, graph: OnnxGraph) -> Lowered:  # noqa: ARG001
     """Gelu, exact or by tanh."""
     approximate = node.attributes.get("approximate", b"none").decode()
-    return _apply(node, Activation("gelu_tanh" if approximate == "tanh" else "gelu"))
+    return _apply(node, FusedActivation("gelu_tanh" if approximate == "tanh" else "gelu"))
 
 
-def swish(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+def swish(node: OnnxNode, graph: OnnxGraph) -> Lowered:  # noqa: ARG001
     """Swish, where it is SiLU."""
     require(node.attributes.get("alpha", 1.0) == 1, "its alpha is not 1")
-    return _apply(node, Activation("silu"))
+    return _apply(node, FusedActivation("silu"))
 
 
 def binary(operator: Literal["add", "subtract", "multiply", "divide"]) -> Rule:
     """Add, Sub, Mul, Div. A division by a constant stays one: its reciprocal would round differently."""
 
-    def rule(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+    def rule(node: OnnxNode, graph: OnnxGraph) -> Lowered:  # noqa: ARG001
         return Lowered((Binary(output=node.output, left=node.inputs[0], right=node.inputs[1], operator=operator),))
 
     return rule
 
 
-def power(node: Node, graph: Graph) -> Lowered:
+def power(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Pow by 2, by 3 or by one half."""
     exponent = number(graph, node.inputs[1], "exponent", 1.0)
     require(exponent in (2, 3, 0.5), f"its exponent is {exponent}")
@@ -76,30 +76,30 @@ def power(node: Node, graph: Graph) -> Lowered:
         square = f"{node.output}.square"
         first = Binary(output=square, left=given, right=given, operator="multiply")
         return Lowered((first, Binary(output=node.output, left=square, right=given, operator="multiply")))
-    return _apply(node, Activation("sqrt"))
+    return _apply(node, FusedActivation("sqrt"))
 
 
-def negative(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+def negative(node: OnnxNode, graph: OnnxGraph) -> Lowered:  # noqa: ARG001
     """Neg: a product with -1."""
     minus = f"{node.output}.minus"
     product = Binary(output=node.output, left=node.inputs[0], right=minus, operator="multiply")
     return Lowered((product,), {minus: np.array(-1, np.float32)})
 
 
-def prelu(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+def prelu(node: OnnxNode, graph: OnnxGraph) -> Lowered:  # noqa: ARG001
     """PRelu: what is above 0, and a slope times what is below."""
     above, below, bent = (f"{node.output}.{word}" for word in ("above", "below", "bent"))
     given, slope = node.inputs
     operations = (
-        Elementwise(output=above, input=given, activation=Activation("relu")),
-        Elementwise(output=below, input=given, activation=Activation("clip", -math.inf, 0.0)),
+        Elementwise(output=above, input=given, activation=FusedActivation("relu")),
+        Elementwise(output=below, input=given, activation=FusedActivation("clip", -math.inf, 0.0)),
         Binary(output=bent, left=below, right=slope, operator="multiply"),
         Binary(output=node.output, left=above, right=bent, operator="add"),
     )
     return Lowered(operations)
 
 
-def sum_(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+def sum_(node: OnnxNode, graph: OnnxGraph) -> Lowered:  # noqa: ARG001
     """Sum: one addition after the other."""
     require(len(node.inputs) >= 2, "it is of one tensor")
     return Lowered(tuple(additions(node.inputs, node.output)))
@@ -114,7 +114,7 @@ def additions(given: Sequence[str], output: str) -> Iterator[Binary]:
         left = total
 
 
-def expand(node: Node, graph: Graph) -> Lowered:
+def expand(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Expand: a product with as many ones as an element is repeated."""
     shape = graph.shape(node.output)
     given = (1,) * (len(shape) - len(graph.shape(node.inputs[0]))) + graph.shape(node.inputs[0])
@@ -124,7 +124,7 @@ def expand(node: Node, graph: Graph) -> Lowered:
     return Lowered((product,), {ones: np.ones(repeated, np.float32)})
 
 
-def reciprocal(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+def reciprocal(node: OnnxNode, graph: OnnxGraph) -> Lowered:  # noqa: ARG001
     """Reciprocal: 1 divided by it."""
     one = f"{node.output}.one"
     return Lowered(
@@ -132,16 +132,16 @@ def reciprocal(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
     )
 
 
-def where(node: Node, graph: Graph) -> Lowered:
+def where(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Where(IsNaN(x), 0, x), which attention is exported with."""
     test, given = graph.writers.get(node.inputs[0]), node.inputs[2]
     fits = test is not None and test.kind == "IsNaN" and test.inputs == (given,)
     require(fits and number(graph, node.inputs[1], "value", 0.0) == 0, "it is not about what is not a number")
-    operation = Elementwise(output=node.output, input=given, activation=Activation("nan_to_zero"))
+    operation = Elementwise(output=node.output, input=given, activation=FusedActivation("nan_to_zero"))
     return Lowered((operation,))
 
 
-def same(node: Node, graph: Graph) -> Lowered:
+def same(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Identity, Dropout out of training, and a Cast from fp32 to fp32."""
     require(not number(graph, node.input(2), "training mode", 0), "it is in training mode")
     require(not any(graph.readers.get(name) for name in node.outputs[1:]), "its mask is used")

@@ -10,12 +10,12 @@ import numpy as np
 from prunus.sparse.lowering import linear, window
 from prunus.sparse.lowering.elementwise import additions
 from prunus.sparse.lowering.lowered import Lowered, Rule, require
-from prunus.sparse.onnx_graph import Graph, Node
+from prunus.sparse.onnx_graph import OnnxGraph, OnnxNode
 from prunus.sparse.program import (
-    Activation,
     ActivationKind,
     Binary,
     Elementwise,
+    FusedActivation,
     LayerNorm,
     Linear,
     MatMul,
@@ -33,19 +33,21 @@ ACTIVATIONS: dict[str, ActivationKind] = {
 }
 
 
-def convolution(node: Node, graph: Graph) -> Lowered:
+def convolution(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """FusedConv: activation(Conv + a fourth input)."""
     parameters = node.attributes.get("activation_params", ())
     return _followed(window.convolution(node, graph), node, node.input(3), parameters)
 
 
-def gemm(node: Node, graph: Graph) -> Lowered:
+def gemm(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """FusedGemm: activation(Gemm)."""
     parameters = [node.attributes.get(f"activation_{word}", 0.0) for word in ("alpha", "beta")]
     return _followed(linear.gemm(node, graph), node, None, parameters)
 
 
-def _followed(lowered: Lowered, node: Node, added: str | None, parameters: tuple[float, ...] | list[float]) -> Lowered:
+def _followed(
+    lowered: Lowered, node: OnnxNode, added: str | None, parameters: tuple[float, ...] | list[float]
+) -> Lowered:
     """What computes a node without its end, and then the end."""
     name = node.attributes.get("activation", b"").decode()
     require(not name or name in ACTIVATIONS, f"its activation is {name}")
@@ -56,12 +58,12 @@ def _followed(lowered: Lowered, node: Node, added: str | None, parameters: tuple
     if name:
         operations.append(replace(last, output=f"{node.output}.unbent"))
         a, b = (*parameters, 0.0, 0.0)[:2]
-        activation = Activation(ACTIVATIONS[name], a, b)
+        activation = FusedActivation(ACTIVATIONS[name], a, b)
         last = Elementwise(output=node.output, input=f"{node.output}.unbent", activation=activation)
     return Lowered((*operations, last), lowered.constants)
 
 
-def matmul(node: Node, graph: Graph) -> Lowered:
+def matmul(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """FusedMatMul: alpha times a product, each side transposed or not."""
     batches = node.attributes.get("transBatchA", 0) or node.attributes.get("transBatchB", 0)
     require(not batches, "it transposes the batch")
@@ -84,7 +86,7 @@ def matmul(node: Node, graph: Graph) -> Lowered:
     return Lowered((*operations, _times(node.output, product, number)), {number: np.array(alpha, np.float32)})
 
 
-def _transposed(given: str, output: str, graph: Graph, operations: list[Operation]) -> str:
+def _transposed(given: str, output: str, graph: OnnxGraph, operations: list[Operation]) -> str:
     rank = len(graph.shape(given))
     require(rank >= 2, "one side is a vector")
     order = (*range(rank - 2), rank - 1, rank - 2)
@@ -99,9 +101,9 @@ def _times(output: str, left: str, right: str) -> Binary:
 def gelu(kind: ActivationKind) -> Rule:
     """Gelu, FastGelu and BiasGelu: of the sum with a second input, where there is one."""
 
-    def rule(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+    def rule(node: OnnxNode, graph: OnnxGraph) -> Lowered:  # noqa: ARG001
         given, bias = node.inputs[0], node.input(1)
-        activation = Activation(kind)
+        activation = FusedActivation(kind)
         if bias is None:
             return Lowered((Elementwise(output=node.output, input=given, activation=activation),))
         return Lowered((Binary(output=node.output, left=given, right=bias, operator="add", activation=activation),))
@@ -109,19 +111,19 @@ def gelu(kind: ActivationKind) -> Rule:
     return rule
 
 
-def quick_gelu(node: Node, graph: Graph) -> Lowered:  # noqa: ARG001
+def quick_gelu(node: OnnxNode, graph: OnnxGraph) -> Lowered:  # noqa: ARG001
     """QuickGelu: x sigmoid(alpha x)."""
     given, number = node.inputs[0], f"{node.output}.alpha"
     scaled, gate = f"{node.output}.scaled", f"{node.output}.gate"
     operations = (
         _times(scaled, given, number),
-        Elementwise(output=gate, input=scaled, activation=Activation("sigmoid")),
+        Elementwise(output=gate, input=scaled, activation=FusedActivation("sigmoid")),
         _times(node.output, given, gate),
     )
     return Lowered(operations, {number: np.array(node.attributes.get("alpha", 1.702), np.float32)})
 
 
-def skip_layer_norm(node: Node, graph: Graph) -> Lowered:
+def skip_layer_norm(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """SkipLayerNormalization: of the sum of two tensors and a bias; the sum may be an output too."""
     require(not any(graph.readers.get(name) for name in node.outputs[1:3]), "its statistics are used")
     shape = graph.shape(node.inputs[0])

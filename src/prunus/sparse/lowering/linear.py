@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from prunus.sparse.lowering.lowered import Lowered, require
-from prunus.sparse.onnx_graph import Graph, Node
+from prunus.sparse.onnx_graph import OnnxGraph, OnnxNode
 from prunus.sparse.program import Array, Binary, Linear, MatMul, Operation
 
 
-def matmul(node: Node, graph: Graph) -> Lowered:
+def matmul(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """MatMul: linear where the right side is a constant matrix."""
     left, right = node.inputs
     if graph.is_constant(right) and len(graph.shape(right)) == 2:
@@ -20,7 +20,7 @@ def matmul(node: Node, graph: Graph) -> Lowered:
     return Lowered((MatMul(output=node.output, left=left, right=right),))
 
 
-def gemm(node: Node, graph: Graph) -> Lowered:
+def gemm(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Gemm with a constant right side: alpha and beta are multiplied into the constants."""
     require(not node.attributes.get("transA", 0), "its left side is transposed")
     alpha, beta = node.attributes.get("alpha", 1.0), node.attributes.get("beta", 1.0)
@@ -44,7 +44,9 @@ def gemm(node: Node, graph: Graph) -> Lowered:
     return Lowered(_with_addend(node, graph, weight, addend, made), made)
 
 
-def _with_addend(node: Node, graph: Graph, weight: str, addend: str, made: dict[str, Array]) -> tuple[Operation, ...]:
+def _with_addend(
+    node: OnnxNode, graph: OnnxGraph, weight: str, addend: str, made: dict[str, Array]
+) -> tuple[Operation, ...]:
     """The addend as a bias where it is one number per feature, else added afterwards."""
     features = graph.shape(node.output)[-1]
     value = made.get(addend)

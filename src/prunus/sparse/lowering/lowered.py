@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from prunus.sparse.onnx_graph import Graph, Node, NotCoveredError
+from prunus.sparse.onnx_graph import NotCoveredError, OnnxGraph, OnnxNode
 from prunus.sparse.program import Array, Operation
 
 
@@ -20,7 +20,7 @@ class Lowered:
     constants: Mapping[str, Array] = field(default_factory=dict)
 
 
-Rule: TypeAlias = Callable[[Node, Graph], Lowered]
+Rule: TypeAlias = Callable[[OnnxNode, OnnxGraph], Lowered]
 """Raises `NotCoveredError` for a node that the native engine has no operations for."""
 
 
@@ -35,7 +35,7 @@ def require(condition: bool, why: str) -> None:
         raise NotCoveredError(why)
 
 
-def number(graph: Graph, name: str | None, what: str, default: float) -> float:
+def number(graph: OnnxGraph, name: str | None, what: str, default: float) -> float:
     """A constant of one element, `default` where it is absent."""
     if name is None:
         return default
@@ -44,7 +44,7 @@ def number(graph: Graph, name: str | None, what: str, default: float) -> float:
     return float(value.reshape(()))
 
 
-def integers(graph: Graph, name: str | None, what: str) -> tuple[int, ...] | None:
+def integers(graph: OnnxGraph, name: str | None, what: str) -> tuple[int, ...] | None:
     """A constant list of integers, None where it is absent."""
     if name is None:
         return None

@@ -8,12 +8,12 @@ from typing import Literal
 import numpy as np
 
 from prunus.sparse.lowering.lowered import Lowered, Rule, axes_of, integers, require
-from prunus.sparse.onnx_graph import Graph, Node
+from prunus.sparse.onnx_graph import OnnxGraph, OnnxNode
 from prunus.sparse.program import (
-    Activation,
     Affine,
     Binary,
     Elementwise,
+    FusedActivation,
     LayerNorm,
     Mean,
     Operation,
@@ -22,7 +22,7 @@ from prunus.sparse.program import (
 )
 
 
-def batch_norm(node: Node, graph: Graph) -> Lowered:
+def batch_norm(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """BatchNormalization in evaluation mode, as one scale and shift per channel."""
     require(not node.attributes.get("training_mode", 0), "it is in training mode")
     require(not any(graph.readers.get(name) for name in node.outputs[1:]), "its statistics are used")
@@ -37,7 +37,7 @@ def batch_norm(node: Node, graph: Graph) -> Lowered:
     return Lowered((operation,), {names[0]: scale.astype(np.float32), names[1]: shift.astype(np.float32)})
 
 
-def layer_norm(node: Node, graph: Graph) -> Lowered:
+def layer_norm(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """LayerNormalization with constant scale and bias."""
     require(not any(graph.readers.get(name) for name in node.outputs[1:]), "its statistics are used")
     shape = graph.shape(node.inputs[0])
@@ -58,7 +58,7 @@ def layer_norm(node: Node, graph: Graph) -> Lowered:
     return Lowered((operation,), made)
 
 
-def softmax(node: Node, graph: Graph) -> Lowered:
+def softmax(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Softmax; before opset 13 it was over all axes from one on."""
     shape = graph.shape(node.inputs[0])
     rank = len(shape)
@@ -75,7 +75,7 @@ def softmax(node: Node, graph: Graph) -> Lowered:
     )
 
 
-def reduce_mean(node: Node, graph: Graph) -> Lowered:
+def reduce_mean(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """ReduceMean; its axes are an input since opset 18."""
     axes = _axes(node, graph)
     if not axes:
@@ -86,7 +86,7 @@ def reduce_mean(node: Node, graph: Graph) -> Lowered:
 def reduce_sum(power: Literal[1, 2], root: bool = False) -> Rule:
     """ReduceSum, ReduceSumSquare, ReduceL2: means times the number of elements."""
 
-    def rule(node: Node, graph: Graph) -> Lowered:
+    def rule(node: OnnxNode, graph: OnnxGraph) -> Lowered:
         axes, shape = _axes(node, graph), graph.shape(node.inputs[0])
         require(bool(axes), "it has no axes")
         given, mean, count, total = node.inputs[0], *(f"{node.output}.{word}" for word in ("mean", "count", "sum"))
@@ -99,14 +99,14 @@ def reduce_sum(power: Literal[1, 2], root: bool = False) -> Rule:
         total = total if root else node.output
         operations.append(Binary(output=total, left=mean, right=count, operator="multiply"))
         if root:
-            operations.append(Elementwise(output=node.output, input=total, activation=Activation("sqrt")))
+            operations.append(Elementwise(output=node.output, input=total, activation=FusedActivation("sqrt")))
         number = np.array(math.prod(shape[axis] for axis in axes), np.float32)
         return Lowered(tuple(operations), {count: number})
 
     return rule
 
 
-def _axes(node: Node, graph: Graph) -> tuple[int, ...]:
+def _axes(node: OnnxNode, graph: OnnxGraph) -> tuple[int, ...]:
     """Axes of a reduction, counted from 0; none where it changes nothing."""
     rank = len(graph.shape(node.inputs[0]))
     axes = tuple(node.attributes.get("axes") or integers(graph, node.input(1), "axes") or ())
@@ -115,11 +115,11 @@ def _axes(node: Node, graph: Graph) -> tuple[int, ...]:
     return axes_of(axes, rank)
 
 
-def _mean(node: Node, output: str, given: str, axes: tuple[int, ...]) -> Mean:
+def _mean(node: OnnxNode, output: str, given: str, axes: tuple[int, ...]) -> Mean:
     return Mean(output=output, input=given, axes=axes, keep=bool(node.attributes.get("keepdims", 1)))
 
 
-def instance_norm(node: Node, graph: Graph) -> Lowered:
+def instance_norm(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """InstanceNormalization: a layer normalisation of every channel, then its scale and shift."""
     shape = graph.shape(node.inputs[0])
     require(len(shape) >= 3, f"its input is {shape}")

@@ -5,29 +5,29 @@ from __future__ import annotations
 import numpy as np
 
 from prunus.sparse.lowering.lowered import Lowered, integers, number, require
-from prunus.sparse.onnx_graph import Graph, Node
+from prunus.sparse.onnx_graph import OnnxGraph, OnnxNode
 from prunus.sparse.program import Concat, Operation, Pad, Reshape, Shape, Slice, Transpose
 
 
-def reshape(node: Node, graph: Graph) -> Lowered:
+def reshape(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Reshape, Flatten, Squeeze, Unsqueeze: the output's shape says it all."""
     return Lowered((Reshape(output=node.output, input=node.inputs[0], shape=graph.shape(node.output)),))
 
 
-def transpose(node: Node, graph: Graph) -> Lowered:
+def transpose(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Transpose, by default of all axes in reverse."""
     rank = len(graph.shape(node.inputs[0]))
     permutation = tuple(node.attributes.get("perm", reversed(range(rank))))
     return Lowered((Transpose(output=node.output, input=node.inputs[0], permutation=permutation),))
 
 
-def concat(node: Node, graph: Graph) -> Lowered:
+def concat(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Concat."""
     axis = node.attributes["axis"] % len(graph.shape(node.output))
     return Lowered((Concat(output=node.output, inputs=node.inputs, axis=axis),))
 
 
-def split(node: Node, graph: Graph) -> Lowered:
+def split(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Split: a slice for every output that is used."""
     given = node.inputs[0]
     shape = graph.shape(given)
@@ -49,7 +49,7 @@ def _part(output: str, given: str, shape: Shape, axis: int, start: int, size: in
     return Slice(output=output, input=given, starts=starts, sizes=sizes, steps=(1,) * len(shape))
 
 
-def slice_(node: Node, graph: Graph) -> Lowered:
+def slice_(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Slice forwards; its numbers are inputs since opset 10."""
     shape = graph.shape(node.inputs[0])
     rank = len(shape)
@@ -67,7 +67,7 @@ def slice_(node: Node, graph: Graph) -> Lowered:
     return Lowered((operation,))
 
 
-def gather(node: Node, graph: Graph) -> Lowered:
+def gather(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Gather of one place, or of places in a row: a slice."""
     shape = graph.shape(node.inputs[0])
     axis = node.attributes.get("axis", 0) % len(shape)
@@ -79,7 +79,7 @@ def gather(node: Node, graph: Graph) -> Lowered:
     return Lowered((part, Reshape(output=node.output, input=middle, shape=graph.shape(node.output))))
 
 
-def depth_to_space(node: Node, graph: Graph) -> Lowered:
+def depth_to_space(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """DepthToSpace, in both of its orders."""
     batch, channels, height, width = graph.shape(node.inputs[0])
     side = node.attributes["blocksize"]
@@ -91,7 +91,7 @@ def depth_to_space(node: Node, graph: Graph) -> Lowered:
     return _by_axes(node, graph, apart, order)
 
 
-def space_to_depth(node: Node, graph: Graph) -> Lowered:
+def space_to_depth(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """SpaceToDepth."""
     batch, channels, height, width = graph.shape(node.inputs[0])
     side = node.attributes["blocksize"]
@@ -100,7 +100,7 @@ def space_to_depth(node: Node, graph: Graph) -> Lowered:
     return _by_axes(node, graph, apart, (0, 1, 3, 5, 2, 4) if columns else (0, 3, 5, 1, 2, 4))
 
 
-def _by_axes(node: Node, graph: Graph, apart: Shape, order: Shape) -> Lowered:
+def _by_axes(node: OnnxNode, graph: OnnxGraph, apart: Shape, order: Shape) -> Lowered:
     """Axes taken apart, put into another order, and joined."""
     split, moved = f"{node.output}.apart", f"{node.output}.moved"
     return Lowered(
@@ -112,7 +112,7 @@ def _by_axes(node: Node, graph: Graph, apart: Shape, order: Shape) -> Lowered:
     )
 
 
-def pad(node: Node, graph: Graph) -> Lowered:
+def pad(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Pad with one value; negative sizes cut off."""
     require(node.attributes.get("mode", b"constant") == b"constant", "it does not pad with a constant")
     shape = graph.shape(node.inputs[0])

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from prunus.sparse.lowering.lowered import Lowered, axes_of, require
-from prunus.sparse.onnx_graph import Graph, Node
+from prunus.sparse.onnx_graph import OnnxGraph, OnnxNode
 from prunus.sparse.program import Convolution, Mean, Operation, Pool, Reshape, Shape
 
 Pair = tuple[int, int]
@@ -23,7 +23,7 @@ class _Window:
     padding: tuple[int, int, int, int]
 
 
-def convolution(node: Node, graph: Graph) -> Lowered:
+def convolution(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Conv with constant weight and bias."""
     image, weight = graph.shape(node.inputs[0]), graph.constant(node.inputs[1], "weight")
     bias = node.input(2)
@@ -49,13 +49,13 @@ def convolution(node: Node, graph: Graph) -> Lowered:
     return Lowered(_as_image(operation, node, graph), made)
 
 
-def max_pool(node: Node, graph: Graph) -> Lowered:
+def max_pool(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """MaxPool without indices."""
     require(not any(graph.readers.get(name) for name in node.outputs[1:]), "its indices are used")
     return Lowered(_as_image(_pool(node, graph, "max"), node, graph))
 
 
-def average_pool(node: Node, graph: Graph) -> Lowered:
+def average_pool(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """AveragePool."""
     pool = _pool(node, graph, "average")
     counted = bool(node.attributes.get("count_include_pad", 0)) and any(pool.padding)
@@ -64,20 +64,20 @@ def average_pool(node: Node, graph: Graph) -> Lowered:
     return Lowered(_as_image(replace(pool, count_padding=counted), node, graph))
 
 
-def global_average_pool(node: Node, graph: Graph) -> Lowered:
+def global_average_pool(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """GlobalAveragePool: a mean over all axes of the image."""
     rank = len(graph.shape(node.inputs[0]))
     return Lowered((Mean(output=node.output, input=node.inputs[0], axes=tuple(range(2, rank)), keep=True),))
 
 
-def global_max_pool(node: Node, graph: Graph) -> Lowered:
+def global_max_pool(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """GlobalMaxPool: one window as large as the image."""
     image = graph.shape(node.inputs[0])
     require(len(image) == 4, f"its input has {len(image)} dimensions")
     return Lowered((Pool(output=node.output, input=node.inputs[0], reduction="max", kernel=(image[2], image[3])),))
 
 
-def reduce_max(node: Node, graph: Graph) -> Lowered:
+def reduce_max(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """ReduceMax over whole images, as torch's adaptive pools are exported."""
     image = graph.shape(node.inputs[0])
     axes = node.attributes.get("axes")
@@ -89,7 +89,7 @@ def reduce_max(node: Node, graph: Graph) -> Lowered:
     return Lowered((pool, Reshape(output=node.output, input=middle, shape=graph.shape(node.output))))
 
 
-def _pool(node: Node, graph: Graph, reduction: Literal["max", "average"]) -> Pool:
+def _pool(node: OnnxNode, graph: OnnxGraph, reduction: Literal["max", "average"]) -> Pool:
     kernel = tuple(node.attributes["kernel_shape"])
     window = _window(node, graph, kernel)
     pair = _pair(*[1] * (2 - len(kernel)), *kernel)
@@ -104,7 +104,7 @@ def _pool(node: Node, graph: Graph, reduction: Literal["max", "average"]) -> Poo
     )
 
 
-def _window(node: Node, graph: Graph, kernel: Shape) -> _Window:
+def _window(node: OnnxNode, graph: OnnxGraph, kernel: Shape) -> _Window:
     """The window in both axes; what the output's size says about a size rounded up goes into the padding."""
     given = graph.shape(node.inputs[0])
     require(len(given) in (3, 4), f"its input has {len(given)} dimensions")
@@ -125,7 +125,7 @@ def _pair(vertical: int, horizontal: int) -> Pair:
     return vertical, horizontal
 
 
-def _before(node: Node, size: Shape, needed: list[int]) -> list[int]:
+def _before(node: OnnxNode, size: Shape, needed: list[int]) -> list[int]:
     """Padding before the image. What comes after it follows from the number of places."""
     automatic = node.attributes.get("auto_pad", b"NOTSET").decode()
     if automatic in ("SAME_UPPER", "SAME_LOWER"):
@@ -136,7 +136,7 @@ def _before(node: Node, size: Shape, needed: list[int]) -> list[int]:
     return list(node.attributes.get("pads", [0] * len(size)))[: len(size)]
 
 
-def _as_image(operation: Convolution | Pool, node: Node, graph: Graph) -> tuple[Operation, ...]:
+def _as_image(operation: Convolution | Pool, node: OnnxNode, graph: OnnxGraph) -> tuple[Operation, ...]:
     """The operation itself on images; on signals (batch, channels, length) between two reshapes."""
     shape = graph.shape(node.inputs[0])
     if len(shape) == 4:

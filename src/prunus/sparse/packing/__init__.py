@@ -1,4 +1,7 @@
-"""Networks as files without their zeros; loading one runs no code of it."""
+"""Networks as files without their zeros; loading one runs no code of it.
+
+What stays out: building engines. What is read is data of a stranger, and checked as such here.
+"""
 
 from prunus.sparse.packing.header import Choices
 from prunus.sparse.packing.reading import PackedNetwork, read_packed

@@ -1,14 +1,18 @@
-"""The beginning of a packed file: plans as JSON, whose constants are places in a list of tensors."""
+"""The beginning of a packed file: plans as JSON, whose constants are places in a list of tensors.
+
+Tensors are unpacked one at a time, when they are asked for."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
+import numpy.typing as npt
 from pydantic import ConfigDict, Field
 
-from prunus.sparse.packing.tensor import DtypeName, PackedTensor, Sizes
+from prunus.sparse.packing.tensor import DtypeName, PackedTensor, Sizes, check_tensor, unpack_tensor
 from prunus.sparse.plan import LeftNode
-from prunus.sparse.program import Operation
+from prunus.sparse.program import Operation, Shape, StoredConstants
 from prunus.spec.part import Frozen
 
 
@@ -51,7 +55,10 @@ class PortEntry(_Entry):
 
 
 class Choices(_Entry):
-    """The fastest kernels on one kind of machine with so many threads: for every program, operation -> kernel."""
+    """The kernels chosen on one kind of machine with so many threads: for every program, operation -> kernel.
+
+    threads: 0 for a choice that is fixed, and holds with any number of them.
+    """
 
     machine: str
     threads: int
@@ -79,3 +86,54 @@ class Header(_Entry):
     tensors: tuple[PackedTensor, ...]
     plans: tuple[PlanEntry, ...]
     choices: tuple[Choices, ...]
+
+
+class PackedTensors:
+    """The tensors of a file by their place. content: all of their bytes, one tensor after another."""
+
+    def __init__(self, entries: tuple[PackedTensor, ...], content: memoryview) -> None:
+        self.entries = entries
+        self._content = content
+        self._starts: list[int] = []
+        start = 0
+        for entry in entries:
+            self._starts.append(start)
+            start += entry.stored_bytes
+        self.end = start
+
+    def __getitem__(self, place: int) -> npt.NDArray[Any]:
+        return unpack_tensor(self.entries[place], self._stored(place))
+
+    def check(self) -> None:
+        """Raise `DamagedError` unless every tensor can be unpacked."""
+        for place, entry in enumerate(self.entries):
+            check_tensor(entry, self._stored(place))
+
+    def _stored(self, place: int) -> memoryview:
+        start = self._starts[place]
+        return self._content[start : start + self.entries[place].stored_bytes]
+
+
+class PackedConstants(StoredConstants):
+    """Name -> a new array each time, so that only what is used at the moment takes its dense size in memory."""
+
+    def __init__(self, places: Mapping[str, int], tensors: PackedTensors) -> None:
+        self._places = places
+        self._tensors = tensors
+
+    @property
+    def shapes(self) -> Mapping[str, Shape]:
+        """Name -> shape."""
+        return {name: self._tensors.entries[place].shape for name, place in self._places.items()}
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return self._tensors[self._places[name]]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places  # a mapping's own would unpack the tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)

@@ -1,4 +1,4 @@
-"""Reading a packed file: nothing of it is believed before it is checked."""
+"""Reading a packed file: nothing of it is believed before it is checked; and plans for further batch sizes."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from prunus.errors import InputError
-from prunus.reading import read_whole
-from prunus.sparse.packing.constants import PackedConstants, PackedTensors
-from prunus.sparse.packing.header import Header, OnnxEntry, PlanEntry, ProgramEntry
-from prunus.sparse.packing.rebatching import rebatched
-from prunus.sparse.packing.stream import DamagedError, Stream, unpack_stream
+from prunus.sparse.packing.header import Header, OnnxEntry, PackedConstants, PackedTensors, PlanEntry, ProgramEntry
+from prunus.sparse.packing.tensor import DamagedError, Stream, unpack_stream
 from prunus.sparse.packing.writing import MAGIC, START, VERSION
-from prunus.sparse.plan import OnnxPart, Part, Plan, Port
+from prunus.sparse.plan import ExecutionPlan, OnnxPart, Part, Port
 from prunus.sparse.program import Program
 from prunus.sparse.shapes import infer_shapes
+from prunus.system.reading import read_whole
 
 LARGEST_HEADER = 2**28
 
@@ -31,7 +30,7 @@ class PackedNetwork:
     header: Header
     tensors: PackedTensors
 
-    def plan(self, batch: int | None = None) -> Plan:
+    def plan(self, batch: int | None = None) -> ExecutionPlan:
         """The plan for a batch size; where there is only one plan, it may be left out.
 
         Raises `InputError` where the file has none for it, and it does not follow from those that it has.
@@ -45,13 +44,25 @@ class PackedNetwork:
         return plan_from(fitting[0], self.tensors)
 
     def kernels(self, machine: str, threads: int, batch: int | None) -> tuple[dict[str, str], ...] | None:
-        """What was the fastest on such a machine, None where it was not measured."""
-        asked = (machine, threads, batch)
-        return next((c.kernels for c in self.header.choices if (c.machine, c.threads, c.batch) == asked), None)
+        """What was chosen on such a machine, None where nothing was; for so many threads if it can be, else for others.
+
+        Other kernels would give other bits than the engine that was saved.
+        """
+        chosen = {c.threads: c.kernels for c in self.header.choices if (c.machine, c.batch) == (machine, batch)}
+        return chosen.get(0 if self.fixed else threads, next(iter(chosen.values()), None))
+
+    @property
+    def fixed(self) -> bool:
+        """Whether its kernels are chosen by rule, here as on the machine that wrote it."""
+        return any(choices.threads == 0 for choices in self.header.choices)
 
     def _refuse(self, batch: int | None) -> None:
         held = ", ".join(str(plan.batch) for plan in self.header.plans)
-        what = f"{self.path} has no plan for batches of {batch}" if batch else f"{self.path} has several batch sizes"
+        what = (
+            f"{self.path} has no plan for batches of {batch}"
+            if batch is not None
+            else f"{self.path} has several batch sizes"
+        )
         raise InputError(what, f"it holds {held or 'none'}", "say one of these, or pack the network again")
 
 
@@ -79,8 +90,7 @@ def parse_packed(content: memoryview, path: Path) -> PackedNetwork:
         tensors = PackedTensors(header.tensors, content[begin:])
         if tensors.end != len(content) - begin:
             raise DamagedError(f"{tensors.end} bytes of tensors are expected and {len(content) - begin} are there")
-        for place in range(len(header.tensors)):
-            tensors[place]  # every size, before anything runs
+        tensors.check()  # every size, before anything runs
         for entry in header.plans:
             plan_from(entry, tensors)
         return PackedNetwork(path, header, tensors)
@@ -103,9 +113,9 @@ def _header(content: memoryview, stored: int, size: int) -> Header:
         raise DamagedError(str(error)) from None
 
 
-def plan_from(entry: PlanEntry, tensors: PackedTensors) -> Plan:
+def plan_from(entry: PlanEntry, tensors: PackedTensors) -> ExecutionPlan:
     """The plan of an entry. Raises `DamagedError` or `InputError` where its parts do not fit together."""
-    plan = Plan(
+    plan = ExecutionPlan(
         inputs=tuple(Port(port.name, port.dtype, port.shape) for port in entry.inputs),
         outputs=entry.outputs,
         parts=tuple(_part(part, tensors) for part in entry.parts),
@@ -136,7 +146,7 @@ def _part(entry: ProgramEntry | OnnxEntry, tensors: PackedTensors) -> Part:
     return program
 
 
-def _check_order(plan: Plan) -> None:
+def _check_order(plan: ExecutionPlan) -> None:
     """Every part reads what is there by then."""
     known = {port.name for port in plan.inputs} | set(plan.constants)
     for part in plan.parts:
@@ -145,3 +155,50 @@ def _check_order(plan: Plan) -> None:
         known.update(part.outputs)
     if missing := sorted(set(plan.outputs) - known):
         raise DamagedError(f"nothing writes its output {missing[0]!r}")
+
+
+def rebatched(first: PlanEntry, second: PlanEntry, batch: int) -> PlanEntry | None:
+    """The plan in which every size that differs between the two goes on in a straight line; None where none does.
+
+    A plan's sizes are those of its tensors, where the batch is a factor or a term, so two plans tell them all; what
+    does not fit is found when the shapes are inferred anew. Plans whose constants or subgraphs differ have no third.
+    """
+    if first.batch is None or second.batch is None or first.batch == second.batch or batch < 1:
+        return None
+    step = second.batch - first.batch
+    if (batch - first.batch) % step:
+        return None
+    try:
+        data = _line(first.model_dump(), second.model_dump(), (batch - first.batch) // step)
+        return PlanEntry.model_validate(data)
+    except (_DifferentError, ValidationError):
+        return None
+
+
+class _DifferentError(Exception):
+    """Two plans do not differ in sizes alone."""
+
+
+FIXED = ("constants", "model")
+"""Keys whose numbers are places of tensors, not sizes."""
+
+
+def _line(first: Any, second: Any, steps: int) -> Any:
+    """first + (second - first) * steps, for all integers in data of equal structure.
+
+    >>> _line({"shape": (1, 8), "axis": 1}, {"shape": (2, 8), "axis": 1}, 63)
+    {'shape': (64, 8), 'axis': 1}
+    """
+    if first == second:
+        return first
+    if type(first) is not type(second):
+        raise _DifferentError
+    if isinstance(first, int) and not isinstance(first, bool):
+        return first + (second - first) * steps
+    if isinstance(first, tuple) and len(first) == len(second):
+        return tuple(_line(a, b, steps) for a, b in zip(first, second, strict=True))
+    if isinstance(first, dict) and first.keys() == second.keys():
+        if any(first[key] != second[key] for key in FIXED if key in first):
+            raise _DifferentError
+        return {key: _line(value, second[key], steps) for key, value in first.items()}
+    raise _DifferentError

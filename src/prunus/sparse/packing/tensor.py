@@ -13,10 +13,51 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import zstandard
 from pydantic import Field
 
-from prunus.sparse.packing.stream import Count, DamagedError, Stream, pack_stream, unpack_stream
 from prunus.spec.part import Frozen
+from prunus.system.memory import half_of_memory
+
+LEVEL = 6
+Count = Annotated[int, Field(ge=0, lt=2**40, strict=True)]
+
+
+class DamagedError(Exception):
+    """The bytes are not what was written; the text says what is wrong with them."""
+
+
+class Stream(Frozen):
+    """How a run of bytes is stored: its length there, and whether by zstd."""
+
+    length: Count
+    zstd: bool
+
+
+def pack_stream(content: bytes) -> tuple[Stream, bytes]:
+    """The stream, and the bytes to store."""
+    packed = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True).compress(content)
+    shorter = len(packed) < len(content)
+    stored = packed if shorter else content
+    return Stream(length=len(stored), zstd=shorter), stored
+
+
+def unpack_stream(stream: Stream, stored: memoryview, size: int) -> bytes | memoryview:
+    """The content, which must have exactly so many bytes. Raises `DamagedError`."""
+    if not stream.zstd:
+        if len(stored) != size:
+            raise DamagedError(f"{len(stored)} bytes stand where {size} should")
+        return stored
+    try:
+        if zstandard.frame_content_size(stored) != size:  # asked before anything of that size is allocated
+            raise DamagedError("a compressed part has another size than it should")
+        content: bytes = zstandard.ZstdDecompressor().decompress(stored, max_output_size=size, allow_extra_data=False)
+    except (zstandard.ZstdError, ValueError) as error:
+        raise DamagedError(str(error)) from None
+    if len(content) != size:
+        raise DamagedError("a compressed part has another size than it should")
+    return content
+
 
 LARGEST_ELEMENTS = 2**31
 DtypeName = Literal[
@@ -58,36 +99,53 @@ def _fp32_contents(flat: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], n
         yield np.packbits(mask, bitorder="little").tobytes()
         flat = flat[mask]
     bits = flat.view(np.uint32)
+    # fp32 is sign, 8 bits of exponent, 23 of mantissa: as it is, the exponent lies across two bytes.
     turned = (bits << np.uint32(1)) | (bits >> np.uint32(31))  # the exponent is a byte of its own now
     planes = turned.astype("<u4").view(np.uint8).reshape(-1, 4)
     yield from (planes[:, place].tobytes() for place in (3, 2, 1, 0))
 
 
-def unpack_tensor(entry: PackedTensor, stored: memoryview) -> npt.NDArray[Any]:
-    """The tensor, in C order. Raises `DamagedError`."""
-    size = math.prod(entry.shape)
-    if size > LARGEST_ELEMENTS or entry.nonzero > size:
-        raise DamagedError(f"a tensor would have {entry.nonzero} of {size} elements")
-    dtype = np.dtype(entry.dtype)
-    if entry.dtype != "float32":
-        (content,) = _contents(entry, stored, (size * dtype.itemsize,))
-        return np.frombuffer(content, dtype).reshape(entry.shape).copy()
-    masked = entry.nonzero < size
-    sizes = ((size + 7) // 8,) * masked + (entry.nonzero,) * 4
-    contents = _contents(entry, stored, sizes)
-    values = _values(contents[-4:], entry.nonzero)
-    if not masked:
-        return values.reshape(entry.shape)
-    bits = np.frombuffer(contents[0], np.uint8)
-    mask = np.unpackbits(bits, bitorder="little", count=size).view(np.bool_)
-    if int(np.count_nonzero(mask)) != entry.nonzero:
+def check_tensor(entry: PackedTensor, stored: memoryview) -> None:
+    """Raise `DamagedError` where `unpack_tensor` would; the tensor's dense size is not taken for it."""
+    contents = _contents(entry, stored)
+    if len(contents) == 5 and int(np.count_nonzero(_mask(entry, contents))) != entry.nonzero:
         raise DamagedError("a mask does not have as many elements as there are values")
+
+
+def unpack_tensor(entry: PackedTensor, stored: memoryview) -> npt.NDArray[Any]:
+    """The tensor, in C order; `check_tensor` has found nothing wrong with it."""
+    contents, size = _contents(entry, stored), math.prod(entry.shape)
+    if entry.dtype != "float32":
+        return np.frombuffer(contents[0], np.dtype(entry.dtype)).reshape(entry.shape).copy()
+    values = _values(contents[-4:], entry.nonzero)
+    if entry.nonzero == size:
+        return values.reshape(entry.shape)
     array = np.zeros(size, np.float32)
-    array[mask] = values
+    np.place(array, _mask(entry, contents), values)
     return array.reshape(entry.shape)
 
 
-def _contents(entry: PackedTensor, stored: memoryview, sizes: Sequence[int]) -> list[bytes | memoryview]:
+def _mask(entry: PackedTensor, contents: Sequence[bytes | memoryview]) -> npt.NDArray[np.bool_]:
+    """Which elements are not 0."""
+    bits = np.frombuffer(contents[0], np.uint8)
+    return np.unpackbits(bits, bitorder="little", count=math.prod(entry.shape)).view(np.bool_)
+
+
+def _sizes(entry: PackedTensor) -> tuple[int, ...]:
+    """The bytes of every stream when it is unpacked. Raises `DamagedError` where that is more than may be."""
+    size, dtype = math.prod(entry.shape), np.dtype(entry.dtype)
+    if size >= LARGEST_ELEMENTS or entry.nonzero > size:
+        raise DamagedError(f"a tensor would have {entry.nonzero} of {size} elements")
+    if size * dtype.itemsize > half_of_memory():
+        raise DamagedError(f"a tensor of {size * dtype.itemsize:,} bytes would take more than half of the memory")
+    if entry.dtype != "float32":
+        return (size * dtype.itemsize,)
+    return ((size + 7) // 8,) * (entry.nonzero < size) + (entry.nonzero,) * 4
+
+
+def _contents(entry: PackedTensor, stored: memoryview) -> list[bytes | memoryview]:
+    """All streams, unpacked. Raises `DamagedError`."""
+    sizes = _sizes(entry)
     if len(entry.streams) != len(sizes) or len(stored) != entry.stored_bytes:
         raise DamagedError("a tensor has another number of parts than it should")
     contents, start = [], 0

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from prunus.sparse.packing.header import Choices, Header, OnnxEntry, PlanEntry, PortEntry, ProgramEntry
-from prunus.sparse.packing.stream import pack_stream
-from prunus.sparse.packing.tensor import PackedTensor, pack_tensor
-from prunus.sparse.plan import OnnxPart, Part, Plan
+from prunus.sparse.packing.tensor import PackedTensor, pack_stream, pack_tensor
+from prunus.sparse.plan import ExecutionPlan, OnnxPart, Part
 from prunus.store.files import write_atomically
 
 MAGIC = b"prunus\x00\x1a"
@@ -25,7 +24,7 @@ START = struct.Struct("<8sIIII")
 """magic, version, CRC-32 of everything that follows, bytes of the header in the file and in full"""
 
 
-def write_packed(path: Path, plans: Sequence[Plan], choices: Sequence[Choices] = ()) -> int:
+def write_packed(path: Path, plans: Sequence[ExecutionPlan], choices: Sequence[Choices] = ()) -> int:
     """Write plans of one network, constants of equal content once, and return the bytes of the file.
 
     A power cut leaves the old file or the new one.
@@ -63,7 +62,7 @@ class _Tensors:
         return {name: self.place(array) for name, array in constants.items()}
 
 
-def _plan(plan: Plan, tensors: _Tensors) -> PlanEntry:
+def _plan(plan: ExecutionPlan, tensors: _Tensors) -> PlanEntry:
     return PlanEntry(
         inputs=tuple(PortEntry.model_validate(vars(port)) for port in plan.inputs),
         outputs=plan.outputs,

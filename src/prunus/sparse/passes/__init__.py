@@ -1,9 +1,11 @@
-"""Making a program shorter without changing what it computes."""
+"""Making a program shorter without changing what it computes.
+
+What stays out: anything that depends on the machine; that is chosen in `prunus.sparse.execution`.
+"""
 
 from __future__ import annotations
 
-from prunus.sparse.passes.aliases import drop_aliases
-from prunus.sparse.passes.fuse import fuse
+from prunus.sparse.passes.fuse import drop_aliases, fuse
 from prunus.sparse.passes.recognise import recognise
 from prunus.sparse.program import Program
 

@@ -1,4 +1,5 @@
-"""What follows a convolution or a linear layer is computed where its result is stored."""
+"""Operations that need no step of their own: those that move nothing, reshapes of reshapes, and what follows a
+convolution or a linear layer, which is computed where its result is stored."""
 
 from __future__ import annotations
 
@@ -6,8 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from prunus.sparse.passes.view import View, rewrite
-from prunus.sparse.program import Affine, Array, Binary, Convolution, Elementwise, Linear, Operation, Pad, Program
+from prunus.sparse.passes.view import View, renamed, rewrite, without_unread
+from prunus.sparse.program import (
+    Affine,
+    Array,
+    Binary,
+    Convolution,
+    Elementwise,
+    Linear,
+    Operation,
+    Pad,
+    Program,
+    Reshape,
+    Slice,
+    Transpose,
+)
 
 Weighted = Convolution | Linear
 
@@ -110,3 +124,33 @@ def _activation(operation: Operation, view: View) -> Operation | None:
     if isinstance(before, Convolution | Linear | Binary | Affine) and before.activation is None:
         return replace(before, output=operation.output, activation=operation.activation)
     return None
+
+
+def drop_aliases(program: Program) -> Program:
+    """The program without operations whose output is their input; the program's own outputs stay written."""
+    view = View(program)
+    same: dict[str, str] = {}
+    for operation in program.operations:
+        current = _shortened(renamed(operation, same), view)
+        if current.output not in program.outputs and _moves_nothing(current, view):
+            same[current.output] = current.reads[0]
+        else:
+            view.writers[current.output] = current
+    return without_unread(replace(program, operations=tuple(view.writers.values())))
+
+
+def _shortened(operation: Operation, view: View) -> Operation:
+    """A reshape of a reshape reads what the first one read."""
+    if isinstance(operation, Reshape) and isinstance(first := view.writers.get(operation.input), Reshape):
+        return replace(operation, input=first.input)
+    return operation
+
+
+def _moves_nothing(operation: Operation, view: View) -> bool:
+    if operation.reads[0] in view.constants:
+        return False
+    if isinstance(operation, Transpose):
+        return list(operation.permutation) == sorted(operation.permutation)
+    if isinstance(operation, Reshape | Slice | Pad):
+        return view.shapes[operation.output] == view.shapes[operation.input]
+    return False

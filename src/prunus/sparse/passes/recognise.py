@@ -9,10 +9,10 @@ import numpy as np
 
 from prunus.sparse.passes.view import View, rewrite
 from prunus.sparse.program import (
-    Activation,
     ActivationKind,
     Binary,
     Elementwise,
+    FusedActivation,
     LayerNorm,
     Mean,
     Operation,
@@ -70,7 +70,7 @@ def _function(operation: Operation, view: View) -> Operation | None:
         other = product.without(x)
         kind = other and _factor_kind(x, other, product.number, view)
         if kind and view.shapes[x] == view.shapes[operation.output]:
-            return Elementwise(output=operation.output, input=x, activation=Activation(kind))
+            return Elementwise(output=operation.output, input=x, activation=FusedActivation(kind))
     return None
 
 

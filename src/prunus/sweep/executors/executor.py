@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from prunus.errors import InputError, nearest
-from prunus.sweep.blocks import Block
-from prunus.sweep.events import Heard
+from prunus.sweep.blocks import MeasurementBlock
+from prunus.sweep.events import Received
 from prunus.sweep.leases import Lease
 from prunus.sweep.resources import Resources
 
@@ -76,11 +76,11 @@ class Executor(ABC):
         """End a submitted trial at once, if it can be reached; nothing needs to be heard of it any more."""
 
     @abstractmethod
-    def measure(self, block: Block) -> None:
+    def measure(self, block: MeasurementBlock) -> None:
         """Carry out one block of measurements on finished trials; nothing else may run meanwhile."""
 
     @abstractmethod
-    def events(self, timeout_seconds: float) -> list[Heard]:
+    def events(self, timeout_seconds: float) -> list[Received]:
         """What has happened since the last call; waits at most so long for the first."""
 
     @abstractmethod

@@ -13,14 +13,14 @@ from functools import partial
 from pathlib import Path
 
 from prunus.errors import InputError, MissingError
-from prunus.sweep.blocks import Block
-from prunus.sweep.events import Heard, TrialEnded, TrialLost, Wire
+from prunus.sweep.blocks import MeasurementBlock
+from prunus.sweep.events import Received, TrialEnded, TrialLost, Wire
 from prunus.sweep.executors.executor import Capabilities, Executor, Terms
 from prunus.sweep.folder import StudyFolder
-from prunus.sweep.job import Job
-from prunus.sweep.leases import Lease
-from prunus.sweep.lifeline import end_with
+from prunus.sweep.leases import Job, Lease
+from prunus.sweep.processes import cause_of_death, end_with, last_line, meaning
 from prunus.sweep.resources import machine_gpus
+from prunus.system.children import child_environment, python_command
 
 FORK_SAFE = {
     "OMP_NUM_THREADS": "1",
@@ -56,14 +56,14 @@ class Local(Executor):
         reading, writing = os.pipe()
         with StudyFolder(self.folder).log.open("ab") as log:
             self._host = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "prunus.sweep.start", "host", str(self.folder), str(writing)],
+                python_command("prunus.sweep.start", "host", str(self.folder), str(writing), *map(str, keep_open)),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 pass_fds=(writing, *keep_open),
                 preexec_fn=partial(end_with, os.getpid()),  # one system call, and no threads here
                 start_new_session=True,  # Ctrl-C reaches the coordinator alone, which then tells the others
-                env={**os.environ, **FORK_SAFE},
+                env={**child_environment(), **FORK_SAFE},
             )
         os.close(writing)
         self._reading = reading
@@ -80,28 +80,35 @@ class Local(Executor):
         self._tell({"cancel": lease.token})
         self._take_back(lease.token)
 
-    def measure(self, block: Block) -> None:  # noqa: D102
+    def measure(self, block: MeasurementBlock) -> None:  # noqa: D102
         self._tell(asdict(Job(block=asdict(block))))
 
     def interrupt(self) -> None:  # noqa: D102
         self._tell({"interrupt": True})
 
-    def events(self, timeout_seconds: float) -> list[Heard]:  # noqa: D102
+    def events(self, timeout_seconds: float) -> list[Received]:  # noqa: D102
         if not self._selector.select(timeout_seconds):
             return []
         data = os.read(self._reading, 1 << 20)
         if not data:
-            raise MissingError(
-                "The process that runs the trials ended",
-                f"its last words are in {StudyFolder(self.folder).log}; a lack of memory is the most frequent reason",
-                "run the same command again to continue, with fewer --workers if memory is short",
-            )
+            raise self._host_died()
         *lines, self._unread = (self._unread + data).split(b"\n")
         heard = [Wire.decode(line) for line in lines]
         for event, token in heard:
             if isinstance(event, TrialEnded | TrialLost):
                 self._take_back(token)
         return heard
+
+    def _host_died(self) -> MissingError:
+        """What to say once nothing more is heard of the host."""
+        assert self._host is not None
+        log = StudyFolder(self.folder).log
+        why = meaning(cause_of_death(self._host.wait()))
+        return MissingError(
+            f"The process that runs the trials ended: {why}",
+            f"the last line of {log} is: {last_line(log)}" if last_line(log) else f"{log} is empty",
+            "mend that, and run the same command again to continue",
+        )
 
     def _take_back(self, token: str) -> None:
         """GPUs of a trial that is over can be given to another."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 from prunus.errors import InputError, MissingError
 from prunus.sweep.executors.executor import Capabilities, Terms
 from prunus.sweep.executors.shared_folder import SharedFolder, as_text
-from prunus.sweep.job import Job
+from prunus.sweep.leases import Job
 
 CAUSES = {"OutOfMemoryError": "OutOfMemory", "WorkerCrashedError": "WorkerCrashed", "NodeDiedError": "NodeDied"}
 
@@ -41,7 +42,8 @@ class Ray(SharedFolder):
 
     def start(self, keep_open: tuple[int, ...] = ()) -> None:  # noqa: D102
         try:
-            self._ray.init(address=self.terms.address, log_to_driver=False, configure_logging=False)
+            with chdir("/"):  # Ray has its workers import from the working folder first; nobody else writes there
+                self._ray.init(address=self.terms.address, log_to_driver=False, configure_logging=False)
         except Exception as error:  # whatever Ray raises; it has no base of its own for this
             raise MissingError(
                 f"The Ray cluster at {self.terms.address} cannot be used",
@@ -59,7 +61,8 @@ class Ray(SharedFolder):
         resources = self.terms.resources
         for job in jobs:
             cores = self._largest_node() if job.block else resources.cores if job.trial else 1
-            task = self._ray.remote(_work).options(
+            # A process per task: a user's variables must not go on from one trial to the next.
+            task = self._ray.remote(max_calls=1)(_work).options(
                 num_cpus=cores,
                 num_gpus=0 if job.block else resources.gpus,
                 memory=None if job.block else resources.memory_bytes or None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from prunus.errors import InputError, MissingError
+from prunus.sweep.event_log import EventWriter
 from prunus.sweep.events import TrialLost, TrialRequeued
 from prunus.sweep.executors.executor import Capabilities, Terms
 from prunus.sweep.executors.shared_folder import SharedFolder, as_text
 from prunus.sweep.folder import StudyFolder
-from prunus.sweep.job import Job
-from prunus.sweep.lifeline import cause_of_death
-from prunus.sweep.words import Pen
+from prunus.sweep.leases import Job
+from prunus.sweep.processes import cause_of_death
+from prunus.system.children import child_environment, python_command
 
 ASK_EVERY_SECONDS = 2.0
 """How often the controller is asked which jobs it has; it serves a whole cluster."""
@@ -29,6 +31,7 @@ ASK_EVERY_SECONDS = 2.0
 PROCESS_GIB = 2
 """What Python, torch and the data may take of a job's memory beside the trial itself."""
 
+PYTHON = f"{shlex.quote(sys.executable)} -P"  # submitit starts a module, which would import from the working folder
 LARGEST_ARRAY = 1000  # Slurm's own default allows 1001
 SETTINGS = ("partition", "account", "qos", "constraint", "gres", "exclude", "nodelist", "comment", "signal_delay_s")
 CAUSES = {"OUT_OF_MEMORY": "OutOfMemory", "TIMEOUT": "TimeLimit", "NODE_FAIL": "NodeDied"}
@@ -49,7 +52,9 @@ class Slurm(SharedFolder):
         except ImportError:
             do = "pip install 'prunus[slurm]'"
             raise MissingError("The executor 'slurm' needs submitit", "it is not installed", do) from None
-        self._new_cluster = partial(AutoExecutor, folder=self.folder / "slurm", cluster=self.cluster)
+        self._new_cluster = partial(
+            AutoExecutor, folder=self.folder / "slurm", cluster=self.cluster, slurm_python=PYTHON
+        )
         self._jobs: dict[str, Any] = {}  # token -> submitit's job
         self._asked_at = 0.0
 
@@ -79,6 +84,7 @@ class Slurm(SharedFolder):
         resources = self.terms.resources
         told: dict[str, Any] = {f"slurm_{name}": value for name, value in self.terms.settings.items()}
         told |= {"name": "prunus", "cpus_per_task": resources.cores}
+        told["slurm_setup"] = [f"export PYTHONPATH={shlex.quote(child_environment()['PYTHONPATH'])}"]
         if self.terms.workers:
             told["slurm_array_parallelism"] = self.terms.workers
         else:
@@ -108,6 +114,7 @@ class Slurm(SharedFolder):
         ids = ",".join(sorted({job.job_id.partition("_")[0] for job in self._jobs.values()}))
         command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T", f"--jobs={ids}"]
         answer = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
+        # Jobs that ended long ago are unknown to the controller, and then gone; one that does not answer says nothing.
         if answer.returncode and "Invalid job id" not in answer.stderr:
             return {job.job_id: "RUNNING" for job in self._jobs.values()}  # the controller is away; ask again later
         return dict(line.split() for line in answer.stdout.splitlines())
@@ -127,13 +134,14 @@ class Shepherd:
     def __call__(self, folder: str, job: str) -> None:
         """Do the job and wait for its end."""
         self.child = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "prunus.sweep.start", "remote", folder, job],
+            python_command("prunus.sweep.start", "remote", folder, job),
+            env=child_environment(),
             preexec_fn=partial(signal.signal, signal.SIGUSR2, signal.SIG_IGN),  # meant for this process alone
         )
         code = self.child.wait()
-        trial, pen = _pen(folder, job)
+        trial, writer = _pen(folder, job)
         if code and trial:
-            pen.tell(TrialLost(trial, cause_of_death(code)))
+            writer.tell(TrialLost(trial, cause_of_death(code)))
 
     def checkpoint(self, folder: str, job: str) -> Any:
         """Called by submitit before the job has to go: have a checkpoint written, and be queued again."""
@@ -143,12 +151,12 @@ class Shepherd:
         with suppress(ChildProcessError):  # it has been waited for
             # This is a signal handler, and what it interrupted is `wait` with its lock: waiting there never ends.
             os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOWAIT)
-        trial, pen = _pen(folder, job)
+        trial, writer = _pen(folder, job)
         if trial:
-            pen.tell(TrialRequeued(trial))
+            writer.tell(TrialRequeued(trial))
         return DelayedSubmission(Shepherd(), folder, job)
 
 
-def _pen(folder: str, job: str) -> tuple[str, Pen]:
+def _pen(folder: str, job: str) -> tuple[str, EventWriter]:
     what = Job(**json.loads(job))
-    return what.trial, Pen(StudyFolder(Path(folder)).words(what.token), what.token)
+    return what.trial, EventWriter(StudyFolder(Path(folder)).words(what.token), what.token)

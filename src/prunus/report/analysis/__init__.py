@@ -1,1 +1,0 @@
-"""Rows in, frozen findings out; nothing here draws or writes."""

@@ -1,1 +1,0 @@
-"""Drawing what the analysis found, and nothing else: one figure per file."""

@@ -1,0 +1,128 @@
+"""What a stranger's model may end a process with is done in a process of its own, where that is one clear error.
+
+ONNX and ONNX Runtime check some of what they read by assertions, and a failed assertion aborts the whole process.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from prunus.errors import InputError
+from prunus.sparse.folding import fold, write_message
+from prunus.sparse.onnx_file import read_onnx
+from prunus.sparse.plan import ExecutionPlan, OnnxPart
+from prunus.system import memory
+from prunus.system.children import child_environment, python_command
+from prunus.system.onnx_session import open_session
+
+if TYPE_CHECKING:
+    import onnx
+
+GIVEN, FOLDED, REFUSAL = "given.onnx", "folded.onnx", "refusal.txt"
+"""What is read and written in the folder of a task. A refusal says in words why there is no result."""
+REFUSED = 3
+"""The exit code of a process that wrote a refusal; with any other it died."""
+
+
+def fold_apart(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """`folding.fold` of a model that may be a stranger's, with half of the memory at most."""
+    with TemporaryDirectory(prefix="prunus-") as folder:
+        write_message(proto, Path(folder) / GIVEN)
+        _run_apart("fold", Path(folder), name)
+        return read_onnx(Path(folder) / FOLDED)
+
+
+def rehearse(plan: ExecutionPlan, name: str) -> None:
+    """Load the parts for ONNX Runtime, with half of the memory at most, and run them once on zeros.
+
+    name: what the user calls the model. Raises `InputError` where a part cannot be loaded, or ends the process. That it
+    fails while it runs may be the zeros' fault, and is left to those who run it on data of their own.
+    """
+    parts = [part for part in plan.parts if isinstance(part, OnnxPart)]
+    if not parts:
+        return
+    with TemporaryDirectory(prefix="prunus-") as folder:
+        for number, part in enumerate(parts):
+            (Path(folder) / f"{number}.onnx").write_bytes(part.complete_model())
+        _run_apart("rehearse", Path(folder), name)
+
+
+def _run_apart(task: str, folder: Path, name: str) -> None:
+    command = python_command(__name__, task, str(folder), name, str(memory.half_of_memory()))
+    done = subprocess.run(  # noqa: S603
+        command, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=child_environment()
+    )
+    if done.returncode == REFUSED:
+        what, why, do = (folder / REFUSAL).read_text(encoding="utf-8").split("\0")
+        raise InputError(what, why, do)
+    if done.returncode:
+        raise InputError(
+            f"{name} cannot be loaded",
+            f"the process in which ONNX Runtime loaded it ended with {_ending(done.returncode)}",
+            "the file is damaged, or was made to do that",
+        )
+
+
+def _ending(code: int) -> str:
+    """How a process ended.
+
+    >>> _ending(-6), _ending(1)
+    ('the signal SIGABRT', 'the exit code 1')
+    """
+    return f"the signal {signal.Signals(-code).name}" if code < 0 else f"the exit code {code}"
+
+
+def _fold(folder: Path, name: str) -> None:
+    write_message(fold(read_onnx(folder / GIVEN), name), folder / FOLDED)
+
+
+def _rehearse(folder: Path, _name: str) -> None:
+    for path in sorted(folder.glob("*.onnx")):
+        session = open_session(path)
+        with suppress(Exception):  # of the library, which has no common class
+            session.run(None, {given.name: _zeros(given) for given in session.get_inputs()})
+
+
+def _zeros(given: Any) -> npt.NDArray[Any]:
+    """An input for a port of a session; sizes that depend on the data are 1."""
+    import onnx
+
+    kind = onnx.TensorProto.DataType.Value(given.type.removeprefix("tensor(").removesuffix(")").upper())
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind)
+    shape = tuple(size if isinstance(size, int) else 1 for size in given.shape)
+    return np.full(shape, "", dtype) if dtype.hasobject else np.zeros(shape, dtype)
+
+
+TASKS: dict[str, Callable[[Path, str], None]] = {"fold": _fold, "rehearse": _rehearse}
+
+
+def _main(task: str, folder: Path, name: str, most_bytes: int) -> int:
+    """What the process of its own does; returns its exit code."""
+    try:
+        with memory.memory_limit(most_bytes):
+            TASKS[task](folder, name)
+    except Exception as error:  # whatever a library makes of a file that was written to break it
+        said = error if isinstance(error, InputError) else InputError(f"ONNX Runtime cannot load {name}", _words(error))
+        (folder / REFUSAL).write_text("\0".join((said.what, said.why, said.do)), encoding="utf-8")
+        return REFUSED
+    return 0
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "it takes more than half of this machine's memory"
+    return str(error) or type(error).__name__
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])))
