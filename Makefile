@@ -3,6 +3,8 @@
 # make native: build the native part of the sparse runtime in place, after a change to it.
 # make sanitize: run the native kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer.
 # make fuzz: change files at random for every reader, MINUTES=1 each; READER=npz for one. A short form is in the tests.
+# make docs: build the documentation site into build/site.
+# make wheels: build wheels for Linux and an sdist into dist/, and try each wheel in a fresh environment.
 # make emulate: run them for 64-bit ARM under qemu (Debian: g++-aarch64-linux-gnu, qemu-user).
 # make emulate-avx512: run those of the AVX-512 unit as well, compiled for AVX2.
 # make other PYTHON=python3.12 TORCH=2.10.0 TORCHVISION=0.25.0: run the fast tests on another Python and another torch.
@@ -12,12 +14,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUDY ?= digits
+CPU_TORCH ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help study test check lint types contracts clusters callbacks format native sanitize fuzz emulate emulate-avx512 other lock clean
+.PHONY: help study test check docs wheels lint types contracts clusters callbacks format native sanitize fuzz emulate emulate-avx512 other lock clean
 
 help:
-	@sed -n '1,9s/^# //p' $(MAKEFILE_LIST)
+	@sed -n '1,11s/^# //p' $(MAKEFILE_LIST)
 
 study: $(VENV)/installed
 	$(BIN)/prunus run $(STUDY)
@@ -49,6 +52,7 @@ $(BIN)/python:
 
 $(VENV)/installed: pyproject.toml requirements.lock | $(BIN)/python
 	@echo "installing into $(VENV); torch is large, this takes some minutes" >&2
+	@$(BIN)/python tools/cpu_torch.py requirements.lock $(CPU_TORCH)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
@@ -70,6 +74,17 @@ callbacks: $(VENV)/installed-callbacks
 $(VENV)/installed-callbacks: $(VENV)/installed-dev requirements-callbacks.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-callbacks.lock
 	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed-dev requirements-docs.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.lock
+	@touch $@
+
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "the site: build/site/index.html"
+
+wheels:
+	tools/wheels.sh
 
 # In place beside the sources, where it takes precedence over the installed one.
 native:
@@ -112,8 +127,8 @@ other:
 	PYTHONPATH=$(abspath src) $(OTHER)/bin/python -m pytest -n 0 -p no:cacheprovider $(addprefix tests/,$(FAST))
 
 # The pins are those of an environment in which everything passed; what torch itself pins is left to torch.
-lock: $(VENV)/installed-dev $(VENV)/installed-clusters $(VENV)/installed-callbacks
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev,ray,slurm,lightning,transformers]'
+lock: $(VENV)/installed-dev $(VENV)/installed-clusters $(VENV)/installed-callbacks $(VENV)/installed-docs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev,ray,slurm,lightning,transformers,datasets,docs]'
 	$(BIN)/python tools/lock.py
 
 clean:

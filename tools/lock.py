@@ -52,7 +52,7 @@ def write(path: Path, packages: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """Lock what the product needs, then what developing it, running it on clusters and its callbacks need on top."""
+    """Lock what the product needs, then what developing, clusters, callbacks and the documentation need on top."""
     root = Path(__file__).parent.parent
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     product = closure(project["dependencies"])
@@ -66,6 +66,9 @@ def main() -> None:
     callbacks = closure(extras["lightning"] + extras["transformers"] + extras["datasets"])
     others |= clusters
     write(root / "requirements-callbacks.lock", {name: pin for name, pin in callbacks.items() if name not in others})
+    documentation = closure(extras["docs"])
+    others |= callbacks
+    write(root / "requirements-docs.lock", {name: pin for name, pin in documentation.items() if name not in others})
 
 
 if __name__ == "__main__":
