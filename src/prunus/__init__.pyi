@@ -13,7 +13,12 @@ from .channels import (
     shrink as shrink,
 )
 from .channels.by_name import prune_channels as prune_channels
-from .compress import Compressed as Compressed, compress as compress
+from .compress import (
+    Compressed as Compressed,
+    CompressedFile as CompressedFile,
+    compress as compress,
+    compress_file as compress_file,
+)
 from .cost import LayerCost as LayerCost, NetworkCost as NetworkCost, count_cost as count_cost
 from .coupling import ChannelGroup as ChannelGroup, channel_groups as channel_groups
 from .data import Dataset as Dataset, Split as Split, load_data as load_data

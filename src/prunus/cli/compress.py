@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from prunus.cli.compress_file import (
+    InputsOption,
+    MeanOption,
+    MetricOption,
+    PatternOption,
+    StdOption,
+    compress_file,
+    given_options,
+    is_file_compression,
+    is_given,
+    refuse_of_files,
+)
 from prunus.cli.named_network import DATA_HELP, DataSettings, numbers_of, part_of
-from prunus.cli.terminal import plain
+from prunus.cli.terminal import plain, progress_lines
 from prunus.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +44,9 @@ def compress(
     context: typer.Context,
     model: Annotated[
         str,
-        typer.Argument(help="A network's name, file.py:function, or the compress.toml of an earlier run."),
+        typer.Argument(
+            help="A network's name, file.py:function, an ONNX file, or the compress.toml of an earlier one."
+        ),
     ],
     weights: Annotated[
         str | None, typer.Option(help="The trained weights: a safetensors file, or .pt of torch.save.")
@@ -69,6 +81,11 @@ def compress(
     protect: Annotated[list[str] | None, typer.Option(help="A layer to leave alone, by name or pattern.")] = None,
     round_to: Annotated[int, typer.Option(min=1, help="What is left of a layer is a multiple of this.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The seed of all that is drawn.")] = 0,
+    inputs: InputsOption = None,  # noqa: ARG001  # read from the context
+    metric: MetricOption = "auto",  # noqa: ARG001  # read from the context
+    pattern: PatternOption = "element",  # noqa: ARG001  # read from the context
+    mean: MeanOption = "0",  # noqa: ARG001  # read from the context
+    std: StdOption = "1",  # noqa: ARG001  # read from the context
     run_code: Annotated[
         bool, typer.Option("--run-code", help="Allow a compress.toml to run Python files that it names.")
     ] = False,
@@ -77,10 +94,14 @@ def compress(
 
     Ctrl-C leaves the best so far, a second one stops at once; the same command continues.
     """
+    if is_file_compression(model):
+        compress_file(context, model, run_code)
+        return
+    refuse_of_files(context)
     if model.endswith(".toml"):
         _check_settled(context)
         wanted, out = _repeated(Path(model), out, run_code)
-        if _is_given(context, "budget"):
+        if is_given(context, "budget"):
             from prunus.compress.settings import seconds_of
 
             wanted = wanted.model_copy(update={"budget_seconds": seconds_of(budget)})
@@ -126,16 +147,9 @@ def _settings(*, target: str | None, budget: str, training: list[str], **given: 
     return Settings(**given, **more).beside(Path.cwd())
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name != "DEFAULT"
-
-
 def _check_settled(context: typer.Context) -> None:
     """Raises `InputError` where an option would change what a file of settings says."""
-    options = {each.name: each.opts[0] for each in context.command.params if each.name}
-    given = [option for name, option in options.items() if name not in BESIDE_A_FILE and _is_given(context, name)]
-    if given:
+    if given := given_options(context, but=BESIDE_A_FILE):
         raise InputError(
             f"{', '.join(given)} cannot be given beside a file of settings",
             "the file says it",
@@ -182,7 +196,7 @@ def _run(wanted: Settings, out: Path | None) -> None:
     shape, classes = shape_of(example_inputs(dataset, task, dataset.train)), task.output_size(dataset)
     network = read_network(weights, lambda: build_model(part, shape, classes))
     builder = _builder(wanted, shape, classes)
-    found = run_compression(network, dataset, wanted, out, _teller(), builder)
+    found = run_compression(network, dataset, wanted, out, progress_lines(), builder)
     for sentence in found.sentences:
         typer.echo(str(plain(sentence)))
     typer.echo(str(plain(f"written: {out}")), err=True)
@@ -195,14 +209,3 @@ def _builder(wanted: Settings, input_shape: tuple[int, ...], classes: int) -> Mo
 
     assert wanted.model
     return named_model(wanted.model, input_shape, classes)
-
-
-def _teller() -> Callable[[str], None]:
-    """Prints each sentence with the time since the beginning."""
-    began = time.monotonic()
-
-    def tell(text: str) -> None:
-        minutes, seconds = divmod(int(time.monotonic() - began), 60)
-        typer.echo(str(plain(f"{minutes:3d}:{seconds:02d} {text}")), err=True)
-
-    return tell

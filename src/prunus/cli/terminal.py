@@ -5,7 +5,9 @@ from __future__ import annotations
 import codecs
 import io
 import sys
+import time
 import unicodedata
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,3 +61,16 @@ def print_table(console: Console, table: Table) -> None:
 
     needed = Measurement.get(console, console.options.update(max_width=WIDEST), table).minimum
     (console if needed <= console.width else Console(width=needed, highlight=False)).print(table)
+
+
+def progress_lines() -> Callable[[str], None]:
+    """Prints each sentence on standard error with the time since the beginning."""
+    import typer
+
+    began = time.monotonic()
+
+    def tell(text: str) -> None:
+        minutes, seconds = divmod(int(time.monotonic() - began), 60)
+        typer.echo(str(plain(f"{minutes:3d}:{seconds:02d} {text}")), err=True)
+
+    return tell

@@ -4,8 +4,19 @@ What stays out: how channels are cut (`prunus.channels`), how networks are train
 (`prunus.measure`) and written (`prunus.export`), and studies, which compare recipes over seeds.
 """
 
+from prunus.compress.file import FileSettings, compress_file, run_file_compression
+from prunus.compress.file.result import CompressedFile
 from prunus.compress.result import Compressed
 from prunus.compress.run import compress, run_compression
 from prunus.compress.settings import Settings
 
-__all__ = ["Compressed", "Settings", "compress", "run_compression"]
+__all__ = [
+    "Compressed",
+    "CompressedFile",
+    "FileSettings",
+    "Settings",
+    "compress",
+    "compress_file",
+    "run_compression",
+    "run_file_compression",
+]

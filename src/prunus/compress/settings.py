@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -115,8 +116,7 @@ class Settings(Frozen):
 
     def to_toml(self) -> str:
         """As a file that `prunus compress FILE` reads; what has its default is left out."""
-        table = self.model_dump(mode="json", exclude_defaults=True)
-        return "\n".join(f"{key} = {_toml(value)}" for key, value in table.items()) + "\n"
+        return toml_text(self.model_dump(mode="json", exclude_defaults=True))
 
     @property
     def digest(self) -> str:
@@ -139,6 +139,11 @@ def seconds_of(text: str | float) -> float:
     if found is None or (found[2] or "s") not in UNITS or float(found[1]) <= 0:
         raise InputError(f"The budget {text!r} cannot be read", "it is a span of time", "write for example 30min or 2h")
     return float(found[1]) * UNITS[found[2] or "s"]
+
+
+def toml_text(table: Mapping[str, Any]) -> str:
+    """A table as the text of a TOML file."""
+    return "\n".join(f"{key} = {_toml(value)}" for key, value in table.items()) + "\n"
 
 
 def _toml(value: Any) -> str:

@@ -4,7 +4,7 @@ What stays out: anything computed from shapes (`prunus.cost`), and studies. What
 of files.
 """
 
-from prunus.measure._latency import Sample, measure_latency
+from prunus.measure._latency import Sample, measure_latency, measure_runs
 from prunus.measure._network_files import NetworkFiles, network_path
 from prunus.measure._runtime import RUNTIMES, Runtime, packages_of, runtime_of, unavailable, write_for, write_for_all
 from prunus.measure.memory import Memory, MemoryHost
@@ -29,6 +29,7 @@ __all__ = [
     "Sample",
     "Variant",
     "measure_latency",
+    "measure_runs",
     "named_model",
     "network_path",
     "packages_of",

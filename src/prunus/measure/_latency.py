@@ -88,9 +88,16 @@ def measure_latency(
         runs = {
             name: chosen.load(variant, variant.random_inputs(batch_size), threads) for name, variant in variants.items()
         }
-        gc.collect()
-        with without_garbage_collection():
-            return tuple(_rounds(runs, rounds, warmup, progress or (lambda *_: None)))
+        return measure_runs(runs, rounds=rounds, warmup=warmup, progress=progress)
+
+
+def measure_runs(
+    runs: Mapping[str, Run], *, rounds: int = 40, warmup: int = 5, progress: Progress | None = None
+) -> tuple[Sample, ...]:
+    """As `measure_latency`, of what is loaded already, on one runtime or on several."""
+    gc.collect()
+    with without_garbage_collection():
+        return tuple(_rounds(runs, rounds, warmup, progress or (lambda *_: None)))
 
 
 def _rounds(runs: Mapping[str, Run], rounds: int, warmup: int, progress: Progress) -> Iterator[Sample]:

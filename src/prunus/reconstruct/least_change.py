@@ -6,7 +6,7 @@ A layer's weight is (groups, rows, d) and its Hessian (groups, d, d), the mean o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -36,7 +36,7 @@ def hessians(model: nn.Module, layers: Sequence[Layer], batches: Iterable[Any]) 
         parts = torch.split(inputs[0].detach(), INPUTS_AT_ONCE) if inputs[0].numel() else ()
         for part in parts:
             columns = widened(as_columns(layers[index], part))
-            found = _products(columns)
+            found = products(columns)
             total = sums[index]
             sums[index] = found if total is None else total.add_(found)
             counts[index] += columns.shape[-1]
@@ -72,7 +72,7 @@ def _name_of(model: nn.Module, layer: nn.Module) -> str:
     return names[id(layer)]
 
 
-def _products(columns: Tensor) -> Tensor:
+def products(columns: Tensor) -> Tensor:
     """x xᵀ summed over positions, (groups, d, d) in float64; products are made of shares of the largest, which keeps
     them within float32, in which they take half of the time.
     """
@@ -134,14 +134,23 @@ def reconstructed(
     Stork, "Second order derivatives for network pruning: optimal brain surgeon", 1993, equation 5; on layers, Frantar &
     Alistarh, "Optimal brain compression", 2022.
     """
+    counts = [round(count * step / steps) for step in range(1, steps + 1)]
+    *_, last = removal_path(weight, hessian, counts, choose, iterations)
+    return last
+
+
+def removal_path(
+    weight: Tensor, hessian: Tensor, counts: Sequence[int], choose: Choose, iterations: int = ITERATIONS
+) -> Iterator[Tensor]:
+    """The weight with so many elements zero, for each of the rising counts; each goes on from the one before."""
     safe = damped(hessian)
     spread = torch.cholesky_inverse(torch.linalg.cholesky(safe)).diagonal(dim1=-2, dim2=-1)[:, None, :]
     now, gone = weight.clone(), torch.zeros_like(weight, dtype=torch.bool)
-    for step in range(1, steps + 1):
+    for step, count in enumerate(counts, 1):
         saliency = (now.square() / (2 * spread)).masked_fill(gone, -torch.inf)
-        gone = choose(saliency, round(count * step / steps))
-        now = solved(weight, safe, gone, now.masked_fill(gone, 0), iterations * (1 + (step == steps)))
-    return now
+        gone = choose(saliency, count)
+        now = solved(weight, safe, gone, now.masked_fill(gone, 0), iterations * (1 + (step == len(counts))))
+        yield now
 
 
 def solved(weight: Tensor, hessian: Tensor, gone: Tensor, start: Tensor, iterations: int) -> Tensor:

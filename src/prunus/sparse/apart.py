@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 GIVEN, FOLDED, REFUSAL = "given.onnx", "folded.onnx", "refusal.txt"
 """What is read and written in the folder of a task. A refusal says in words why there is no result."""
+LEAST_OPSET = 17
+"""The first in which layer normalisation is one operation, and weights are quantised for each output channel."""
 REFUSED = 3
 """The exit code of a process that wrote a refusal; with any other it died."""
 
@@ -39,6 +41,14 @@ def fold_apart(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
     with TemporaryDirectory(prefix="prunus-") as folder:
         write_message(proto, Path(folder) / GIVEN)
         _run_apart("fold", Path(folder), name)
+        return read_onnx(Path(folder) / FOLDED)
+
+
+def simplify_apart(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """As `fold_apart`, of a model that is brought to `LEAST_OPSET` first where it is older, and loaded whole."""
+    with TemporaryDirectory(prefix="prunus-") as folder:
+        write_message(proto, Path(folder) / GIVEN)
+        _run_apart("simplify", Path(folder), name)
         return read_onnx(Path(folder) / FOLDED)
 
 
@@ -86,6 +96,25 @@ def _fold(folder: Path, name: str) -> None:
     write_message(fold(read_onnx(folder / GIVEN), name), folder / FOLDED)
 
 
+def _simplify(folder: Path, name: str) -> None:
+    folded = fold(_converted(read_onnx(folder / GIVEN), name), name)
+    write_message(folded, folder / FOLDED)
+    open_session(folder / FOLDED)  # with all rewrites, as it will be
+
+
+def _converted(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    import onnx
+
+    opset = next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 1)
+    if opset >= LEAST_OPSET:
+        return proto
+    try:
+        return onnx.version_converter.convert_version(proto, LEAST_OPSET)
+    except Exception as error:  # of the library, which has no common class
+        what = f"{name} is of opset {opset}, and cannot be brought to {LEAST_OPSET}"
+        raise InputError(what, _words(error), "export it again, with a newer opset") from error
+
+
 def _rehearse(folder: Path, _name: str) -> None:
     for path in sorted(folder.glob("*.onnx")):
         session = open_session(path)
@@ -103,7 +132,7 @@ def _zeros(given: Any) -> npt.NDArray[Any]:
     return np.full(shape, "", dtype) if dtype.hasobject else np.zeros(shape, dtype)
 
 
-TASKS: dict[str, Callable[[Path, str], None]] = {"fold": _fold, "rehearse": _rehearse}
+TASKS: dict[str, Callable[[Path, str], None]] = {"fold": _fold, "simplify": _simplify, "rehearse": _rehearse}
 
 
 def _main(task: str, folder: Path, name: str, most_bytes: int) -> int:
