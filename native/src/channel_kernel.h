@@ -16,22 +16,25 @@ inline void each_pixel(const Tile& tile, int channel, int channels, float (&buff
         }
 }
 
+// Adds the bias and the residual, or the sums over the blocks before.
 template <int R, int C>
-inline void begin_channels(const Tile& tile, int channel, int channels, Vector (&sums)[R * C]) {
+inline void add_begun_channels(const Tile& tile, int channel, int channels, Vector (&sums)[R * C]) {
     if (!tile.first) {
 #pragma GCC unroll 32
-        for (int p = 0; p < R * C; ++p) sums[p] = load(tile.partial + channel * tile.partial_plane + p * vector_bytes);
+        for (int p = 0; p < R * C; ++p) sums[p] += load(tile.partial + channel * tile.partial_plane + p * vector_bytes);
         return;
     }
-    float buffer[R * C][width] = {};
     const std::ptrdiff_t residual = tile.residual / static_cast<std::ptrdiff_t>(sizeof(float));
     const float* bias = tile.bias + channel;
-    if (tile.has_residual)
-        each_pixel<R, C>(tile, channel, channels, buffer, [&](float& sum, const float* out) { sum = out[residual]; });
     Vector biases{};
     for (int k = 0; k < channels; ++k) biases[k] = bias[k];
 #pragma GCC unroll 32
-    for (int p = 0; p < R * C; ++p) sums[p] = load(buffer[p]) + biases;
+    for (int p = 0; p < R * C; ++p) sums[p] += biases;
+    if (!tile.has_residual) return;
+    float buffer[R * C][width] = {};
+    each_pixel<R, C>(tile, channel, channels, buffer, [&](float& sum, const float* out) { sum = out[residual]; });
+#pragma GCC unroll 32
+    for (int p = 0; p < R * C; ++p) sums[p] += load(buffer[p]);
 }
 
 template <int R, int C>
@@ -71,25 +74,28 @@ void channel_kernel(const Tile& tile) {
     Vector doubt{};
     for (int group = 0; group < tile.groups; ++group) {
         const int channel = group * width, channels = tile.channels - channel < width ? tile.channels - channel : width;
-        Vector sums[sets][R * C];
-        begin_channels<R, C>(tile, channel, channels, sums[0]);
-#pragma GCC unroll 32
-        for (int u = 1; u < sets; ++u)
-#pragma GCC unroll 32
-            for (int p = 0; p < R * C; ++p) sums[u][p] = Vector{};
         const EntryRange span = tile.spans[group].rest;
         int left = span.end - span.begin;
         const std::uint32_t* offsets = tile.offsets + span.begin;
         const float* values = tile.values + static_cast<std::ptrdiff_t>(span.begin) * width;
-        for (; left >= sets; left -= sets, offsets += sets, values += sets * width)
+        Vector sums[sets][1][R * C], total[1][R * C];
+        bool settled = false;
+        for (;; settled = true) {
+            const bool more = left > chain * sets;
+            int now = more ? chain * sets : left;
+            left -= now;
+            clear(sums);
+            for (; now >= sets; now -= sets, offsets += sets, values += sets * width)
 #pragma GCC unroll 32
-            for (int u = 0; u < sets; ++u) take_weights<R, C, Stride>(sums[u], in, offsets[u], values + u * width);
-        for (; left > 0; --left, ++offsets, values += width) take_weights<R, C, Stride>(sums[0], in, *offsets, values);
-#pragma GCC unroll 32
-        for (int u = 1; u < sets; ++u)
-#pragma GCC unroll 32
-            for (int p = 0; p < R * C; ++p) sums[0][p] += sums[u][p];
-        finish_channels<R, C>(tile, channel, channels, sums[0], doubt);
+                for (int u = 0; u < sets; ++u) take_weights<R, C, Stride>(sums[u][0], in, offsets[u], values + u * width);
+            for (; now > 0; --now, ++offsets, values += width) take_weights<R, C, Stride>(sums[0][0], in, *offsets, values);
+            join(sums);
+            if (settled) add_to(sums[0], total);
+            if (!more) break;
+            std::memcpy(total, sums[0], sizeof total);
+        }
+        add_begun_channels<R, C>(tile, channel, channels, sums[0][0]);
+        finish_channels<R, C>(tile, channel, channels, sums[0][0], doubt);
     }
     mark_doubt(tile.doubt, doubt);
 }

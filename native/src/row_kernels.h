@@ -143,26 +143,33 @@ void gather_row(float* out, const float* in, std::ptrdiff_t step, std::ptrdiff_t
 template <int M, int N>
 inline void matmul_tile(const float* left, std::ptrdiff_t left_row, const float* right, std::ptrdiff_t right_row, float* out,
                         std::ptrdiff_t out_row, std::ptrdiff_t inner) {
-    Vector sums[M][N];
+    Vector total[M][N] = {};
+    for (std::ptrdiff_t begin = 0; begin < inner; begin += chain) {
+        Vector sums[M][N];
 #pragma GCC unroll 16
-    for (int m = 0; m < M; ++m)
+        for (int m = 0; m < M; ++m)
 #pragma GCC unroll 16
-        for (int n = 0; n < N; ++n) sums[m][n] = Vector{};
-    for (std::ptrdiff_t k = 0; k < inner; ++k) {
-        Vector inputs[N];
+            for (int n = 0; n < N; ++n) sums[m][n] = Vector{};
+        for (std::ptrdiff_t k = begin; k < inner && k < begin + chain; ++k) {
+            Vector inputs[N];
 #pragma GCC unroll 16
-        for (int n = 0; n < N; ++n) inputs[n] = load(right + k * right_row + n * width);
+            for (int n = 0; n < N; ++n) inputs[n] = load(right + k * right_row + n * width);
 #pragma GCC unroll 16
-        for (int m = 0; m < M; ++m) {
-            const Vector factor = broadcast(left[m * left_row + k]);
+            for (int m = 0; m < M; ++m) {
+                const Vector factor = broadcast(left[m * left_row + k]);
 #pragma GCC unroll 16
-            for (int n = 0; n < N; ++n) sums[m][n] += factor * inputs[n];
+                for (int n = 0; n < N; ++n) sums[m][n] += factor * inputs[n];
+            }
         }
+#pragma GCC unroll 16
+        for (int m = 0; m < M; ++m)
+#pragma GCC unroll 16
+            for (int n = 0; n < N; ++n) total[m][n] += sums[m][n];
     }
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m)
 #pragma GCC unroll 16
-        for (int n = 0; n < N; ++n) store(out + m * out_row + n * width, sums[m][n]);
+        for (int n = 0; n < N; ++n) store(out + m * out_row + n * width, total[m][n]);
 }
 
 inline void matmul(const float* left, std::ptrdiff_t left_row, const float* right, std::ptrdiff_t right_row, float* out,
@@ -179,35 +186,47 @@ inline void matmul(const float* left, std::ptrdiff_t left_row, const float* righ
             matmul_tile<1, 1>(left + m * left_row, left_row, right + n, right_row, out + m * out_row + n, out_row, inner);
     for (; n < columns; ++n)
         for (std::ptrdiff_t m = 0; m < rows; ++m) {
-            float sum = 0;
-            for (std::ptrdiff_t k = 0; k < inner; ++k) sum += left[m * left_row + k] * right[k * right_row + n];
-            out[m * out_row + n] = sum;
+            double sum = 0;
+            for (std::ptrdiff_t k = 0; k < inner; ++k) sum += static_cast<double>(left[m * left_row + k]) * right[k * right_row + n];
+            out[m * out_row + n] = static_cast<float>(sum);
         }
 }
 
 // The product of a row of `count` weights with an input; eight sums in flight, bound by the weights' bandwidth.
 inline float dot(const float* weights, const float* in, std::ptrdiff_t count) {
-    Vector sums[8] = {};
+    constexpr std::ptrdiff_t at_once = 8 * width, most = chain * at_once;
+    double total = 0;
     std::ptrdiff_t i = 0;
-    for (; i + 8 * width <= count; i += 8 * width)
+    for (std::ptrdiff_t end = 0; end < count;) {
+        end = count - i > most ? i + most : count;
+        Vector sums[8] = {};
+        for (; i + at_once <= end; i += at_once)
 #pragma GCC unroll 8
-        for (int u = 0; u < 8; ++u) sums[u] += load(weights + i + u * width) * load(in + i + u * width);
-    for (; i + width <= count; i += width) sums[0] += load(weights + i) * load(in + i);
-    float sum = sum_of(((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7])));
-    for (; i < count; ++i) sum += weights[i] * in[i];
-    return sum;
+            for (int u = 0; u < 8; ++u) sums[u] += load(weights + i + u * width) * load(in + i + u * width);
+        for (; i + width <= end; i += width) sums[0] += load(weights + i) * load(in + i);
+        float sum = sum_of(((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7])));
+        for (; i < end; ++i) sum += weights[i] * in[i];
+        total += sum;
+    }
+    return static_cast<float>(total);
 }
 
 // The same of non-zero weights only; indices are 16 bits wide, counted from where their block of the input begins.
 inline float sparse_dot(const float* values, const std::uint16_t* indices, const float* in, std::ptrdiff_t count) {
-    float sums[4] = {};
+    constexpr std::ptrdiff_t most = chain * 4;
+    double total = 0;
     std::ptrdiff_t i = 0;
-    for (; i + 4 <= count; i += 4)
+    for (std::ptrdiff_t end = 0; end < count;) {
+        end = count - i > most ? i + most : count;
+        float sums[4] = {};
+        for (; i + 4 <= end; i += 4)
 #pragma GCC unroll 4
-        for (int u = 0; u < 4; ++u) sums[u] += values[i + u] * in[indices[i + u]];
-    float sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-    for (; i < count; ++i) sum += values[i] * in[indices[i]];
-    return sum;
+            for (int u = 0; u < 4; ++u) sums[u] += values[i + u] * in[indices[i + u]];
+        float sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+        for (; i < end; ++i) sum += values[i] * in[indices[i]];
+        total += sum;
+    }
+    return static_cast<float>(total);
 }
 
 }  // namespace prunus::PRUNUS_ISA

@@ -147,6 +147,53 @@ inline __attribute__((always_inline)) void take_group(const Tile& tile, const En
         for (; i < range.end; ++i) take_entry<K, R, C, Stride>(sums[0], in, tile.offsets[i], tile.values + i * K);
 }
 
+template <int Sets, int K, int N>
+inline __attribute__((always_inline)) void clear(Vector (&sums)[Sets][K][N]) {
+#pragma GCC unroll 32
+    for (int u = 0; u < Sets; ++u)
+#pragma GCC unroll 32
+        for (int k = 0; k < K; ++k)
+#pragma GCC unroll 32
+            for (int p = 0; p < N; ++p) sums[u][k][p] = Vector{};
+}
+
+// The sum of all sets becomes that of the first.
+template <int Sets, int K, int N>
+inline __attribute__((always_inline)) void join(Vector (&sums)[Sets][K][N]) {
+#pragma GCC unroll 32
+    for (int u = 1; u < Sets; ++u)
+#pragma GCC unroll 32
+        for (int k = 0; k < K; ++k)
+#pragma GCC unroll 32
+            for (int p = 0; p < N; ++p) sums[0][k][p] += sums[u][k][p];
+}
+
+template <int K, int N>
+inline __attribute__((always_inline)) void add_to(Vector (&sums)[K][N], const Vector (&others)[K][N]) {
+#pragma GCC unroll 32
+    for (int k = 0; k < K; ++k)
+#pragma GCC unroll 32
+        for (int p = 0; p < N; ++p) sums[k][p] += others[k][p];
+}
+
+// The same, a chain of sums at a time. A block of a sparse form has few more entries than one chain.
+template <int K, int R, int C, int Stride, int Sets>
+inline __attribute__((always_inline)) void take_chains(const Tile& tile, EntryRange left, const char* const (&in)[R],
+                                                       Vector (&sums)[Sets][K][R * C]) {
+    Vector total[K][R * C];
+    for (bool settled = false;; settled = true) {
+        const bool more = left.end - left.begin > chain * Sets;
+        const EntryRange now{left.begin, more ? left.begin + chain * Sets : left.end};
+        take_group<K, R, C, Stride>(tile, now, in, sums);
+        join(sums);
+        if (settled) add_to(sums[0], total);
+        if (!more) return;
+        std::memcpy(total, sums[0], sizeof total);
+        clear(sums);
+        left.begin = now.end;
+    }
+}
+
 // As pooling has it: a NaN among them is the largest.
 inline __attribute__((always_inline)) Vector larger(Vector one, Vector other) { return one != one ? one : at_least(other, one); }
 
@@ -206,16 +253,16 @@ inline __attribute__((always_inline)) void ask_for_outputs(const Tile& tile, int
             for (int b = 0; b < C * vector_bytes; b += 64) __builtin_prefetch(next + k * tile.out_plane + to_row[r] + b, 1);
 }
 
-// What the sums of some output channels begin with.
+// Adds the bias and the residual, or the sums over the blocks before, to the sums of some output channels.
 template <int K, int R, int C>
-inline __attribute__((always_inline)) void begin(const Tile& tile, int channel, int rows, const std::ptrdiff_t (&to_row)[R],
-                                                 Vector (&sums)[K][R * C]) {
+inline __attribute__((always_inline)) void add_begun(const Tile& tile, int channel, int rows, const std::ptrdiff_t (&to_row)[R],
+                                                     Vector (&sums)[K][R * C]) {
 #pragma GCC unroll 32
     for (int k = 0; k < K; ++k) {
         if (tile.first) {
             const Vector bias = broadcast(k < rows ? tile.bias[channel + k] : 0.0f);
 #pragma GCC unroll 32
-            for (int p = 0; p < R * C; ++p) sums[k][p] = bias;
+            for (int p = 0; p < R * C; ++p) sums[k][p] += bias;
             if (tile.has_residual) {
                 const char* residual = tile.out[0] + (channel + (k < rows ? k : 0)) * tile.out_plane + tile.residual;
 #pragma GCC unroll 32
@@ -224,7 +271,7 @@ inline __attribute__((always_inline)) void begin(const Tile& tile, int channel, 
         } else {
             const char* from = tile.partial + (channel + (k < rows ? k : 0)) * tile.partial_plane;
 #pragma GCC unroll 32
-            for (int p = 0; p < R * C; ++p) sums[k][p] = load(from + p * vector_bytes);
+            for (int p = 0; p < R * C; ++p) sums[k][p] += load(from + p * vector_bytes);
         }
     }
 }
@@ -250,18 +297,11 @@ void tile_kernel(const Tile& given) {
             for (int i = 0; i < tile.asked; ++i)
 #pragma GCC unroll 32
                 for (int r = 0; r < R; ++r) __builtin_prefetch(in[r] + tile.spans[group].ahead + i * vector_bytes);
-        Vector sums[sets][K][R * C];
-        begin<K, R, C>(tile, channel, rows, to_row, sums[0]);
-#pragma GCC unroll 32
-        for (int u = 1; u < sets; ++u)
-#pragma GCC unroll 32
-            for (int k = 0; k < K; ++k)
-#pragma GCC unroll 32
-                for (int p = 0; p < R * C; ++p) sums[u][k][p] = Vector{};
-
         const EntryRange now = rest;
         const Span& next = tile.spans[group + 1 < tile.groups ? group + 1 : group];
         rest = next.rest;
+        Vector sums[sets][K][R * C];
+        clear(sums);
         if (is_sparse(K) && (K == 2 || tile.twos)) {
             const Span all = span;
             span = next;
@@ -269,13 +309,9 @@ void tile_kernel(const Tile& given) {
             if constexpr (K == 2) take_twins<R, C, Stride>(tile, all, in, sums[0]);
         }
         if constexpr (K == 1) take_singles<R, C, Stride>(tile, now, in, sums);
-        if constexpr (K > 2) take_group<K, R, C, Stride>(tile, now, in, sums);
-#pragma GCC unroll 32
-        for (int u = 1; u < sets; ++u)
-#pragma GCC unroll 32
-            for (int k = 0; k < K; ++k)
-#pragma GCC unroll 32
-                for (int p = 0; p < R * C; ++p) sums[0][k][p] += sums[u][k][p];
+        if constexpr (K > 2) take_chains<K, R, C, Stride>(tile, now, in, sums);
+        if constexpr (K <= 2) join(sums);
+        add_begun<K, R, C>(tile, channel, rows, to_row, sums[0]);
 
 #pragma GCC unroll 32
         for (int k = 0; k < K; ++k)

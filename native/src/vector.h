@@ -14,6 +14,10 @@ constexpr int vector_bytes = width * static_cast<int>(sizeof(float));
 typedef float Vector __attribute__((vector_size(width * 4)));
 typedef std::int32_t Lanes __attribute__((vector_size(width * 4)));
 
+// So many products are added to one sum at most, which then goes to a total: an addition rounds off more the larger the sum
+// is, so that what is lost grows with the length of a chain (Higham 1993). Even, since entries of kernels come in twos.
+constexpr int chain = 96;
+
 inline Vector load(const char* at) {
     typedef float Unaligned __attribute__((vector_size(width * 4), aligned(4), may_alias));
     return *reinterpret_cast<const Unaligned*>(at);

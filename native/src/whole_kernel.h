@@ -47,16 +47,10 @@ void whole_kernel(const Tile& given) {
     for (int channel = 0; channel < tile.groups; ++channel) {
         ask_for_outputs<1, N, N>(tile, channel + ahead, to_row);
         Vector sums[sets][1][N * N];
-        begin<1, N, N>(tile, channel, 1, to_row, sums[0]);
-#pragma GCC unroll 32
-        for (int u = 1; u < sets; ++u)
-#pragma GCC unroll 32
-            for (int p = 0; p < N * N; ++p) sums[u][0][p] = Vector{};
+        clear(sums);
         take_taps<0, N>(tile, tile.taps + static_cast<std::ptrdiff_t>(channel) * (whole_taps + 1), in, sums);
-#pragma GCC unroll 32
-        for (int u = 1; u < sets; ++u)
-#pragma GCC unroll 32
-            for (int p = 0; p < N * N; ++p) sums[0][0][p] += sums[u][0][p];
+        join(sums);
+        add_begun<1, N, N>(tile, channel, 1, to_row, sums[0]);
         finish<N, N>(tile, tile.out[0] + channel * tile.out_plane, tile.partial + channel * tile.partial_plane, sums[0][0], to_row, doubt);
     }
     if (tile.streams) drain();

@@ -1,0 +1,159 @@
+"""How far the sparse runtime and ONNX Runtime are from float64 on trained networks that read text.
+
+Each file is run on images of drawn text: in float64 by onnx's reference evaluator, whose convolutions and poolings are
+torch's, and in fp32 by both runtimes. Printed are the largest and the root mean square difference to float64, over the
+largest output and over the outputs' root mean square.
+
+    python benchmarks/sparse_precision.py det.onnx --height 320 --width 320 --images 3
+    python benchmarks/sparse_precision.py rec.onnx --height 48 --width 320 --direct
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+import torch.nn.functional as F
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
+from PIL import Image, ImageDraw, ImageFont
+
+import prunus.sparse
+from prunus.sparse.execution import tiles
+
+LINES = ("Prunus domestica 42", "7,319 of 10,000", "Thickness: 0.25 mm", "Invoice No. 2026-117", "pruned by a half")
+FONT = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+
+
+def text(height: int, width: int, number: int) -> np.ndarray:
+    """(1, 3, height, width): lines of text with a little noise, from -1 to 1."""
+    image = Image.new("RGB", (width, height), (250, 248, 240))
+    draw = ImageDraw.Draw(image)
+    step = 40 if height > 64 else height
+    for row in range(0, height, step):
+        size = int(height * 0.6) if height <= 64 else 16 + (row // step + number) % 3 * 6
+        line = LINES[(row // step + number) % len(LINES)]
+        draw.text((4 + row % 70, row + 4), line, fill=(20, 20 + row % 90, 60), font=ImageFont.truetype(FONT, size))
+    pixels = np.asarray(image, np.float32) + np.random.default_rng(number).normal(0, 3, (height, width, 3))
+    return np.ascontiguousarray((pixels / 127.5 - 1).transpose(2, 0, 1)[None], np.float32)
+
+
+def tensor(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.array(array))
+
+
+def padded(x: np.ndarray, pads: list[int] | None, value: float = 0.0) -> torch.Tensor:
+    sides = pads or [0] * 2 * (x.ndim - 2)
+    around = [side for d in reversed(range(x.ndim - 2)) for side in (sides[d], sides[d + x.ndim - 2])]
+    return F.pad(tensor(x), around, value=value)
+
+
+class Conv(OpRun):
+    """Convolutions of one and two dimensions, by torch."""
+
+    op_domain = ""
+
+    def _run(self, x, w, b=None, **of: Any):
+        if of.get("auto_pad") not in (None, "NOTSET", "VALID"):
+            raise NotImplementedError(of["auto_pad"])
+        run = (F.conv1d, F.conv2d)[x.ndim - 3]
+        sizes = [tuple(of.get(key) or [1] * (x.ndim - 2)) for key in ("strides", "dilations")]
+        bias = None if b is None else tensor(b)
+        return (run(padded(x, of.get("pads")), tensor(w), bias, sizes[0], 0, sizes[1], of.get("group") or 1).numpy(),)
+
+
+class MaxPool(OpRun):
+    """Pooling of two dimensions, by torch."""
+
+    op_domain = ""
+
+    def _run(self, x, **of: Any):
+        strides = tuple(of.get("strides") or [1, 1])
+        found = F.max_pool2d(
+            padded(x, of.get("pads"), -np.inf), tuple(of["kernel_shape"]), strides, ceil_mode=bool(of.get("ceil_mode"))
+        )
+        return (found.numpy(),)
+
+
+class BatchNormalization(OpRun):
+    """In evaluation; the evaluator of onnx 1.23 takes a missing `training_mode` for training."""
+
+    op_domain = ""
+
+    def _run(self, x, scale, shift, mean, variance, **of: Any):
+        return (F.batch_norm(*map(tensor, (x, mean, variance, scale, shift)), eps=of.get("epsilon") or 1e-5).numpy(),)
+
+
+class Erf(OpRun):
+    """The error function, by torch."""
+
+    op_domain = ""
+
+    def _run(self, x):
+        return (torch.erf(tensor(x)).numpy(),)
+
+
+def in_float64(model: onnx.ModelProto) -> ReferenceEvaluator:
+    """The network with all fp32 values, constants and casts in float64."""
+    graph = model.graph
+    for one in graph.initializer:
+        widen(one)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                widen(attribute.t)
+            if node.op_type == "Cast" and attribute.i == TensorProto.FLOAT:
+                attribute.i = TensorProto.DOUBLE
+            if node.op_type == "Constant" and attribute.name == "value_float":
+                attribute.CopyFrom(helper.make_attribute("value", numpy_helper.from_array(np.float64(attribute.f))))
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT:
+            value.type.tensor_type.elem_type = TensorProto.DOUBLE
+    return ReferenceEvaluator(model, new_ops=[Conv, MaxPool, BatchNormalization, Erf])
+
+
+def widen(one: TensorProto) -> None:
+    if one.data_type == TensorProto.FLOAT:
+        one.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(one).astype(np.float64), one.name))
+
+
+def distance(found: np.ndarray, expected: np.ndarray) -> str:
+    difference = found - expected
+    rms = np.sqrt((difference**2).mean() / (expected**2).mean())
+    return f"{np.abs(difference).max() / np.abs(expected).max():.1e} (rms {rms:.1e})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--height", type=int, default=320)
+    parser.add_argument("--width", type=int, default=320)
+    parser.add_argument("--images", type=int, default=1)
+    parser.add_argument("--direct", action="store_true", help="without Winograd's kernels")
+    chosen = parser.parse_args()
+    if chosen.direct:
+        tiles.LEAST_WINOGRAD = 2.0
+    for file in chosen.files:
+        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        engine = prunus.sparse.from_onnx(file, shapes={name: (1, 3, chosen.height, chosen.width)})
+        reference = in_float64(onnx.load(file))
+        for number in range(chosen.images):
+            image = text(chosen.height, chosen.width, number)
+            expected = reference.run(None, {name: image.astype(np.float64)})[0]
+            ours, theirs = (
+                distance(engine.run(image), expected),
+                distance(session.run(None, {name: image})[0], expected),
+            )
+            print(f"{file.parent.name}/{file.name} image {number}: prunus {ours}, ONNX Runtime {theirs}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
