@@ -1,6 +1,7 @@
 """Calls that a rewritten graph was not traced for, answered as the masked network of the user's own class does."""
 
 import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,51 @@ def test_a_graph_goes_where_its_tensors_go() -> None:
     assert isinstance(network, GraphNetwork)
     moved = network.to("meta")  # the zeros that the loop begins with are written with their device
     assert moved(X.to("meta")).is_meta
+
+
+class SomeCache:
+    """As that of transformers: an object, no container."""
+
+    def __init__(self, keys: Tensor) -> None:
+        self.keys = keys
+
+
+@dataclass
+class Told:
+    logits: Tensor
+    past_key_values: SomeCache | None = None
+
+
+class GivesCache(Branches):
+    """It has no `generate`, and gives a cache where it is asked to, or by default."""
+
+    def __init__(self, by_default: bool) -> None:
+        super().__init__()
+        self.by_default = by_default
+
+    def forward(self, x: Tensor, keep: bool | None = None) -> Told:
+        keep = self.by_default if keep is None else keep
+        return Told(super().forward(x), SomeCache(x) if keep else None)
+
+
+def test_a_cache_that_the_class_would_return_is_refused_not_dropped():
+    cut = prune_channels(GivesCache(False).eval(), X, 0.5, protect=("output",))
+    assert cut.report.form == "graph"
+    assert "cache" not in str(cut.report)
+    longer = torch.randn(2, 9, 16)
+    assert cut.model(longer)["past_key_values"] is None
+    with pytest.raises(CallError, match=r"a cache as 'past_key_values' then.*no cache"):
+        cut.model(X, keep=True)
+
+
+def test_a_cache_that_the_class_returns_by_default_is_said_to_be_missing(tmp_path: Path):
+    cut = prune_channels(GivesCache(True).eval(), X, 0.5, protect=("output",))
+    assert "returns no cache of keys and values, but None, as: past_key_values" in str(cut.report)
+    assert cut.report.caches == ("past_key_values",)
+    longer = torch.randn(2, 9, 16)
+    assert cut.model(longer)["logits"].shape == (2, 9, 4)
+    save(cut.model, tmp_path / "cut.safetensors")
+    assert load(tmp_path / "cut.safetensors").interface.caches == ("past_key_values",)
 
 
 class Cached(Branches):

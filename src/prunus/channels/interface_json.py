@@ -86,6 +86,7 @@ def interface_to_json(interface: Interface) -> dict[str, Any]:
         "batch": [list(place) for place in interface.batch],
         "lost": list(interface.lost),
         "trains": interface.trains,
+        "caches": list(interface.caches),
     }
 
 
@@ -108,6 +109,7 @@ def interface_from_json(data: Mapping[str, Any], inputs: tuple[str, ...]) -> Int
         batch=tuple((str(name), int(dimension)) for name, dimension in data["batch"]),
         lost=tuple(map(str, data["lost"])),
         trains=bool(data.get("trains", True)),
+        caches=tuple(map(str, data.get("caches", ()))),
     )
     read = [ref.name for ref in refs(arguments)]
     places = all(name in types and 0 <= d < len(types[name].shape) for name, d in interface.batch)

@@ -115,6 +115,7 @@ class GraphNetwork(nn.Module):
             if self._retracer is None:
                 raise
             graph = self._retracer.graph_for(args, kwargs, {**self._named_tensors()}, refused, train)
+        interface.check_no_cache_lost(graph.interface)
         return graph, dict(graph.interface.inputs(args, kwargs))
 
     def _named_tensors(self) -> dict[str, Tensor]:

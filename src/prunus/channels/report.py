@@ -82,6 +82,7 @@ class ShrinkReport(Frozen):
         fixed_sizes: of the arguments that a graph takes by itself.
         retraced: whether the class is traced for all other sizes.
         lost: methods of the class that the result has no more.
+        caches: what the class returns as a cache of keys and values, and a graph as None.
         normalised: layers that average over pruned channels: there the result is another function of the weights than
             the masked model; the proof is made against averages over the kept channels.
         ways: other ways of calling that the unpruned network takes, and whether the shrunk one agrees with the masked
@@ -109,6 +110,7 @@ class ShrinkReport(Frozen):
     fixed_sizes: tuple[FixedSize, ...] = ()
     retraced: bool = False
     lost: tuple[str, ...] = ()
+    caches: tuple[str, ...] = ()
     normalised: tuple[str, ...] = ()
     ways: tuple[Way, ...] = ()
     configured: tuple[str, ...] | None = ()
@@ -184,6 +186,8 @@ def _lines(report: ShrinkReport) -> list[str]:
     if report.lost:
         more = f" and {len(report.lost) - NAMED} more" if len(report.lost) > NAMED else ""
         lines.append(f"methods that only the class has are lost: {', '.join(report.lost[:NAMED])}{more}")
+    if report.caches:
+        lines.append(f"it returns no cache of keys and values, but None, as: {', '.join(report.caches)}")
     left = [row for row in report.groups if row.protected]
     lines += [f"left alone: {row.name} ({row.units}): {row.protected}" for row in left]
     return lines

@@ -59,7 +59,7 @@ class Shrunk:
     fixed_batch: why the batch size is fixed, if it is.
     evaluation_only: operations that the model did in training alone, and that the graph does not do.
     fixed_sizes: of the arguments that a graph takes by itself. retraced: whether the class is traced for all others.
-    lost: methods of the class that a graph has not.
+    lost: methods of the class that a graph has not. caches: what it returns None for, where the class gives a cache.
     ways: other ways of calling that the unpruned model takes, and what came of each.
     configured: fields of a model's configuration that were changed; None if no configuration says what it is.
     """
@@ -73,6 +73,7 @@ class Shrunk:
     fixed_sizes: tuple[FixedSize, ...] = ()
     retraced: bool = False
     lost: tuple[str, ...] = ()
+    caches: tuple[str, ...] = ()
     ways: tuple[Way, ...] = ()
     configured: tuple[str, ...] | None = ()
 
@@ -415,7 +416,8 @@ class _Cut:
         if not isinstance(small, GraphNetwork):
             return shrunk
         lost = tuple(name for name in small.interface.lost if callable(getattr(type(self._model), name, None)))
-        return replace(shrunk, fixed_sizes=small.interface.fixed(), retraced=small.retracer is not None, lost=lost)
+        shrunk = replace(shrunk, lost=lost, caches=small.interface.caches)
+        return replace(shrunk, fixed_sizes=small.interface.fixed(), retraced=small.retracer is not None)
 
 
 def _is_single(graph: Graph) -> bool:
@@ -437,7 +439,8 @@ def _network(plan: Plan, graph: Graph, retracer: Retracer | None, original: nn.M
         tensors[name] = without(tensors[name], cuts[name])
     if isinstance(original, GraphNetwork):
         known = original.interface
-        graph = replace(graph, interface=replace(graph.interface, network=known.network, lost=known.lost))
+        interface = replace(graph.interface, network=known.network, lost=known.lost, caches=known.caches)
+        graph = replace(graph, interface=interface)
     return GraphNetwork(graph, tensors, retracer).train(original.training)
 
 

@@ -65,6 +65,7 @@ class Interface:
     batch: dimensions of inputs that all have the size of the batch, which may be any; empty where it may not.
     lost: public names of the class that its graph has not; methods that compute something first.
     trains: whether the class returns the like in training mode, so that the graph may stand for it there, too.
+    caches: paths in the class's results where a cache of keys and values is, and None in those of a graph.
     """
 
     network: str
@@ -74,6 +75,7 @@ class Interface:
     batch: tuple[Place, ...] = ()
     lost: tuple[str, ...] = ()
     trains: bool = True
+    caches: tuple[str, ...] = ()
 
     @property
     def batch_size(self) -> int:
@@ -132,7 +134,18 @@ class Interface:
         """Raises `CallError` where a call, unlike the traced one, asks for a cache of keys and values."""
         asked, traced = (self._flat(each).get("use_cache") for each in (self.bind(args, kwargs), self.arguments))
         if asked and not is_same(traced, asked) and "generate" in self.lost:
-            raise self._refused("use_cache=True", "a graph returns tensors alone, and no cache")
+            raise self._without_cache("use_cache=True")
+
+    def check_no_cache_lost(self, traced: Interface) -> None:
+        """Raises `CallError` where a call that was traced anew gives a cache that this graph's own call does not.
+
+        traced: the interface of the new graph.
+        """
+        if more := [path for path in traced.caches if path not in self.caches]:
+            raise self._without_cache(f"the class returns a cache as {more[0]!r} then")
+
+    def _without_cache(self, what: str) -> CallError:
+        return self._refused(what, "a graph returns tensors alone, and no cache")
 
     def _flat(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Parameter -> argument, those that the signature has no name for among them."""
@@ -193,11 +206,15 @@ class Interface:
 
 
 def interface_of(
-    model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: Sequence[str]
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    inputs: Sequence[str],
+    caches: tuple[str, ...] = (),
 ) -> Interface:
     """The interface of a model that was traced with these arguments.
 
-    inputs: names of the flattened arguments.
+    inputs: names of the flattened arguments. caches: where it returned some.
     """
     leaves, structure = pytree.tree_flatten((args, dict(kwargs)))
     types = {
@@ -214,7 +231,7 @@ def interface_of(
         signature = ANY
         bound = signature.bind(*positional, **by_name)
     bound.apply_defaults()
-    return Interface(type(model).__name__, signature, dict(bound.arguments), types, (), _public(model))
+    return Interface(type(model).__name__, signature, dict(bound.arguments), types, (), _public(model), caches=caches)
 
 
 def _signature(model: nn.Module) -> inspect.Signature:

@@ -21,7 +21,7 @@ from prunus.trace.copying import evaluating, fresh_copy
 from prunus.trace.data_dependence import HeldTensors, Indexing, decides, reading
 from prunus.trace.inventory import held_tensors
 from prunus.trace.recording import Recorder, operation_of
-from prunus.trace.results import plain_result
+from prunus.trace.results import PlainResult
 from prunus.trace.shapes import NeedsValuesError, Shapes, apart, following
 
 DECISION = "prunus.decision"
@@ -47,14 +47,15 @@ def record_eagerly(
     device = next((tensor.device for _, tensor in held.values()), torch.device("cpu"))
     shapes = Shapes(clone, inputs, dict(held.values()), copies, device)
     clone = clone.train() if train else evaluating(clone)
-    clone.register_forward_hook(plain_result)
+    clone.register_forward_hook(returning := PlainResult())
     with apart(), torch.inference_mode(), following(clone) as running:
         recorder = EagerRecorder(shapes, running, prefix)
         names = tuple(recorder.take(leaf) for leaf in pytree.tree_leaves(inputs))
         with reading(recorder.decided), Indexing(), recorder:
             results, returned = pytree.tree_flatten(clone(*inputs[0], **inputs[1]))
     outputs = tuple(recorder.argument(value) for value in results)
-    graph = recorder.graph(names, outputs, interface_of(model, args, kwargs, names), returned)
+    interface = interface_of(model, args, kwargs, names, returning.caches)
+    graph = recorder.graph(names, outputs, interface, returned)
     return replace(graph, untraced=why)
 
 

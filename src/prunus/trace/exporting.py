@@ -23,7 +23,7 @@ from prunus.ops import OPS
 from prunus.system.process_wide import in_turn
 from prunus.trace._parts import taken_apart
 from prunus.trace.copying import fresh_copy
-from prunus.trace.results import plain_result
+from prunus.trace.results import PlainResult
 
 INLINED = {"wrap_with_set_grad_enabled": 1, "wrap_with_autocast": 4}  # operation -> place of the body in its arguments
 
@@ -44,13 +44,17 @@ def export(
     clone = fresh_copy(model).train(train)
     for name in live:
         clone.get_submodule(name).training = True
-    clone.register_forward_hook(plain_result)
+    clone.register_forward_hook(returning := PlainResult())
     clone.forward = _undecided(clone.forward)
     with in_turn(), _without_stack_traces():
         program = torch.export.export(clone, args, kwargs, strict=False)
     if live and not beside and not _computes_the_same(program, model, args, kwargs):
         raise ValueError(f"in training mode, {live[0]!r} computes something else")
-    return _graph(program, clone, prefix, tuple(live), lambda inputs: interface_of(model, args, kwargs, inputs))
+
+    def interface(inputs: list[str]) -> Interface:
+        return interface_of(model, args, kwargs, inputs, returning.caches)
+
+    return _graph(program, clone, prefix, tuple(live), interface)
 
 
 def _computes_the_same(

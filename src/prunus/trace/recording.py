@@ -19,7 +19,7 @@ from prunus.graph.node import NUMBERS, Graph, Node, Ref, Tensors, TensorType, is
 from prunus.ops import OPS
 from prunus.trace.copying import evaluating, fresh_copy
 from prunus.trace.inventory import paths_of
-from prunus.trace.results import plain_result
+from prunus.trace.results import PlainResult
 from prunus.trace.shapes import META, NeedsValuesError, Shapes, apart, following, run, shapes_of
 
 CPU = torch.device("cpu")
@@ -42,7 +42,7 @@ def record(
     shapes = shapes_of(model, (args, kwargs), fresh_copy)
     shapes = replace(shapes, device=device or shapes.device)
     clone = shapes.model.train() if train else evaluating(shapes.model)
-    clone.register_forward_hook(plain_result)
+    clone.register_forward_hook(returning := PlainResult())
     leaves = pytree.tree_leaves(shapes.inputs)
     # In inference mode torch shows composite operations whole (`linear`, not `t` and `addmm`), as rows are written.
     with apart(), torch.inference_mode(), following(clone) as running:
@@ -50,7 +50,7 @@ def record(
         inputs = tuple(recorder.take(leaf) for leaf in leaves)
         with recorder:
             results, returned = pytree.tree_flatten(clone(*shapes.inputs[0], **shapes.inputs[1]))
-    interface = interface_of(model, args, kwargs, inputs)
+    interface = interface_of(model, args, kwargs, inputs, returning.caches)
     return recorder.graph(inputs, tuple(recorder.argument(value) for value in results), interface, returned)
 
 
