@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
+from prunus import cut, plan
 from prunus.errors import InputError
 from prunus.spec import Part, Recipe, builtin_recipes, make
 from prunus.train import OPTIMIZERS, Pruner
@@ -155,3 +156,54 @@ def test_mistakes_are_told_before_anything_is_pruned(model, changes, message):
     with pytest.raises(InputError, match=message):
         pruner(model, builtin_recipes()["unstructured"].model_copy(update=changes), 0.5)
     assert torch.equal(model[0].weight, before)
+
+
+class Told(nn.Module):
+    """It returns what it hands on from inside beside its result."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        features = self.first(x).relu()
+        return {"features": features, "logits": self.head(self.second(features).relu())}
+
+
+def pruned_by(recipe, **settings):
+    model, x = Told(), torch.randn(4, 6)
+    pruner = Pruner(model, recipe, x, rate=0.5, epochs=1, steps_per_epoch=1, **settings)
+    groups = [one.group for one in pruner.scope.unit_sets]
+    kept = plan(groups, {name: ~gone for name, gone in pruner.gone.items()})
+    return model, cut(model, kept, x, outputs=settings.get("outputs")), x
+
+
+ONCE = Recipe(name="once", pattern="channel", criterion="magnitude", schedule="at_init")
+
+
+@pytest.mark.parametrize("outputs", [None, "logits", 1, ["log*"]])
+def test_outputs_that_are_not_named_may_lose_channels_in_a_training_too(outputs):
+    model, small, x = pruned_by(ONCE, outputs=outputs)
+    narrow = outputs is not None
+    assert [layer.out_features for layer in (small.first, small.second)] == [4 if narrow else 8, 4]
+    assert torch.allclose(small(x)["logits"], model(x)["logits"], atol=1e-6)
+
+
+def test_a_recipe_can_say_which_outputs_keep_their_width():
+    pattern = {"name": "channel", "outputs": "logits"}
+    pruner = Pruner(Told(), ONCE.model_copy(update={"pattern": Part.model_validate(pattern)}), torch.randn(4, 6))
+    assert sorted(one.units for one in pruner.scope.unit_sets) == [8, 8]
+    assert pruner.scope.cutter is not None  # which cuts the same channels while a study trains
+    overruled = Pruner(Told(), pruner.recipe, torch.randn(4, 6), outputs="*")
+    assert [one.units for one in overruled.scope.unit_sets] == [8]
+
+
+@pytest.mark.parametrize("recipe", [None, "unstructured"])
+def test_outputs_are_refused_where_no_channels_go(recipe):
+    with pytest.raises(InputError, match="nly channels can go from what a network returns"):
+        Pruner(Told(), recipe, torch.randn(4, 6), outputs="logits")
+
+
+def test_an_output_that_the_network_does_not_return_is_named():
+    with pytest.raises(InputError, match=r"returns no output 'logit'.*features, logits"):
+        Pruner(Told(), ONCE, torch.randn(4, 6), outputs="logit")

@@ -147,6 +147,7 @@ def _report(
         fixed_sizes=small.fixed_sizes,
         retraced=small.retraced,
         lost=small.lost,
+        caches=small.caches,
         normalised=chosen.normalised,
         ways=small.ways,
         configured=small.configured,
@@ -196,13 +197,14 @@ def _parameters(model: nn.Module) -> int:
     return sum({id(each): each.numel() for each in held if each is not None}.values())
 
 
-def cut(model: nn.Module, plan: Plan, example_inputs: Any) -> nn.Module:
+def cut(model: nn.Module, plan: Plan, example_inputs: Any, outputs: Outputs = None) -> nn.Module:
     """A smaller copy that is proven to compute what the masked model computes; the model passed in is untouched.
 
     Args:
         model: that the plan was made for.
         plan: what goes, as `prunus.plan` spells it out.
         example_inputs: as the network takes them: a tensor, a tuple, a dictionary of named arguments.
+        outputs: those that keep their width, as in `channel_groups`.
 
     Returns:
         The smaller network. `prunus.shrink` gives the report of what was proven as well.
@@ -218,4 +220,4 @@ def cut(model: nn.Module, plan: Plan, example_inputs: Any) -> nn.Module:
         >>> prunus.cut(model, prunus.plan(prunus.channel_groups(model, x), {"0": [0, 2, 5]}), x)[0].out_features
         3
     """
-    return shrink(model, plan, example_inputs).model
+    return shrink(model, plan, example_inputs, outputs=outputs).model

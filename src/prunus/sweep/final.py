@@ -148,7 +148,8 @@ def finish(state: TrainingState, trial: Trial, loaded: Loaded, folder: StudyFold
     deviation, problems = None, []
     if _cuttable(trial, state.pruner):
         try:
-            cutter = state.pruner.scope.cutter or ChannelCutter(model, loaded.example)
+            scope = state.pruner.scope
+            cutter = scope.cutter or ChannelCutter(model, loaded.example, outputs=scope.outputs)
             small = cutter.shrink(model, planned(state.pruner))
             model, deviation = small.model.eval(), small.deviation
         except PrunusError as error:

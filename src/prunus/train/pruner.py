@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from prunus.channels.cost_model import masks_of
 from prunus.channels.cost_target import find_counts
 from prunus.channels.latency_target import Found, Tell
+from prunus.coupling.outputs import Outputs
 from prunus.errors import InputError
 from prunus.prune import ALLOCATIONS, SCHEDULES, Event, Hold, Masks, PrunableLayer, UnitSet, apply_masks, sparsity
 from prunus.prune.criteria import CRITERIA
@@ -23,7 +24,7 @@ from prunus.spec import Recipe, make
 from prunus.trace.inventory import unwrapped
 from prunus.train.recipe_latency import at_rate, find_recipe_rate, latency_wanted
 from prunus.train.replicas import agree, decided_by_first
-from prunus.train.scope import PruningScope, check_arguments, recipe_of
+from prunus.train.scope import PruningScope, check_arguments, recipe_of, with_outputs
 from prunus.train.seeds import generator
 
 
@@ -48,6 +49,8 @@ class Pruner:
         loss: of outputs and targets, for criteria that need gradients.
         state: of a pruner whose training goes on, where the network has its weights already: nothing is pruned anew.
         scope: of a network of the same architecture and recipe, to save tracing it again.
+        outputs: what the network returns at full width, as in `prune_channels`, where channels go; takes the place of
+            what the recipe's pattern says of them.
         tell: is called with a sentence on how the search for a latency gets on.
 
     Raises:
@@ -80,10 +83,11 @@ class Pruner:
         loss: Loss = F.cross_entropy,
         state: Mapping[str, Tensor] | None = None,
         scope: PruningScope | None = None,
+        outputs: Outputs = None,
         tell: Tell = lambda _: None,
     ) -> None:
         check_arguments(model, rate, epochs, steps_per_epoch)
-        recipe = recipe_of(recipe)
+        recipe = with_outputs(recipe_of(recipe), outputs)
         self.model, self.recipe, self.rate, self.epochs, self.seed = unwrapped(model), recipe, rate, epochs, seed
         self.example_inputs, self.steps_per_epoch, self.steps = example_inputs, steps_per_epoch, 0
         self.scope = scope or PruningScope.of(self.model, recipe, example_inputs)

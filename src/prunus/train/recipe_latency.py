@@ -34,7 +34,7 @@ def find_recipe_rate(
     groups = [one.group for one in sets if one.group is not None]
     cutter = scope.cutter
     if groups and recipe.permanence == "permanent":
-        cutter = cutter or ChannelCutter(original, inputs)
+        cutter = cutter or ChannelCutter(original, inputs, outputs=scope.outputs)
 
     def pruned_at(rate: float) -> nn.Module:
         pattern.check_rate(rate)

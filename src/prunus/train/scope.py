@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from prunus.channels import ChannelCutter, plan
 from prunus.channels.cost_model import CostModel, Share, cost_model_of, left_by_cutting
 from prunus.channels.cost_target import check_reachable
+from prunus.coupling.outputs import Outputs
 from prunus.errors import InputError, PrunusError, nearest
 from prunus.prune import PATTERNS, SCHEDULES, PrunableLayer, UnitSet, protected_layers, prunable_layers
 from prunus.prune.allocations import ALLOCATIONS
 from prunus.prune.criteria import CRITERIA
 from prunus.prune.criteria.scoring import check_defined, gathers_while_training
-from prunus.spec import Recipe, builtin_recipes, make
+from prunus.spec import Part, Recipe, builtin_recipes, make
 
 
 def recipe_of(recipe: Any) -> Recipe | None:
@@ -36,6 +37,22 @@ def recipe_of(recipe: Any) -> Recipe | None:
         "a pruner takes a prunus.Recipe or the name of a built-in one",
         "write prunus.Recipe(name=..., pattern=prunus.Part(name='element'), ...)",
     )
+
+
+def with_outputs(recipe: Recipe | None, outputs: Outputs) -> Recipe | None:
+    """The recipe whose pattern keeps these outputs at their width. Raises `InputError` where it prunes no channels."""
+    if outputs is None:
+        return recipe
+    if recipe is None or recipe.pattern.name != CUT:
+        pattern = f"the pattern of its recipe is {recipe.pattern.name!r}" if recipe else "it has no recipe"
+        raise InputError(
+            f"A pruner can't be given outputs={outputs!r}",
+            f"only channels can go from what a network returns, and {pattern}",
+            "leave it out, or take a recipe with the pattern 'channel'",
+        )
+    named = outputs if isinstance(outputs, (str, int)) else list(outputs)
+    pattern_with = Part(name=CUT, settings={**recipe.pattern.settings, "outputs": named})
+    return recipe.model_copy(update={"pattern": pattern_with})
 
 
 def check_arguments(model: Any, rate: Any, epochs: Any, steps_per_epoch: Any) -> None:
@@ -60,8 +77,12 @@ def _is_whole(number: Any) -> bool:
     return isinstance(number, Integral) and not isinstance(number, bool)
 
 
-def cutter_for(model: nn.Module, unit_sets: Sequence[UnitSet], example_inputs: Tensor) -> ChannelCutter | None:
+def cutter_for(
+    model: nn.Module, unit_sets: Sequence[UnitSet], example_inputs: Tensor, outputs: Outputs = None
+) -> ChannelCutter | None:
     """What cuts a network while it trains; None where it has to stay whole and masked.
+
+    outputs: those that keep their width.
 
     So it has where units are no channels, where half of the channels can't be cut by way of trial (the cut at the end
     of the training then says why), and where the network that is cut would train in another way, without noise that it
@@ -72,7 +93,7 @@ def cutter_for(model: nn.Module, unit_sets: Sequence[UnitSet], example_inputs: T
         return None
     half = plan(groups, {group.name: range((group.units + 1) // 2) for group in groups})
     try:
-        cutter = ChannelCutter(model, example_inputs)
+        cutter = ChannelCutter(model, example_inputs, outputs=outputs)
         trial = cutter.shrink(model, half, every_way=False)
     except PrunusError:
         return None
@@ -90,6 +111,7 @@ class PruningScope:
     costs: what each weight costs, where the recipe's allocation goes by a cost.
     cutter: cuts the network while it trains, where that can be done.
     left_of: the share of the cost that a cut leaves, where weights alone do not tell it.
+    outputs: those of the network that keep their width.
     """
 
     layers: tuple[PrunableLayer, ...]
@@ -98,6 +120,7 @@ class PruningScope:
     costs: CostModel | None = field(default=None, compare=False)
     cutter: ChannelCutter | None = field(default=None, compare=False)
     left_of: Share | None = field(default=None, compare=False)
+    outputs: Outputs = None
 
     @classmethod
     def of(cls, model: nn.Module, recipe: Recipe | None, example_inputs: Tensor) -> PruningScope:
@@ -118,11 +141,11 @@ class PruningScope:
             costs = cost_model_of(model, example_inputs, allocation.counted)
         cutter = None
         if recipe.permanence == "permanent" and not gathers_while_training(criterion):  # which wants all of the network
-            cutter = cutter_for(model, unit_sets, example_inputs)
+            cutter = cutter_for(model, unit_sets, example_inputs, pattern.kept_outputs())
         left_of = None
         if costs is not None and cutter is not None:
             left_of = left_by_cutting(costs, cutter, model, unit_sets, example_inputs)
-        return cls(layers, protected, unit_sets, costs, cutter, left_of)
+        return cls(layers, protected, unit_sets, costs, cutter, left_of, pattern.kept_outputs())
 
     def check(self, recipe: Recipe, rate: float, epochs: int) -> None:
         """Raises `InputError` where the recipe's parts do not go together at this rate in so long a training."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from pydantic import Field
+from pydantic import Field, StrictInt
 from torch import Tensor, nn
 
 from prunus.errors import InputError
@@ -30,10 +30,12 @@ class Channel(Pattern):
 
     round_to: channels that are left are a multiple of this, where the layer is big enough, because runtimes prefer it.
     floor: channels that are left of every layer at least.
+    outputs: what the network returns at full width, as in `prune_channels`: names, shell patterns or places.
     """
 
     round_to: int = Field(default=1, ge=1)
     floor: int = Field(default=1, ge=1)
+    outputs: str | StrictInt | tuple[str | StrictInt, ...] | None = None
 
     def unit_sets(  # noqa: D102
         self,
@@ -45,7 +47,8 @@ class Channel(Pattern):
         from prunus.coupling import channel_groups  # torch.export takes long to import
 
         modules = sorted(_modules_of(model, [layer for layer in layers if layer.name in protected]))
-        groups = [group for group in channel_groups(model, example_inputs, protect=modules) if not group.protected]
+        found = channel_groups(model, example_inputs, protect=modules, outputs=self.outputs)
+        groups = [group for group in found if not group.protected]
         if not groups:
             raise InputError(
                 "No channel of this network can be pruned",
@@ -53,6 +56,9 @@ class Channel(Pattern):
                 "see `prunus inspect` for the reasons, or use the pattern 'element'",
             )
         return tuple(self.unit_set(group, model) for group in groups)
+
+    def kept_outputs(self) -> str | int | tuple[str | int, ...] | None:  # noqa: D102
+        return self.outputs
 
     def unit_set(self, group: ChannelGroup, model: nn.Module) -> UnitSet:
         """The channels of one group."""

@@ -26,6 +26,10 @@ class Pattern(Frozen, ABC):
         Raises `InputError` for a layer that cannot be divided so.
         """
 
+    def kept_outputs(self) -> str | int | tuple[str | int, ...] | None:
+        """The network's outputs that keep their width, where units are channels; None for the default."""
+        return None
+
     def check_rate(self, rate: float) -> None:  # most patterns can be had at any rate
         """Raises `InputError` for a rate that the pattern excludes."""
 
