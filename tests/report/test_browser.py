@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from itertools import pairwise
@@ -158,7 +159,8 @@ def test_it_can_be_read_without_scripts(browser: Browser, report: Path) -> None:
     page = context.new_page()
     page.goto(report.as_uri())
     assert page.locator("h2").all_inner_texts() == [
-        "What was found",
+        "What to ship",
+        "Every network",
         "Accuracy while training",
         "Accuracy lost",
         "Bit operations",
@@ -169,42 +171,76 @@ def test_it_can_be_read_without_scripts(browser: Browser, report: Path) -> None:
     ]
     assert page.locator("svg.drawing").first.is_visible()
     assert page.locator("table.data").first.is_visible()
+    assert not page.locator("#accuracy").is_visible()
+    page.locator("summary", has=page.locator("#accuracy-heading")).click()
     curve = page.locator("figure:has(.toggle) .reference").first
     assert curve.is_visible()
     page.locator(".toggle").first.click()
     assert not curve.is_visible()  # the published curves are switched off without a script
-    table = page.locator("details table").first
+    table = page.locator("#accuracy details table").first
     assert not table.is_visible()
-    page.locator("details:has(table) summary").first.click()
+    page.locator("#accuracy details:has(table) summary").first.click()
     assert table.is_visible()
     context.close()
 
 
-@pytest.mark.parametrize("width", [375, 768, 1440])
-def test_nothing_sticks_out(browser: Browser, report: Path, width: int) -> None:
-    context = browser.new_context(offline=True, viewport={"width": width, "height": 900})
+OPEN = "document.querySelectorAll('details').forEach(one => one.open = true)"
+TOO_WIDE = """() => [...document.querySelectorAll('.scroll, .frame, pre, dl, table, svg.drawing, p, li, figcaption')]
+    .filter(one => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== 'inline'
+        && !one.classList.contains('hidden') && !one.closest('caption'))
+    .map(one => `${one.tagName} ${one.className.baseVal ?? one.className}: ${one.textContent.slice(0, 60)}`)"""
+
+
+@pytest.mark.parametrize("width", [390, 800, 1200, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_sticks_out_or_scrolls_sideways(browser: Browser, report: Path, width: int, scheme: str) -> None:
+    context = browser.new_context(offline=True, viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
     page = Visit(context, report).page
-    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    for action in ("0", OPEN):
+        page.evaluate(action)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.evaluate(TOO_WIDE) == []
     context.close()
 
 
-def test_no_table_scrolls_sideways_in_a_common_window(browser: Browser, report: Path) -> None:
-    context = browser.new_context(offline=True, viewport={"width": 1200, "height": 900})
+def test_the_first_page_is_two_screens_and_two_sheets(browser: Browser, report: Path) -> None:
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 800})
     page = Visit(context, report).page
-    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-    wide = """() => [...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth)
-        .map(one => one.getAttribute('aria-label'))"""
-    assert page.evaluate(wide) == []
+    assert page.evaluate("document.querySelector('#summary').getBoundingClientRect().bottom") <= 2 * 800
+    assert page.locator("#summary figure svg.wide").is_visible()
+    assert page.locator("#summary tbody tr").count() <= 8
+    assert page.locator("#summary .findings li").count() <= 4
+    assert page.locator("details.section[open]").count() == 0
+    assert len(re.findall(rb"/Type /Page\b", page.pdf(format="A4"))) <= 2
     context.close()
 
 
-@pytest.mark.parametrize("width", [375, 1200])
+def test_figures_are_drawn_for_a_telephone_too(browser: Browser, report: Path) -> None:
+    context = browser.new_context(offline=True, viewport={"width": 390, "height": 800})
+    page = Visit(context, report).page
+    figure = page.locator("#summary figure")
+    assert figure.locator("svg.narrow").is_visible()
+    assert not figure.locator("svg.wide").is_visible()
+    smallest = """svg => Math.min(...[...svg.querySelectorAll('text')].map(text =>
+        parseFloat(getComputedStyle(text).fontSize) * svg.getScreenCTM().a))"""
+    assert figure.locator("svg.narrow").evaluate(smallest) >= 7.5
+    context.close()
+
+
+def test_what_is_folded_opens_where_a_link_leads_into_it(browser: Browser, report: Path) -> None:
+    context = browser.new_context(offline=True, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{report.as_uri()}#bops")
+    page.wait_for_function("document.querySelector('#bops').closest('details').open")
+    context.close()
+
+
+@pytest.mark.parametrize("width", [390, 1200])
 def test_the_page_of_another_metric_fits_as_well(browser: Browser, width: int, tmp_path: Path) -> None:
     path = build_report(made_study(tmp_path, of(Metric(name="W" * 40, unit="°C"), "own", lambda share: 3000 * share)))
     context = browser.new_context(offline=True, viewport={"width": width, "height": 900})
     visit = Visit(context, path)
-    visit.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    visit.page.evaluate(OPEN)
     assert visit.page.evaluate("document.documentElement.scrollWidth") == width
     visit.assert_quiet(path)
     context.close()
@@ -214,15 +250,16 @@ def test_long_names_do_not_stick_out_either(browser: Browser, tmp_path: Path) ->
     path = build_report(hostile(tmp_path, "W" * 400))
     context = browser.new_context(offline=True, viewport={"width": 375, "height": 900})
     page = Visit(context, path).page
-    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    page.evaluate(OPEN)
     assert page.evaluate("document.documentElement.scrollWidth") == 375
     context.close()
 
 
 def test_tables_sort_by_a_click_and_missing_values_stay_last(browser: Browser, report: Path) -> None:
-    context = browser.new_context(offline=True)
+    context = browser.new_context(offline=True, viewport={"width": 1440, "height": 900})
     page = Visit(context, report).page
-    table = page.locator("#summary table.data").first
+    page.evaluate(OPEN)
+    table = page.locator("#networks table.data").first
     head = table.locator("th", has_text="to unpruned").locator("button")
     values = "rows => rows.map(row => row.cells[5].dataset.sort)"
     for direction, sign in (("ascending", 1), ("descending", -1)):
@@ -239,7 +276,7 @@ def test_tables_sort_by_a_click_and_missing_values_stay_last(browser: Browser, r
 def test_long_tables_filter(browser: Browser, report: Path) -> None:
     context = browser.new_context(offline=True)
     page = Visit(context, report).page
-    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    page.evaluate(OPEN)
     field = page.locator(".filter input").first
     field.fill("onnxruntime structured 0.8")
     rows = page.locator("details:has(.filter) table").first.locator("tbody tr:visible")
@@ -267,12 +304,13 @@ def test_a_reader_of_the_screen_finds_names_for_everything(browser: Browser, rep
     context.close()
 
 
-def test_it_prints_with_its_tables_open(browser: Browser, report: Path) -> None:
+def test_it_prints_what_is_open_with_its_tables(browser: Browser, report: Path) -> None:
     context = browser.new_context(offline=True, color_scheme="dark")
     page = Visit(context, report).page
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert not page.locator("nav").is_visible()
-    assert page.locator("details table").first.is_visible()
-    assert page.pdf().startswith(b"%PDF")
+    assert not page.locator("#networks").is_visible()
+    page.evaluate("document.querySelector('#networks').closest('details').open = true")
+    assert page.locator("#networks details table").first.is_visible()
+    assert not page.locator("#bops").is_visible()
     context.close()

@@ -10,8 +10,8 @@ import pytest
 from prunus.report.classes import balanced_accuracy, is_unbalanced, largest_class
 from prunus.report.collapses import collapses_info, has_collapsed
 from prunus.report.findings import Findings
-from prunus.report.headline import collapsed_runs, headline, one_class_alone, unbalanced
-from prunus.report.pages import SummaryPage
+from prunus.report.front_page import FrontPage
+from prunus.report.headline import collapsed_runs, one_class_alone, unbalanced, warnings_of
 from prunus.report.summary import summary_info
 from prunus.store import ClassRow
 from report.tiny import epochs, grid, rows, trial
@@ -63,11 +63,11 @@ def test_a_run_that_collapsed_is_named_on_the_first_page() -> None:
         "1 run collapsed, far below the other seeds: structured 0.5, seed 2 (10.4 %, other seeds 89.2 %). Mean and "
         "interval of such a row mix two kinds of runs and describe neither."
     )
-    assert collapsed_runs(study) in headline(study)
+    assert collapsed_runs(study) in warnings_of(study)
 
 
 def test_few_seeds_say_what_their_interval_takes_for_granted() -> None:
-    text = str(SummaryPage().content(Findings(rows(THREE, epochs=COLLAPSED))))
+    text = str(FrontPage().content(Findings(rows(THREE, epochs=COLLAPSED))))
     assert "An interval of 3 seeds takes for granted that runs scatter alike and none collapses" in text
     assert "3 seeds see no collapse in 73 % of studies" in text
 
@@ -90,7 +90,7 @@ def test_a_network_that_predicts_one_class_alone_is_named_on_the_first_page() ->
         "One class alone is predicted, whatever the input, by `structured` at rate 0.5 in 1 of 2 runs (such as `a`: "
         "accuracy 95.0 %, balanced 50.0 %)."
     )
-    assert sentence in headline(study)
+    assert sentence in warnings_of(study)
     assert "The test data is unbalanced: 95.0 % of it is `a`" in (unbalanced(study) or "")
     (balanced,) = [row.balanced for row in summary_info(study) if row.recipe is None]
     assert balanced is not None
@@ -107,4 +107,4 @@ def test_even_classes_are_not_called_unbalanced() -> None:
 @pytest.mark.parametrize("sick", [float("nan"), float("inf"), -float("inf")])
 def test_losses_that_are_no_numbers_change_nothing_in_what_is_read_of_accuracies(sick: float) -> None:
     tables = tuple(replace(row, train_loss=sick, test_loss=sick) for row in COLLAPSED)
-    assert headline(Findings(rows(THREE, epochs=tables))) == headline(Findings(rows(THREE, epochs=COLLAPSED)))
+    assert warnings_of(Findings(rows(THREE, epochs=tables))) == warnings_of(Findings(rows(THREE, epochs=COLLAPSED)))

@@ -8,7 +8,16 @@ import pytest
 
 from prunus.report.drawing import drawn_recipes
 from prunus.report.findings import Findings
-from prunus.report.headline import as_given, cheapest_without_loss, fastest, headline, progress, unstructured_time
+from prunus.report.headline import (
+    as_given,
+    fastest,
+    few_seeds,
+    findings_of,
+    incomplete,
+    progress,
+    unstructured_time,
+    warnings_of,
+)
 from prunus.spec import Control
 from prunus.store import StudyRows
 from report.changed import with_latency, with_recipes, with_seeds, without
@@ -18,28 +27,18 @@ CONTROL = (*epochs("u0", 900), *epochs("u1", 902))
 COSTS = [cost("u0", 100, 100), cost("s0", 40, 40), cost("s1", 40, 40)]
 
 
-def test_a_whole_study_has_six_sentences(findings: Findings) -> None:
-    sentences = headline(findings)
-    assert len(sentences) == 6
-    assert all(sentence.endswith(".") for sentence in sentences)
-    assert "61 of 63 trials finished, 1 failed, 1 still to come" in sentences[0]
-
-
-def test_the_cheapest_network_that_keeps_the_accuracy_is_named() -> None:
-    study = Findings(rows(epochs=(*CONTROL, *epochs("s0", 899), *epochs("s1", 903)), costs=COSTS))
-    assert cheapest_without_loss(study) == (
-        "The cheapest network shown to lose no more than 1 point is `structured` at rate 0.5: 90.1 % (0.00 points "
-        "[−1.27, +1.27] to the unpruned 90.1 %) with 40.0 % of the effective BOPs, which is computed, not timed."
+def test_a_whole_study_is_told_in_whole_sentences(findings: Findings) -> None:
+    assert len(findings_of(findings)) == 3
+    assert all(sentence.endswith(".") for sentence in (*findings_of(findings), *warnings_of(findings)))
+    assert "61 of 63 trials finished, 1 failed, 1 still to come" in progress(findings)
+    assert incomplete(findings) == (
+        "Of 63 trials 1 trial failed and 1 trial has no result yet (see Diagnoses); this page is made of the others."
     )
 
 
-def test_where_none_keeps_it_that_is_said() -> None:
-    study = Findings(rows(epochs=(*CONTROL, *epochs("s0", 700), *epochs("s1", 702)), costs=COSTS))
-    assert cheapest_without_loss(study) == "Every pruned network is shown to lose accuracy."
-
-
-def test_with_one_seed_nothing_is_said_about_keeping(complete: StudyRows) -> None:
-    assert cheapest_without_loss(Findings(with_seeds(complete, 0))) is None
+def test_one_seed_is_a_warning_and_many_are_none(complete: StudyRows) -> None:
+    assert "With one seed there is no interval" in str(few_seeds(Findings(with_seeds(complete, 0))))
+    assert few_seeds(Findings(rows(()))) is None
 
 
 @pytest.mark.parametrize(("ratio", "words"), [(0.5, "0.50 [0.50, 0.50] of"), (1.1, "No pruned network was measurably")])
@@ -57,9 +56,8 @@ def test_a_control_is_counted_and_nothing_else_is_said_of_it(complete: StudyRows
     structured = next(recipe for recipe in rows.study.recipes if recipe.name == "structured")
     control = Control(kind="dense", recipe=structured, of=("unstructured",), rates=(0.8,))
     study = Findings(replace(rows, study=rows.study.model_copy(update={"control_recipes": (control,)})))
-    first, *others = headline(study)
-    assert first.startswith("1 recipe and 1 control at ")
-    assert not any("`structured`" in sentence for sentence in others)
+    assert progress(study).startswith("1 recipe and 1 control at ")
+    assert not any("`structured`" in sentence for sentence in findings_of(study))
     assert fastest(study) != fastest(Findings(rows))
     assert drawn_recipes(study) == ("unstructured",)
 
@@ -68,12 +66,12 @@ def test_what_was_not_measured_is_not_mentioned(complete: StudyRows) -> None:
     study = Findings(without(complete, "latencies"))
     assert fastest(study) is None
     assert unstructured_time(study) is None
-    assert len(headline(study)) == 4
+    assert len(findings_of(study)) == 1
 
 
 def test_a_study_that_has_not_begun_tells_how_far_it_is() -> None:
     study = Findings(rows(()))
-    assert headline(study) == (progress(study),)
+    assert findings_of(study) == ()
     assert "0 of 4 trials finished, 4 still to come" in progress(study)
 
 

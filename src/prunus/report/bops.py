@@ -6,12 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from prunus.report.content import Block, Chart, Page, Paragraph
 from prunus.report.costs import CostInfo, costs_info
 from prunus.report.drawing import (
     Drawing,
+    error_scale,
     is_drawn,
     key,
     keys_of_rates,
@@ -26,7 +25,6 @@ from prunus.report.forms import PERCENT, PREFIXED, TEXT, TIMES, with_prefix
 from prunus.report.metric import StudyMetric
 from prunus.report.names import visible
 from prunus.report.palette import DRAWN, Palette
-from prunus.report.statistics import Floats
 from prunus.report.tables import RECIPE_AND_RATE, Table, table_of
 
 if TYPE_CHECKING:
@@ -76,7 +74,7 @@ def draw(costs: tuple[CostInfo, ...], metric: StudyMetric, palette: Palette) -> 
     values = [cost.metric.mean for cost in costs if cost.metric]
     for axes in (dense, effective):
         if metric.best_is_100(values):
-            _error_scale(axes, [100 * value for value in values])
+            error_scale(axes, [100 * value for value in values])
         else:
             scale_of_values(axes, metric, values, from_zero=False)
     effective.yaxis.set_major_formatter(NullFormatter())
@@ -121,28 +119,6 @@ def _panel(
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.minorticks_off()
     axes.xaxis.set_major_formatter(lambda value, _: with_prefix(value))
-
-
-def _error_scale(axes: Axes, values: list[float]) -> None:
-    """Logarithmic in the error, so that both a collapse and the last percent can be seen."""
-
-    def to_axis(value: Floats) -> Floats:
-        result: Floats = -np.log10(np.maximum(100 - value, -0.6) + 0.7)
-        return result
-
-    def from_axis(position: Floats) -> Floats:
-        result: Floats = 100.7 - 10.0 ** (-position)
-        return result
-
-    axes.set_yscale("function", functions=(to_axis, from_axis))
-    low, high = min(values), max(values)
-    margin = 0.07 * float(np.ptp(to_axis(np.array([low, high])))) + 0.02
-    limits = from_axis(to_axis(np.array([low, high])) + np.array([-margin, margin]))
-    axes.set_ylim(max(float(limits[0]), -5), min(float(limits[1]), 100.4))
-    bottom, top = axes.get_ylim()
-    ticks = [tick for tick in (0, 20, 40, 60, 70, 80, 90, 95, 97, 98, 99, 100) if bottom <= tick <= top]
-    axes.yaxis.minorticks_off()
-    axes.set_yticks(ticks, [str(tick) for tick in ticks])
 
 
 def _legend(figure: Figure, costs: tuple[CostInfo, ...], palette: Palette) -> None:
@@ -195,5 +171,4 @@ def _chart(drawn: tuple[CostInfo, ...], metric: StudyMetric, table: Table) -> Ch
         table=table,
         caption="On the Pareto front is a network that no other one beats: none is cheaper and as "
         f"{as_good}.{error_scale}",
-        open_table=True,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prunus.errors import DiskFullError, StoreError, is_disk_full
 from prunus.report.content import Chart, charts_in, tables_in
-from prunus.report.drawing import png, styled, svg
+from prunus.report.drawing import Drawing, png, styled, svg
 from prunus.report.findings import Findings
 from prunus.report.inline_svg import inline_svg
 from prunus.report.names import file_name, visible
@@ -73,7 +73,7 @@ def write_section(folder: Path, name: str, findings: Findings, palette: Palette)
             (folder / "tables" / f"{file_name(table.name)}.csv").write_bytes(table_csv(table))
         drawings = {chart.name: _write_figure(folder / "figures", chart, palette) for chart in charts_in(content)}
         drawn = {name: drawing for name, drawing in drawings.items() if drawing is not None}
-        return render_section(anchor, title, content, drawn, palette)
+        return render_section(anchor, title, content, drawn, palette, folded=page.folded)
     except OSError:
         raise
     except Exception as error:  # whatever a stored row does to one page, the others are worth having
@@ -82,16 +82,24 @@ def write_section(folder: Path, name: str, findings: Findings, palette: Palette)
 
 def _write_figure(folder: Path, chart: Chart, palette: Palette) -> str | None:
     """The chart's SVG for the page; None where these rows cannot be drawn, and the page says so above the table."""
+    name = file_name(chart.name)
     try:
         drawing = chart.draw(palette)
         content, picture = svg(drawing), png(drawing)
+        inline = _inline(chart, drawing, content, name, palette, "wide" if chart.narrow else "")
+        if chart.narrow:
+            drawing = chart.narrow(palette)
+            inline += _inline(chart, drawing, svg(drawing), f"{name}-narrow", palette, "narrow")
     except Exception:
         return None
-    name = file_name(chart.name)
     (folder / f"{name}.svg").write_bytes(content)
     (folder / f"{name}.png").write_bytes(picture)
+    return inline
+
+
+def _inline(chart: Chart, drawing: Drawing, content: bytes, name: str, palette: Palette, look: str) -> str:
     title, description = visible(chart.title), visible(chart.description, 600)
-    return inline_svg(content, name, title, description, drawing.titles, palette.variable_of)
+    return inline_svg(content, name, title, description, drawing.titles, palette.variable_of, look)
 
 
 def _write_rows(folder: Path, rows: StudyRows) -> None:

@@ -49,16 +49,17 @@ class Chart:
     draw: Callable[[Palette], Drawing]
     table: Table
     caption: str = ""
+    narrow: Callable[[Palette], Drawing] | None = None  # the same for a telephone; None scales the chart down
     toggle: Toggle | None = None
-    open_table: bool = False  # the table is as important as the chart
     macro: ClassVar[str] = "chart"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Pairs of a term and what it is."""
+    """Pairs of a term and what it is. side_by_side: few pairs of sentences, a column each."""
 
     pairs: tuple[tuple[str, str], ...]
+    side_by_side: bool = False
     macro: ClassVar[str] = "facts"
 
 
@@ -109,11 +110,13 @@ class Page(Frozen, ABC):
     `content` must do with whatever a study has: no finished trial, one seed, one rate, nothing measured.
 
     title: may have `StudyMetric.words` in it, such as `{Name}`. anchor: what links to the section are made of, in which
-    words may stand as well; where it is empty, the name that the page is registered under.
+    words may stand as well; where it is empty, the name that the page is registered under. folded: whether it stands
+    behind its title until that is opened, its longer tables behind theirs.
     """
 
     title: ClassVar[str]
     anchor: ClassVar[str] = ""
+    folded: ClassVar[bool] = True
 
     @abstractmethod
     def content(self, findings: Findings) -> tuple[Block, ...]:

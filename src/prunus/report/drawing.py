@@ -18,7 +18,7 @@ from prunus.report.forms import short
 from prunus.report.metric import StudyMetric
 from prunus.report.names import visible
 from prunus.report.palette import DRAWN, Palette
-from prunus.report.statistics import Interval
+from prunus.report.statistics import Floats, Interval
 from prunus.system.process_wide import in_turn
 from prunus.system.quiet import quiet
 
@@ -152,6 +152,9 @@ def set_ticks(axes: Axes, ticks: Sequence[float], labels: Sequence[str]) -> None
     axes.set_xticks(ticks, labels)
 
 
+WIDE, NARROW = 760, 360
+"""Widths of figures in points: of a page, and of a telephone's."""
+
 FAR, VERY_FAR = 30, 1e4
 """Positive values whose largest is so many times the smallest have a logarithmic axis, or one of fewer ticks."""
 
@@ -178,6 +181,28 @@ def scale_of_values(axes: Axes, metric: StudyMetric, values: Iterable[float], *,
             margin = 0.06 * (top - bottom) or 0.06 * abs(high) or 1.0
             axes.set_ylim(bottom if from_zero and low >= 0 else bottom - margin, top + margin)
     label_values(axes, metric)
+
+
+def error_scale(axes: Axes, values: list[float]) -> None:
+    """Logarithmic in the error, so that both a collapse and the last percent can be seen."""
+
+    def to_axis(value: Floats) -> Floats:
+        result: Floats = -np.log10(np.maximum(100 - value, -0.6) + 0.7)
+        return result
+
+    def from_axis(position: Floats) -> Floats:
+        result: Floats = 100.7 - 10.0 ** (-position)
+        return result
+
+    axes.set_yscale("function", functions=(to_axis, from_axis))
+    low, high = min(values), max(values)
+    margin = 0.07 * float(np.ptp(to_axis(np.array([low, high])))) + 0.02
+    limits = from_axis(to_axis(np.array([low, high])) + np.array([-margin, margin]))
+    axes.set_ylim(max(float(limits[0]), -5), min(float(limits[1]), 100.4))
+    bottom, top = axes.get_ylim()
+    ticks = [tick for tick in (0, 20, 40, 60, 70, 80, 90, 95, 97, 98, 99, 100) if bottom <= tick <= top]
+    axes.yaxis.minorticks_off()
+    axes.set_yticks(ticks, [str(tick) for tick in ticks])
 
 
 def label_values(axes: Axes, metric: StudyMetric) -> None:

@@ -11,17 +11,36 @@ from prunus.report.failures import failures_info, trial_label
 from prunus.report.findings import Findings
 from prunus.report.forms import TIMES
 from prunus.report.latencies import comparisons_of
-from prunus.report.losses import loss_of, power
+from prunus.report.losses import loss_of
 from prunus.report.names import visible
 from prunus.report.provenance import provenance_info
 from prunus.report.statistics import Interval
-from prunus.report.summary import SummaryInfo, results_info
+from prunus.report.summary import SummaryInfo, results_info, summary_info
 from prunus.report.words import counted, listed, percent, span, times
 
 
-def headline(findings: Findings) -> tuple[str, ...]:
-    """At most eleven sentences; what the study cannot say is left out."""
-    return tuple(sentence for make in SENTENCES if (sentence := make(findings)))
+def findings_of(findings: Findings) -> tuple[str, ...]:
+    """Sentences of what else was found, the most telling first; what the study cannot say is left out."""
+    return tuple(sentence for make in FINDINGS if (sentence := make(findings)))
+
+
+def warnings_of(findings: Findings) -> tuple[str, ...]:
+    """What a reader must know before any number is believed."""
+    lost = tuple(f"Something of this study is missing: {one.sentence}" for one in failures_info(findings).lost)
+    return (*lost, *(sentence for make in WARNINGS if (sentence := make(findings))))
+
+
+def incomplete(findings: Findings) -> str | None:
+    """How many trials have no result."""
+    failures, parts = failures_info(findings), []
+    if failures.failed:
+        parts.append(f"{counted(len(failures.failed), 'trial')} failed")
+    if failures.unfinished:
+        left = len(failures.unfinished)
+        parts.append(f"{counted(left, 'trial')} {'has' if left == 1 else 'have'} no result yet")
+    if not parts:
+        return None
+    return f"Of {failures.planned} trials {' and '.join(parts)} (see Diagnoses); this page is made of the others."
 
 
 def progress(findings: Findings) -> str:
@@ -56,30 +75,6 @@ def _recipes(findings: Findings) -> str:
     """`5 recipes and 4 controls`."""
     recipes, controls = len(findings.judged), len(findings.recipes) - len(findings.judged)
     return counted(recipes, "recipe") + (f" and {counted(controls, 'control')}" if controls else "")
-
-
-def cheapest_without_loss(findings: Findings) -> str | None:
-    """The network of fewest bit operations that is shown to lose no more than the margin.
-
-    Cheap ones are looked for among many: that holds the name's error at 5 %, since readings are corrected for them all.
-    """
-    control = loss_of(findings).get((None, 0.0))
-    known = [row for row in results_info(findings) if row.difference and row.difference.known]
-    if control is None or control.final is None or not known:
-        return None
-    metric = findings.metric
-    kept = [row for row in known if _keeps(findings, row) and row.effective_bops_share is not None]
-    if kept:
-        best = min(kept, key=lambda row: row.effective_bops_share or 1)
-        return (
-            f"The cheapest network shown to {metric.lose_no_more} is `{best.recipe}` at rate "
-            f"{best.rate:g}: {metric.named_value(best.metric)} ({metric.difference(best.difference)} to the unpruned "
-            f"{metric.value(control.final)}) with {percent(best.effective_bops_share)} of the effective BOPs, which is "
-            "computed, not timed."
-        )
-    if all(row.reading == metric.worse for row in known):
-        return f"Every pruned network is shown to {metric.lose_some}."
-    return f"No pruned network is shown to {metric.lose_no_more}: {power(findings)}"
 
 
 def collapse(findings: Findings) -> str | None:
@@ -245,16 +240,35 @@ def _pattern(findings: Findings, name: str | None) -> str | None:
     return next((recipe.pattern for recipe in findings.recipes if recipe.name == name), None)
 
 
-SENTENCES: tuple[Callable[[Findings], str | None], ...] = (
-    progress,
+MANY_SEEDS = 20
+"""From so many on, a collapse in one run of ten is seldom missed (12 %)."""
+
+
+def few_seeds(findings: Findings) -> str | None:
+    """What an interval of few seeds takes for granted; None where there are many."""
+    seeds = max((row.metric.count for row in summary_info(findings) if row.metric), default=0)
+    if seeds == 1:
+        return "With one seed there is no interval: every difference on this page could be chance."
+    if not 1 < seeds < MANY_SEEDS:
+        return None
+    return (
+        f"An interval of {seeds} seeds takes for granted that runs scatter alike and none collapses: of a recipe that "
+        f"collapses in one run of ten, {seeds} seeds see no collapse in {100 * 0.9**seeds:.0f} % of studies."
+    )
+
+
+FINDINGS: tuple[Callable[[Findings], str | None], ...] = (
     as_given,
+    collapse,
+    fastest,
+    unstructured_time,
+)
+
+WARNINGS: tuple[Callable[[Findings], str | None], ...] = (
+    incomplete,
     one_class_alone,
     collapsed_runs,
     not_finite_runs,
     unbalanced,
-    cheapest_without_loss,
-    ends_lower,
-    collapse,
-    fastest,
-    unstructured_time,
+    few_seeds,
 )

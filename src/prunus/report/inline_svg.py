@@ -14,12 +14,18 @@ ATTRIBUTES = re.compile(r"(fill|stroke)(-[a-z]+)?|opacity|text-anchor|font-size|
 
 
 def inline_svg(
-    content: bytes, name: str, title: str, description: str, titles: Mapping[str, str], variables: Mapping[str, str]
+    content: bytes,
+    name: str,
+    title: str,
+    description: str,
+    titles: Mapping[str, str],
+    variables: Mapping[str, str],
+    look: str = "",
 ) -> str:
     """Markup of a drawing, to stand in a page under a policy that forbids inline style.
 
     name: prefix of all ids, so that drawings of one page do not share any.
-    titles: id of a group -> text shown over it. variables: colour -> CSS variable.
+    titles: id of a group -> text shown over it. variables: colour -> CSS variable. look: a class more.
     The input is this program's own drawing; names in it were escaped when it was drawn and are escaped again here.
     """
     root = ElementTree.fromstring(content)  # noqa: S314
@@ -33,7 +39,7 @@ def inline_svg(
     _flatten(root)
     view_box = root.get("viewBox", "")
     root.attrib.clear()
-    root.attrib |= {"viewBox": view_box, "class": "drawing", "role": "img"}
+    root.attrib |= {"viewBox": view_box, "class": f"drawing {look}".rstrip(), "role": "img"}
     root.set("aria-labelledby", f"{name}-title {name}-description")
     for position, (tag, identity, text) in enumerate((("title", "title", title), ("desc", "description", description))):
         root.insert(position, _text(tag, text, {"id": f"{name}-{identity}"}))

@@ -307,6 +307,5 @@ def _differences(findings: Findings) -> tuple[Block, ...]:
         table=table,
         caption="Bars are intervals of one row each, not corrected for their number; the readings in the table are. "
         f"The scale is linear within {near} and logarithmic beyond.",
-        open_table=True,
     )
     return (chart,)

@@ -8,13 +8,14 @@ from prunus.registry import Registry
 from prunus.report.achieved import achieved_blocks, target_blocks
 from prunus.report.bops import BopsPage
 from prunus.report.classes import class_blocks
-from prunus.report.content import Block, Bullets, Group, Page, Paragraph
+from prunus.report.content import Block, Group, Page, Paragraph
 from prunus.report.controls import controls_blocks
 from prunus.report.costs import parameters_table
 from prunus.report.curves import TrainingPage
-from prunus.report.failures import failures_info, problems_table, trial_blocks
+from prunus.report.failures import problems_table, trial_blocks
 from prunus.report.findings import Findings
-from prunus.report.headline import headline
+from prunus.report.front_page import FrontPage
+from prunus.report.headline import ends_lower, progress
 from prunus.report.latencies import latency_blocks
 from prunus.report.layers import layer_blocks
 from prunus.report.losses import LossesPage
@@ -25,55 +26,22 @@ from prunus.report.speedups import speedup_blocks
 from prunus.report.statements import STATEMENTS, judged
 from prunus.report.statements.statement import Verdict, statements_table
 from prunus.report.summary import by_rate_chart, summary_info, summary_table
-from prunus.report.words import counted
-
-MANY_SEEDS = 20
-"""From so many on, a collapse in one run of ten is seldom missed (12 %)."""
 
 
-class SummaryPage(Page):
-    """The study in a few sentences, one picture and one table."""
+class NetworksPage(Page):
+    """Every recipe at every rate."""
 
-    title: ClassVar[str] = "What was found"
+    title: ClassVar[str] = "Every network"
 
     def content(self, findings: Findings) -> tuple[Block, ...]:
-        """Sentences, the final metric by rate, and a row per recipe and rate."""
-        blocks: list[Block] = [Bullets(headline(findings))]
-        failures = failures_info(findings)
-        if lost := failures.lost:
-            blocks += [
-                Paragraph("Something of this study is missing, and what follows is made of the rest:", "warning")
-            ]
-            blocks.append(Bullets(tuple(one.sentence for one in lost)))
-        if failures.unfinished:
-            left = counted(len(failures.unfinished), "trial")
-            blocks.append(
-                Paragraph(
-                    f"This study is not complete: {left} of {failures.planned} "
-                    "have no result yet (listed under Diagnoses). Everything below is made of those that have.",
-                    "warning",
-                )
-            )
-        if note := few_seeds(findings):
-            blocks.append(Paragraph(note, "note"))
+        """The final metric by rate, and a row per recipe and rate."""
+        blocks = (
+            Paragraph(progress(findings)),
+            *((Paragraph(ends_lower(findings) or ""),) if ends_lower(findings) else ()),
+        )
         if any(row.metric for row in summary_info(findings)):
-            return (*blocks, by_rate_chart(findings))
-        missing = f"so there is no {findings.metric.name} to show."
-        finished = any(trial.status == "finished" for trial in findings.rows.trials)
-        none = Paragraph(f"No trial has {'ended with a number' if finished else 'finished yet'}, {missing}", "note")
-        return (*blocks, none, summary_table(findings))
-
-
-def few_seeds(findings: Findings) -> str:
-    """What an interval of few seeds takes for granted; empty where there are many."""
-    counts = [row.metric.count for row in summary_info(findings) if row.metric]
-    seeds = max(counts, default=0)
-    if not 1 < seeds < MANY_SEEDS:
-        return ""
-    return (
-        f"An interval of {seeds} seeds takes for granted that runs scatter alike and none collapses: of a recipe that "
-        f"collapses in one run of ten, {seeds} seeds see no collapse in {100 * 0.9**seeds:.0f} % of studies."
-    )
+            return (by_rate_chart(findings), *blocks)
+        return (*blocks, summary_table(findings))
 
 
 class MeasurementsPage(Page):
@@ -136,7 +104,8 @@ class DiscussionPage(Page):
 
 
 PAGES: Registry[type[Page]] = Registry("report page", Page)
-PAGES.register("summary", SummaryPage)
+PAGES.register("summary", FrontPage)
+PAGES.register("networks", NetworksPage)
 PAGES.register("training", TrainingPage)
 PAGES.register("losses", LossesPage)
 PAGES.register("bops", BopsPage)

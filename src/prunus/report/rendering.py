@@ -28,9 +28,19 @@ class Section:
 
 
 def render_section(
-    anchor: str, title: str, content: Sequence[Block], drawings: Mapping[str, str], palette: Palette
+    anchor: str,
+    title: str,
+    content: Sequence[Block],
+    drawings: Mapping[str, str],
+    palette: Palette,
+    *,
+    folded: bool = False,
 ) -> Section:
-    """A page's blocks as markup. drawings: name of a chart -> its SVG; a chart not among them could not be drawn."""
+    """A page's blocks as markup.
+
+    drawings: name of a chart -> its SVG, or several for several widths; a chart not among them could not be drawn.
+    folded: the section stands behind its title, and its longer tables behind theirs.
+    """
     body = (
         _environment()
         .get_template("section.html.jinja")
@@ -41,6 +51,7 @@ def render_section(
             content=content,
             drawings={name: Markup(svg) for name, svg in drawings.items()},  # noqa: S704 - of inline_svg, which escapes
             rate_index=palette.rate_index,
+            folded=folded,
         )
     )
     return Section(anchor, title, Markup(body))  # noqa: S704 - rendered with autoescape
@@ -49,7 +60,7 @@ def render_section(
 def failed_section(anchor: str, title: str, failure: str) -> Section:
     """Says in a page's place why it could not be made."""
     template = _environment().get_template("section.html.jinja")
-    body = template.render(anchor=anchor, title=title, failure=failure, drawings={}, rate_index=None)
+    body = template.render(anchor=anchor, title=title, failure=failure, drawings={}, rate_index=None, folded=False)
     return Section(anchor, title, Markup(body))  # noqa: S704 - rendered with autoescape
 
 
@@ -57,7 +68,7 @@ def render(
     title: str, subtitle: str, sections: Sequence[Section], palette: Palette, kind: str = "Pruning study"
 ) -> str:
     """The whole page. kind: what it reports on."""
-    style = _template("style.css") + _variables(palette)
+    style = _template("style.css") + _variables(palette) + _cards(sections)
     script = _template("script.js")
     return (
         _environment()
@@ -109,6 +120,25 @@ def _variables(palette: Palette) -> str:
     dark = "".join(f"--{name}:{pair[1]};" for name, pair in palette.variables.items())
     classes = "".join(f".rate-{index}{{--swatch:var(--rate-{index})}}" for index in range(len(palette.rates)))
     return f":root{{{light}}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}{classes}"
+
+
+CARDS = (
+    "TABLE thead{display:none}TABLE tbody,TABLE tr,TABLE td{display:block}"
+    "TABLE tr{border-top:1px solid var(--muted);padding:.45rem 0}"
+    "TABLE td,TABLE td.number{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.08rem .2rem;"
+    "white-space:normal;text-align:right;max-width:none;min-width:0}TABLE td>*{min-width:0}"
+    "TABLE td::before{content:attr(data-head);color:var(--muted);text-align:left;flex:none;max-width:55%}"
+    "TABLE td:first-child{font-weight:620;color:var(--ink)}TABLE .bounds{display:inline}"
+)
+"""A table that is too broad for its place: a card per row, each value beside the head of its column."""
+
+
+def _cards(sections: Sequence[Section]) -> str:
+    """Where a table of each breadth that there is turns into cards: container queries do it, and no script."""
+    breadths = {int(rem) for section in sections for rem in re.findall(r"<table class=\"data rem-(\d+)", section.body)}
+    return "".join(
+        f"@container (width<{rem}rem){{{CARDS.replace('TABLE', f'.rem-{rem}')}}}" for rem in sorted(breadths)
+    )
 
 
 def _hash(text: str) -> str:

@@ -249,5 +249,4 @@ def by_rate_chart(findings: Findings) -> Chart:
         draw=partial(draw, drawn, recipes, metric),
         table=summary_table(findings),
         caption=f"Mean over seeds; whiskers are 95 % t intervals{cut}.{more}",
-        open_table=True,
     )

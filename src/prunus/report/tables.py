@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
+from itertools import pairwise
 from operator import attrgetter
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
-from prunus.report.forms import NAME, RATE, TEXT, Form
+from prunus.report.forms import MISSING, NAME, RATE, TEXT, Form
 from prunus.report.words import recipe_name
 from prunus.store.study_rows import StudyRows
 
@@ -37,7 +41,62 @@ class Table:
     empty: str = "Nothing to show."
     folded: bool = False  # shown behind its caption
     most_rows: int = 60
+    marked: int | None = None  # the row that a reader looks for
     macro: ClassVar[str] = "table"
+
+    @cached_property
+    def drawn(self) -> tuple[int, ...]:
+        """The columns that tell rows apart; one that says the same in every row is not drawn."""
+        return tuple(index for index in range(len(self.columns)) if index < 1 or len(set(self._texts(index))) > 1)
+
+    @property
+    def drawn_columns(self) -> tuple[Column, ...]:
+        """The same, as columns."""
+        return tuple(self.columns[index] for index in self.drawn)
+
+    @property
+    def grouped(self) -> bool:
+        """Whether neighbours often begin alike, so that a line between those that do not helps the eye."""
+        names = self._texts(0)
+        return sum(a == b for a, b in pairwise(names)) > len(names) / 3
+
+    @cached_property
+    def alike(self) -> str:
+        """What every row says, of the columns that are not drawn and say anything."""
+        told = ((column.title, self._texts(index)[0]) for index, column in self._left_out())
+        return "; ".join(f"{title}: {text}" for title, text in told if text not in NOTHING)
+
+    @cached_property
+    def breadth(self) -> int:
+        """How many rem it takes to stand without cutting anything off, an even number: an estimate from above."""
+        rem = sum(_breadth(self.columns[index], self._texts(index)) for index in self.drawn)
+        return 2 * math.ceil(rem / 2)
+
+    def _left_out(self) -> list[tuple[int, Column]]:
+        return [(index, column) for index, column in enumerate(self.columns) if index not in self.drawn]
+
+    def _texts(self, index: int) -> list[str]:
+        return [self.columns[index].form.show(row[index]) for row in self.rows[: self.most_rows]]
+
+
+NOTHING = ("", MISSING, "not reached")
+"""What a column may say in every row and still say nothing."""
+
+REM_OF_LETTER, REM_OF_HEAD, REM_OF_BASIS, REM_BETWEEN = 0.52, 0.52, 3.8, 0.75
+"""Of the broadest of the fonts that the page may be shown in."""
+
+LONGEST_LINE = 22
+"""Letters of text from which on a cell is broken into lines, as the templates know too."""
+
+
+def _breadth(column: Column, texts: Sequence[str]) -> float:
+    """Rem of a column: its longest cell, or the longest word of its head; intervals stand below their means."""
+    words = max(map(len, re.split(r"[ ,]", column.title)), default=0)
+    parts = (part for text in texts for part in (text.split(" ", 1) if column.form.macro == "bounds" else (text,)))
+    breaks = column.form.macro not in ("number", "bounds")
+    cells = max((min(len(part), LONGEST_LINE) if breaks else len(part) for part in parts), default=0)
+    basis = REM_OF_BASIS if column.basis else 0.0
+    return max(REM_OF_LETTER * cells, REM_OF_HEAD * words, basis) + REM_BETWEEN
 
 
 Filled = tuple[str, Form, Basis | None, Callable[[T], Any]]

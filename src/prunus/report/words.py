@@ -17,6 +17,15 @@ def percent(share: float | None) -> str:
     return "unknown" if share is None else f"{PERCENT.show(share)} %"
 
 
+def whole_percent(share: float | None) -> str:
+    """A share in percent where tenths would be in the way; below 2 % they are not.
+
+    >>> whole_percent(0.714), whole_percent(0.0123)
+    ('71 %', '1.2 %')
+    """
+    return percent(share) if share is None or share < 0.02 else f"{100 * share:.0f} %"
+
+
 def times(ratio: Interval | float | None) -> str:
     """A ratio, with its interval if it has one.
 
