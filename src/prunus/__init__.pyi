@@ -39,6 +39,7 @@ from .measure import MemoryHost as MemoryHost, Sample as Sample, Variant as Vari
 from .models import build_model as build_model
 from .prune import apply_masks as apply_masks
 from .prune.criteria import Criterion as Criterion, Evidence as Evidence
+from .quantization import Quantized as Quantized, quantize as quantize
 from .reconstruct import LayerError as LayerError, Reconstructed as Reconstructed, reconstruct as reconstruct
 from .report import build_report as build_report
 from .sensitivity.measuring import measure_sensitivity as measure_sensitivity
@@ -49,6 +50,7 @@ from .sensitivity.suggestion import (
     suggest as suggest,
 )
 from .spec import (
+    Bits as Bits,
     Measurement as Measurement,
     Metric as Metric,
     Part as Part,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -91,7 +92,12 @@ class _Use:
 
 
 def count_cost(
-    model: nn.Module, example_inputs: Inputs, *, weight_bits: int = 32, activation_bits: int = 32
+    model: nn.Module,
+    example_inputs: Inputs,
+    *,
+    weight_bits: int = 32,
+    activation_bits: int = 32,
+    bits: Mapping[str, tuple[int, int]] = MappingProxyType({}),
 ) -> NetworkCost:
     """Count what a model costs for one input, by running it once; shapes suffice, so it is cheap for big models.
 
@@ -100,6 +106,7 @@ def count_cost(
         example_inputs: a batch of any length (dimension 0) of what the model takes: a tensor, several, or by keyword.
         weight_bits: bits of a weight, for BOPs.
         activation_bits: bits of an activation, for BOPs.
+        bits: layer -> bits of its weight and of its input, where they are others.
 
     Returns:
         MACs, BOPs and weights by layer and in all, for one input. Operations that the counter does not know are listed.
@@ -112,7 +119,7 @@ def count_cost(
         >>> cost.dense_macs, cost.layers[0].kind
         (1800, 'conv2d')
     """
-    return _counted(model, record(model, example_inputs), weight_bits, activation_bits)
+    return _counted(model, record(model, example_inputs), (weight_bits, activation_bits), bits)
 
 
 def count_costs(
@@ -127,12 +134,19 @@ def count_costs(
     except PrunusError:
         recorders = [record_all(model, example_inputs) for model in models]
     found = zip(models, recorders, strict=True)
-    return tuple(_counted(model, recorder, weight_bits, activation_bits) for model, recorder in found)
+    return tuple(_counted(model, recorder, (weight_bits, activation_bits)) for model, recorder in found)
 
 
-def _counted(model: nn.Module, recorder: CallRecorder, weight_bits: int, activation_bits: int) -> NetworkCost:
-    if min(weight_bits, activation_bits) < 1:
-        raise InputError(f"BOPs cannot be counted with {weight_bits} and {activation_bits} bits", "both are at least 1")
+def _counted(
+    model: nn.Module,
+    recorder: CallRecorder,
+    usual: tuple[int, int],
+    bits: Mapping[str, tuple[int, int]] = MappingProxyType({}),
+) -> NetworkCost:
+    """The cost. usual: bits of a weight and an activation. bits: of layers that have others."""
+    for weights, activations in (usual, *bits.values()):
+        if min(weights, activations) < 1:
+            raise InputError(f"BOPs cannot be counted with {weights} and {activations} bits", "both are at least 1")
     with torch.no_grad():
         uses = _uses(recorder.calls)
     parameters = dict(model.named_parameters())
@@ -141,14 +155,14 @@ def _counted(model: nn.Module, recorder: CallRecorder, weight_bits: int, activat
         layers.setdefault((layer_name(use.call), use.kind), []).append(use)
     prunable = {use.weight.key: use.weight for use in uses if use.weight and _is_prunable(use)}
     return NetworkCost(
-        layers=tuple(_layer(*place, calls, weight_bits, activation_bits) for place, calls in layers.items()),
+        layers=tuple(_layer(*place, calls, *bits.get(place[0], usual)) for place, calls in layers.items()),
         parameters=sum(parameter.numel() for parameter in parameters.values()),
         nonzero_parameters=_nonzero_parameters(parameters, uses),
         prunable_weights=sum(weight.weights for weight in prunable.values()),
         nonzero_weights=sum(weight.nonzero for weight in prunable.values()),
         not_counted=dict(recorder.not_counted),
-        weight_bits=weight_bits,
-        activation_bits=activation_bits,
+        weight_bits=usual[0],
+        activation_bits=usual[1],
     )
 
 
@@ -188,6 +202,8 @@ def _layer(layer: str, kind: str, uses: list[_Use], weight_bits: int, activation
     return LayerCost(
         layer=layer,
         kind=kind,
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
         weights=sum(weight.weights for weight in weights),
         nonzero_weights=sum(weight.nonzero for weight in weights),
         units=sum(weight.units for weight in weights),

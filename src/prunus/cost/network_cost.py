@@ -63,6 +63,8 @@ class LayerCost:
     Attributes:
         layer: qualified module name; the parameter's name where the module has more than one weight.
         kind: the operation, such as `conv2d`.
+        weight_bits: bits of a weight that BOPs were counted with.
+        activation_bits: bits of an activation that BOPs were counted with.
         weights: elements of the weight.
         nonzero_weights: those that are not zero.
         units: output rows of the weight.
@@ -77,6 +79,8 @@ class LayerCost:
 
     layer: str
     kind: str
+    weight_bits: int
+    activation_bits: int
     weights: int
     nonzero_weights: int
     units: int
@@ -100,8 +104,8 @@ class NetworkCost:
         prunable_weights: elements of the weights of convolution and linear layers.
         nonzero_weights: those that are not zero.
         not_counted: operations that the counter does not know -> calls.
-        weight_bits: bits of a weight that BOPs were counted with.
-        activation_bits: bits of an activation that BOPs were counted with.
+        weight_bits: bits of a weight that BOPs were counted with, but for layers that have their own.
+        activation_bits: bits of an activation, likewise.
     """
 
     layers: tuple[LayerCost, ...]

@@ -5,6 +5,7 @@ alone, which that runtime writes (`prunus.measure.runtimes`).
 """
 
 from prunus.export._comparison import checked
+from prunus.export._integers_file import read_scheme, write_integers
 from prunus.export._onnx_file import OnnxTemplates, write_onnx
 from prunus.export._safetensors_file import read_network, write_safetensors
 from prunus.export._trained_weights import load_weights
@@ -19,6 +20,8 @@ __all__ = [
     "load_weights",
     "positional",
     "read_network",
+    "read_scheme",
+    "write_integers",
     "write_network_files",
     "write_onnx",
     "write_safetensors",

@@ -49,9 +49,12 @@ def largest_deviation(run: Rerun, model: nn.Module, inputs: Sequence[Tensor], ba
     return largest
 
 
-def onnx_run(content: bytes) -> Rerun:
-    """Runs an ONNX file in ONNX Runtime."""
-    session = open_session(content)
+def onnx_run(content: bytes, *, optimised: bool = True) -> Rerun:
+    """Runs an ONNX file in ONNX Runtime, as it would be used, or operation by operation as it is defined."""
+    from onnxruntime import GraphOptimizationLevel  # type: ignore[attr-defined]
+
+    level = GraphOptimizationLevel.ORT_ENABLE_ALL if optimised else GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = open_session(content, graph_optimization_level=level)
     names = [node.name for node in session.get_inputs()]
     return lambda arrays: session.run(None, dict(zip(names, arrays, strict=True)))
 

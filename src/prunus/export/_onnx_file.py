@@ -15,9 +15,11 @@ from torch.utils._pytree import tree_leaves
 from prunus.errors import InputError, PrunusError
 from prunus.export._comparison import LIMIT, checked, evaluating, largest_deviation, onnx_run
 from prunus.export._onnx_template import OnnxTemplate, innermost
+from prunus.export._quantized_onnx import checked_integers
 from prunus.export._written import WrittenFile, write_network_file
 from prunus.export.example import Examples, as_tuple, class_name, input_names, positional
-from prunus.trace.results import plain
+from prunus.quantization import Scheme, detach, quantized_layers
+from prunus.trace.results import plain as plain_values
 
 
 class OnnxTemplates:
@@ -33,14 +35,15 @@ class OnnxTemplates:
 
     def content(self, model: nn.Module, inputs: Sequence[Tensor], names: Sequence[str]) -> tuple[bytes, float]:
         """The file's content and its deviation. Raises `PrunusError` where a fresh export deviates too much."""
+        plain, scheme = _without_quantizers(model)
         for template in self._templates:
-            if template.fits(model) and (filled := _filled(template, model, inputs)):
+            if template.fits(plain) and (filled := _filled(template, model, plain, scheme, inputs)):
                 return filled
-        template = OnnxTemplate.from_model(model, inputs, names)
+        template = OnnxTemplate.from_model(plain, inputs, names)
         self.exports += 1
-        content = template.fill_own(model)
+        content = template.fill_own(plain, scheme)
         try:
-            deviation = checked("ONNX", onnx_run(content), model, inputs)
+            deviation = _checked(content, model, scheme, inputs)
         except PrunusError:
             raise
         except Exception as error:  # of the model itself, or of ONNX Runtime
@@ -57,9 +60,11 @@ class OnnxTemplates:
 def write_onnx(
     model: nn.Module, example_inputs: Examples, path: str | Path, templates: OnnxTemplates | None = None
 ) -> WrittenFile:
-    """Write one fp32 ONNX file with an open batch dimension, and run it again in ONNX Runtime.
+    """Write one ONNX file with an open batch dimension, and run it again in ONNX Runtime.
 
-    It is checked at batch sizes 1 and 3 and compared with the model, which stays as it was.
+    It is checked at several batch sizes and compared with the model, which stays as it was. A network that `quantize`
+    or a recipe's bits have quantised is written as integers with their scales (QuantizeLinear, DequantizeLinear), all
+    others in fp32.
 
     Args:
         model: the network.
@@ -74,7 +79,8 @@ def write_onnx(
 
     Raises:
         InputError: the model cannot be exported.
-        PrunusError: the file deviates from the model by more than 1e-4.
+        PrunusError: the file deviates from the model by more than 1e-4; a quantised one's by more than its rounding
+            explains.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -91,10 +97,26 @@ def write_onnx(
     return write_network_file("onnx", Path(path), content, deviation)
 
 
-def _filled(template: OnnxTemplate, model: nn.Module, inputs: Sequence[Tensor]) -> tuple[bytes, float] | None:
+def _without_quantizers(model: nn.Module) -> tuple[nn.Module, Scheme]:
+    """The model with its rounded weights in plain layers, and how they are rounded; itself where nothing is."""
+    if not quantized_layers(model):
+        return model, {}
+    plain = copy.deepcopy(model)
+    return plain, detach(plain)
+
+
+def _checked(content: bytes, model: nn.Module, scheme: Scheme, inputs: Sequence[Tensor]) -> float:
+    return checked_integers(content, model, inputs) if scheme else checked("ONNX", onnx_run(content), model, inputs)
+
+
+def _filled(
+    template: OnnxTemplate, model: nn.Module, plain: nn.Module, scheme: Scheme, inputs: Sequence[Tensor]
+) -> tuple[bytes, float] | None:
     """The template with the model's weights; None where that is not the network."""
     try:
-        content = template.fill(model)
+        content = template.fill(plain, scheme)
+        if scheme:
+            return content, checked_integers(content, model, inputs)
         deviation = largest_deviation(onnx_run(content), model, inputs)
     except PrunusError:
         raise
@@ -105,7 +127,7 @@ def _filled(template: OnnxTemplate, model: nn.Module, inputs: Sequence[Tensor]) 
 
 def _tensors(result: Any) -> Any:
     """What an ONNX file can return of a model's results: without caches and such."""
-    return tuple(leaf for leaf in tree_leaves(plain(result)) if isinstance(leaf, Tensor))
+    return tuple(leaf for leaf in tree_leaves(plain_values(result)) if isinstance(leaf, Tensor))
 
 
 @contextmanager

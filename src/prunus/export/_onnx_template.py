@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from prunus.errors import InputError, PrunusError
+from prunus.export._quantized_onnx import quantize_inputs, weights_to_integers
 from prunus.export.example import at_batch, batched, class_name
+from prunus.quantization import Scheme
 from prunus.system.process_wide import in_turn
 from prunus.system.quiet import quiet
 
@@ -55,8 +57,11 @@ class OnnxTemplate:
         known = tensors_by_name(model)
         return self.complete and all(name in known for name in self.weight_names)
 
-    def fill(self, model: nn.Module) -> bytes:
-        """The ONNX file with the model's weights, optimised: constants and batch normalisation are folded."""
+    def fill(self, model: nn.Module, scheme: Scheme | None = None) -> bytes:
+        """The ONNX file with the model's weights, optimised: constants and batch normalisation are folded.
+
+        scheme: of a network that was quantised, whose layers then hold integers.
+        """
         import onnx
         from onnxscript import optimizer
 
@@ -69,19 +74,23 @@ class OnnxTemplate:
         for tensor in proto.graph.initializer:
             if tensor.name in self.weight_names:
                 _put(tensor, known[tensor.name])
+        if scheme:
+            quantize_inputs(proto, scheme)
         with quiet():
             proto = optimizer.optimize(proto)
         strip(proto)
+        if scheme:
+            weights_to_integers(proto, scheme, {name: known[f"{name}.weight"].detach() for name in scheme})
         content: bytes = proto.SerializeToString()
         onnx.checker.check_model(content, full_check=True)
         return content
 
-    def fill_own(self, model: nn.Module) -> bytes:
+    def fill_own(self, model: nn.Module, scheme: Scheme | None = None) -> bytes:
         """The file of the model that was exported. Raises `InputError` where torch wrote a graph that is none."""
         import onnx
 
         try:
-            return self.fill(model)
+            return self.fill(model, scheme)
         except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
             raise InputError(
                 f"{class_name(model)} cannot be exported to ONNX",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
     from prunus.export import OnnxTemplates, WrittenFile
 
 
+FLOATS = "fp32.onnx"
+
+
 class NetworkFiles:
     """A network, and the files that runtimes write of it into one folder, one for each format.
 
-    model: on the CPU; runtimes leave it as it is. example: a batch of its inputs, as it takes them.
+    model: on the CPU; runtimes leave it as it is. quantized: the same, computing with rounded inputs, where it is
+    quantised, for formats that hold integers. example: a batch of its inputs, as it takes them.
     written: format -> file; what is there already is not written again.
     batch_sizes, threads: at which it will be measured, for formats that hold choices made for them.
     templates: shared by networks that may be of one architecture.
@@ -33,12 +38,13 @@ class NetworkFiles:
         batch_sizes: Sequence[int] = (),
         threads: Sequence[int] = (1,),
         templates: OnnxTemplates | None = None,
+        quantized: nn.Module | None = None,
     ) -> None:
         self.model, self.example, self.folder = model, example, folder
         self.batch_sizes, self.threads = tuple(batch_sizes), tuple(threads)
         self.written = {file.format: file for file in written}
-        self._templates = templates
-        self._not_exported: PrunusError | None = None
+        self.quantized, self._templates = quantized, templates
+        self._not_exported: dict[str, PrunusError] = {}
 
     @property
     def positional(self) -> tuple[nn.Module, tuple[Tensor, ...]]:
@@ -52,18 +58,29 @@ class NetworkFiles:
         return network_path(self.folder, file_format)
 
     def onnx(self) -> WrittenFile:
-        """The network as ONNX, for runtimes that take it or convert it; exported once. Raises as `write_onnx` does."""
+        """The network as ONNX, with integers where it is quantised, for runtimes that take it or convert it.
+
+        Exported once. Raises as `write_onnx` does.
+        """
+        return self._exported("onnx", self.quantized or self.model)
+
+    def onnx_of_floats(self) -> WrittenFile:
+        """The network as ONNX in fp32, its weights rounded where it is quantised, for runtimes without integers."""
+        return self.onnx() if self.quantized is None else self._exported(FLOATS, self.model)
+
+    def _exported(self, kind: str, model: nn.Module) -> WrittenFile:
         from prunus.export import write_onnx
 
-        if self._not_exported is not None:
-            raise self._not_exported
-        if "onnx" not in self.written:
+        if kind in self._not_exported:
+            raise self._not_exported[kind]
+        if kind not in self.written:
             try:
-                self.written["onnx"] = write_onnx(self.model, self.example, self.path("onnx"), self._templates)
+                written = write_onnx(model, self.example, self.path(kind), self._templates)
             except PrunusError as error:
-                self._not_exported = error
+                self._not_exported[kind] = error
                 raise
-        return self.written["onnx"]
+            self.written[kind] = replace(written, format=kind)
+        return self.written[kind]
 
 
 def network_path(folder: Path, file_format: str) -> Path:

@@ -4,6 +4,7 @@ What stays out: torch, and the parts themselves. A specification has their names
 checks the settings.
 """
 
+from prunus.spec.bits import Bits, LayerBits, bits_of
 from prunus.spec.controls import Control, Controls
 from prunus.spec.load import builtin_recipes, builtin_studies, load_study
 from prunus.spec.metric import Metric
@@ -12,10 +13,12 @@ from prunus.spec.study import Execution, Measurement, Study
 from prunus.spec.trial import Distillation, Recipe, Training, Trial
 
 __all__ = [
+    "Bits",
     "Control",
     "Controls",
     "Distillation",
     "Execution",
+    "LayerBits",
     "Measurement",
     "Metric",
     "Part",
@@ -23,6 +26,7 @@ __all__ = [
     "Study",
     "Training",
     "Trial",
+    "bits_of",
     "builtin_recipes",
     "builtin_studies",
     "load_study",

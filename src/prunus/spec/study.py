@@ -170,9 +170,13 @@ class Study(Frozen):
         return {key: name for key, name in named.items() if ".py:" in name}
 
     def trials(self) -> tuple[Trial, ...]:
-        """Spell out the trials, seed by seed: unpruned first, then each recipe at each rate above 0, then controls."""
+        """Spell out the trials, seed by seed: unpruned first, then each recipe at each rate, then controls.
+
+        A recipe at rate 0 would be the unpruned network again, unless it quantises.
+        """
         cells: list[tuple[Recipe | None, float, Training]] = [(None, 0.0, self.training)]
-        cells += [(recipe, rate, self.training) for recipe in self.recipes for rate in self.rates if rate > 0]
+        at_all = ((recipe, rate) for recipe in self.recipes for rate in self.rates if rate > 0 or recipe.bits)
+        cells += [(recipe, rate, self.training) for recipe, rate in at_all]
         own = {recipe.name for recipe in self.recipes}
         for one in self.control_recipes:
             if one.recipe.name not in own:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
+from prunus.spec.bits import Bits
 from prunus.spec.part import Frozen, Name, Part, digest
 
 
@@ -23,6 +24,7 @@ class Recipe(Frozen):
         permanence: `permanent` masks stay and are applied after every optimiser step; `regrow` masks are applied once
             at the event and then let go.
         protect: layers that are never pruned, by name or shell pattern; `output` stands for the network's last layer.
+        bits: of weights and activations; None, or 32 of both, leaves them as they are.
 
     Example:
         >>> Recipe(name="mine", pattern="channel", criterion={"name": "magnitude", "norm": 2}).schedule.name
@@ -37,6 +39,17 @@ class Recipe(Frozen):
     schedule: Part = Part(name="cubic")
     permanence: Literal["permanent", "regrow"] = "permanent"
     protect: tuple[str, ...] = ("output",)
+    bits: Bits | None = None
+
+    @field_validator("bits")
+    @classmethod
+    def _none_where_off(cls, bits: Bits | None) -> Bits | None:
+        return None if bits is None or bits.off else bits
+
+    @model_serializer(mode="wrap")
+    def _as_before_it_existed(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A recipe that does not quantise has the digest that it had when none could."""
+        return {key: value for key, value in handler(self).items() if key != "bits" or value}
 
 
 class Distillation(Frozen):
@@ -97,7 +110,8 @@ Seed = Annotated[int, Field(ge=0)]
 class Trial(Frozen):
     """All that decides a trial's result; its digest is its identity.
 
-    A trial at rate 0 has no recipe: it is the unpruned control, one per seed, shared by all recipes.
+    A trial at rate 0 has no recipe: it is the unpruned control, one per seed, shared by all recipes. Only a recipe with
+    bits may be of rate 0: it quantises alone.
     """
 
     model: Part
@@ -111,8 +125,9 @@ class Trial(Frozen):
 
     @model_validator(mode="after")
     def _rate_zero_has_no_recipe(self) -> Trial:
-        if (self.recipe is None) != (self.rate == 0):
-            raise ValueError("a trial has a recipe exactly when its rate is above 0")
+        quantises = self.recipe is not None and self.recipe.bits is not None
+        if (self.recipe is None) != (self.rate == 0) and not quantises:
+            raise ValueError("a trial has a recipe exactly when its rate is above 0, or when it quantises")
         return self
 
     @model_serializer(mode="wrap")

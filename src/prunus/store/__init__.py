@@ -8,6 +8,7 @@ from prunus.store._result_file import read_result, write_result
 from prunus.store.database import Store
 from prunus.store.files import write_atomically
 from prunus.store.rows import (
+    INTEGERS_FORMAT,
     NETWORK_FORMAT,
     BlockRow,
     ClassRow,
@@ -26,6 +27,7 @@ from prunus.store.salvage import rebuild_store
 from prunus.store.study_rows import StudyRows, read_study, study_beside
 
 __all__ = [
+    "INTEGERS_FORMAT",
     "NETWORK_FORMAT",
     "BlockRow",
     "ClassRow",

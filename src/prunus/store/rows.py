@@ -111,6 +111,8 @@ class MetricRow:
 
 NETWORK_FORMAT = "safetensors"
 """The format in which every trial writes its final network; all others are made of it, for runtimes."""
+INTEGERS_FORMAT = "integers"
+"""The format in which a trial writes the integers of a final network that is quantised, and their scales."""
 
 
 @dataclass(frozen=True, slots=True)

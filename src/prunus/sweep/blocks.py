@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from prunus.spec import Study
 from prunus.spec.part import digest
-from prunus.store import NETWORK_FORMAT, BlockRow, FileRow, LatencyRow, MemoryRow, ProblemRow, Store
+from prunus.store import INTEGERS_FORMAT, NETWORK_FORMAT, BlockRow, FileRow, LatencyRow, MemoryRow, ProblemRow, Store
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,10 @@ class MeasurementBlock:
             f"threads{self.threads}" * bool(self.threads),
         )
         return "-".join(part for part in (self.kind, *where) if part)
+
+
+OF_TRIALS = (NETWORK_FORMAT, INTEGERS_FORMAT)
+"""Formats of files that trials write; blocks of files write all others."""
 
 
 def blocks(study: Study, finished: Sequence[str]) -> Iterator[MeasurementBlock]:
@@ -90,7 +94,7 @@ def store_loss(block: MeasurementBlock, problem: ProblemRow, store: Store) -> No
 def _clear(block: MeasurementBlock, store: Store) -> None:
     where = {"runtime": block.runtime, "batch_size": block.batch_size}
     if block.kind == "files":
-        for written in {row.format for row in store.rows(FileRow)} - {NETWORK_FORMAT}:
+        for written in {row.format for row in store.rows(FileRow)} - set(OF_TRIALS):
             store.delete(FileRow, format=written)
     elif block.kind == "latency":
         store.delete(LatencyRow, **where, threads=block.threads)

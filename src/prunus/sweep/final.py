@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import nn
 
-from prunus.channels import ChannelCutter
+from prunus.channels import ChannelCutter, Plan
 from prunus.cost import NetworkCost
 from prunus.data import Dataset
 from prunus.errors import PrunusError
-from prunus.export import WrittenFile, write_safetensors
+from prunus.export import WrittenFile, write_integers, write_safetensors
 from prunus.measure import ModelBuilder, named_model
 from prunus.prune import PrunableLayer
+from prunus.quantization import Scheme, check_layers, detach, reattach
 from prunus.spec import Trial
-from prunus.store import ClassRow, CostRow, FileRow, LayerRow, MetricRow, ProblemRow
+from prunus.store import INTEGERS_FORMAT, ClassRow, CostRow, FileRow, LayerRow, MetricRow, ProblemRow
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.loaded import Loaded
 from prunus.tasks import ClassCounts
@@ -131,31 +134,60 @@ class FinalNetwork:
     """A trained and pruned network in evaluation mode on the CPU.
 
     deviation: where it was cut, the largest |masked - cut| output relative to the largest output; else None.
+    files: that hold it. scheme: of one that is quantised, whose weights are rounded already.
     """
 
     model: nn.Module
     deviation: float | None
-    file: WrittenFile
+    files: tuple[WrittenFile, ...]
     problems: tuple[ProblemRow, ...]
+    scheme: Scheme
+
+    @cached_property
+    def tested(self) -> nn.Module:
+        """The network as it computes: with rounded inputs where it is quantised."""
+        if not self.scheme:
+            return self.model
+        quantized = copy.deepcopy(self.model)
+        reattach(quantized, self.scheme)
+        return quantized
 
 
 def finish(state: TrainingState, trial: Trial, loaded: Loaded, folder: StudyFolder) -> FinalNetwork:
-    """Cut the trained network where its channels are gone for good, and write it.
+    """Cut the trained network where its channels are gone for good, and write it, quantised or not.
 
     A cut that is refused is a problem row; the masked network is then the final one.
     """
     model = widen(state).to("cpu").to(memory_format=torch.contiguous_format).eval()
-    deviation, problems = None, []
+    scheme, deviation, problems = detach(model), None, list(_left_problems(trial, state.pruner))
     if _cuttable(trial, state.pruner):
         try:
-            scope = state.pruner.scope
+            scope, plan = state.pruner.scope, planned(state.pruner)
             cutter = scope.cutter or ChannelCutter(model, loaded.example, outputs=scope.outputs)
-            small = cutter.shrink(model, planned(state.pruner))
-            model, deviation = small.model.eval(), small.deviation
+            small = cutter.shrink(model, plan)
+            cut_scheme = _cut(scheme, plan)
+            check_layers(small.model, cut_scheme)
+            model, deviation, scheme = small.model.eval(), small.deviation, cut_scheme
         except PrunusError as error:
             problems.append(ProblemRow(trial.digest, "shrink", type(error).__name__, str(error)))
-    file = write_safetensors(model, folder.network(trial.digest))
-    return FinalNetwork(model, deviation, file, tuple(problems))
+    files = [write_safetensors(model, folder.network(trial.digest))]
+    if scheme:
+        files.append(write_integers(model, scheme, folder.network(trial.digest, INTEGERS_FORMAT)))
+    return FinalNetwork(model, deviation, tuple(files), tuple(problems), scheme)
+
+
+def _cut(scheme: Scheme, plan: Plan) -> Scheme:
+    """The scheme of the network without the outputs that a plan takes."""
+    cuts = plan.by_tensor()
+    return {name: one.without_outputs(cuts.get(f"{name}.weight", {}).get(0, ())) for name, one in scheme.items()}
+
+
+def _left_problems(trial: Trial, pruner: Pruner) -> Iterator[ProblemRow]:
+    """A row for each layer that was asked for fewer bits and keeps 32."""
+    left = pruner.quantization.precisions.left if pruner.quantization else {}
+    for name, why in left.items():
+        what = f"The layer '{name}' keeps 32 bits: {why}"
+        yield ProblemRow(trial.digest, "quantize", "NotQuantized", what)
 
 
 def builder(trial: Trial, loaded: Loaded) -> ModelBuilder:

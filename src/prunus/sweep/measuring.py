@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from prunus.errors import PrunusError
-from prunus.export import OnnxTemplates, WrittenFile, read_network
+from prunus.export import OnnxTemplates, WrittenFile, read_network, read_scheme
 from prunus.measure import MemoryHost, NetworkFiles, Variant, measure_latency, runtime_of, write_for_all
+from prunus.quantization import reattach
 from prunus.spec import Trial
-from prunus.store import NETWORK_FORMAT, LatencyRow, MemoryRow, ProblemRow, write_result
+from prunus.store import INTEGERS_FORMAT, NETWORK_FORMAT, LatencyRow, MemoryRow, ProblemRow, write_result
 from prunus.sweep.blocks import MeasurementBlock
 from prunus.sweep.events import BlockStarted, BlockStep, Event
 from prunus.sweep.final import builder, file_row
@@ -31,20 +36,31 @@ def _files(block: MeasurementBlock, folder: StudyFolder, loaded: Loaded, tell: T
     for digest in block.trials:
         try:
             final = WrittenFile.of(NETWORK_FORMAT, folder.network(digest), 0.0)
+            model = read_network(final.path, builder(loaded.trials[digest], loaded).build).eval()
             network = NetworkFiles(
-                read_network(final.path, builder(loaded.trials[digest], loaded).build).eval(),
+                model,
                 loaded.task.as_tensors(loaded.example),
                 folder.trial(digest),
                 written=(final,),
                 batch_sizes=asked.batch_sizes,
                 threads=asked.threads,
                 templates=templates,
+                quantized=_quantized(model, folder.network(digest, INTEGERS_FORMAT)),
             )
             yield from (_problem(digest, block, error) for error in write_for_all(block.runtimes, network))
             yield from (file_row(digest, file, folder) for file in network.written.values() if file != final)
         except PrunusError as error:
             yield _problem(digest, block, error)
         tell(BlockStep(block.name))
+
+
+def _quantized(model: nn.Module, integers: Path) -> nn.Module | None:
+    """The network computing with rounded inputs, where its trial left integers of it."""
+    if not integers.exists():
+        return None
+    quantized = copy.deepcopy(model)
+    reattach(quantized, read_scheme(integers))
+    return quantized
 
 
 def _latency(block: MeasurementBlock, folder: StudyFolder, loaded: Loaded, tell: Tell) -> Iterator[Any]:

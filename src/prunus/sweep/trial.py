@@ -113,7 +113,8 @@ def begin(trial: Trial, dataset: Dataset, scope: PruningScope | None = None) -> 
     if trial.training.channels_last:
         model.to(memory_format=torch.channels_last)
     state = start(model, pruner, trial.training, user_modules(), task)
-    state.pretrained, state.shrinks = without_weights(trial.model)[1] is not None, trial.train is None
+    state.pretrained = without_weights(trial.model)[1] is not None
+    state.shrinks = trial.train is None and pruner.quantization is None  # whose ranges are of the whole network
     if trial.training.distillation is not None:
         state.teacher = build(trial, dataset).eval().requires_grad_(requires_grad=False).to(device)
     return state
@@ -148,13 +149,14 @@ def _conclude(
         loaded.example,
         weight_bits=measurement.weight_bits,
         activation_bits=measurement.activation_bits,
+        bits={name: (one.weight_bits, one.activation_bits) for name, one in final.scheme.items()},
     )
     rows = [
         *(EpochRow(trial=trial.digest, **asdict(result)) for result in state.epochs),
         cost_row(trial, cost, final.deviation),
         *layer_rows(trial, cost, state.pruner),
-        file_row(trial.digest, final.file, folder),
-        *test_rows(trial, dataset, final.model, state),
+        *(file_row(trial.digest, file, folder) for file in final.files),
+        *test_rows(trial, dataset, final.tested, state),
         *loss_problems(trial, state.epochs),
         *final.problems,
         *problems,

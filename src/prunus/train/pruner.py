@@ -22,6 +22,7 @@ from prunus.prune.evidence.samples import Loss
 from prunus.prune.precision import widened
 from prunus.spec import Recipe, make
 from prunus.trace.inventory import unwrapped
+from prunus.train.quantizing import QuantizationEvents, refuse_wrapped
 from prunus.train.recipe_latency import at_rate, find_recipe_rate, latency_wanted
 from prunus.train.replicas import agree, decided_by_first
 from prunus.train.scope import PruningScope, check_arguments, recipe_of, with_outputs
@@ -99,9 +100,13 @@ class Pruner:
         self._hold = Hold({})
         self._events: tuple[Event, ...] = ()
         self.found: Found | None = None
+        self.quantization: QuantizationEvents | None = None
         if recipe is not None:
             self._take_up(recipe, samples, loss)
             self._settle(recipe, tell, state)
+        if recipe is not None and recipe.bits is not None:
+            refuse_wrapped(model, recipe.bits)
+            self.quantization = QuantizationEvents(self.model, example_inputs, recipe.bits, epochs, self.samples)
         if state is not None:
             self.load_state_dict(state)
         elif steps_per_epoch is not None:
@@ -111,6 +116,12 @@ class Pruner:
     def _take_up(self, recipe: Recipe, samples: Samples | Iterable[tuple[Any, Any]] | None, loss: Loss) -> None:
         """Make the recipe's parts, and see that they go together."""
         self.scope.check(recipe, self.rate, self.epochs)
+        if recipe.bits is not None and samples is None:
+            raise InputError(
+                f"The recipe '{recipe.name}' cannot quantise without data",
+                "ranges of activations are found on calibration inputs",
+                "give samples=loader, batches of (inputs, targets)",
+            )
         self.criterion = make(CRITERIA, recipe.criterion)
         self.allocation = make(ALLOCATIONS, recipe.allocation)
         self.schedule = make(SCHEDULES, recipe.schedule)
@@ -127,6 +138,9 @@ class Pruner:
 
     def _settle(self, recipe: Recipe, tell: Tell, state: Mapping[str, Tensor] | None) -> None:
         """Where the recipe is to come to a latency, find the rate, and go by that; a state has it already."""
+        if self.rate == 0 and recipe.bits is not None:  # it quantises alone
+            self._go_to(0.0)
+            return
         if latency_wanted(recipe) and state is None:
             found = decided_by_first(
                 lambda: find_recipe_rate(self.model, recipe, self.scope, self.example_inputs, tell)
@@ -196,6 +210,8 @@ class Pruner:
             apply_masks(self.model, self.masks())
         if optimizer is not None:
             self._have_forgotten(optimizer, everything=rewound)
+        if self.quantization is not None:
+            self.quantization.after_epoch(epoch)
         if self.rate == 0 or all(event.epoch <= epoch for event in self._events):
             self._gather_no_more()
         self.epochs_over = epoch
@@ -235,7 +251,8 @@ class Pruner:
         Args:
             epoch: how many epochs are over.
         """
-        return self.rate > 0 and any(epoch in (event.epoch, event.rewind_to) for event in self._events)
+        prunes = self.rate > 0 and any(epoch in (event.epoch, event.rewind_to) for event in self._events)
+        return prunes or (self.quantization is not None and self.quantization.acts_after(epoch))
 
     def learning_rate_place(self, epoch: int) -> tuple[int, int]:
         """Where in the training's learning rate schedule an epoch is; schedules that rewind go back in it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -19,6 +19,13 @@ def agree(gone: Mapping[str, Tensor]) -> None:
             numbers = units.to(torch.uint8)
             dist.broadcast(numbers, src=0)
             units.copy_(numbers.bool())
+
+
+def of_first(tensors: Iterable[Tensor]) -> None:
+    """Where several processes train one network, all take the first one's values, in place."""
+    if _are_several():
+        for tensor in tensors:
+            dist.broadcast(tensor, src=0)
 
 
 def decided_by_first(decide: Callable[[], T]) -> T:

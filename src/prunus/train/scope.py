@@ -18,6 +18,7 @@ from prunus.prune import PATTERNS, SCHEDULES, PrunableLayer, UnitSet, protected_
 from prunus.prune.allocations import ALLOCATIONS
 from prunus.prune.criteria import CRITERIA
 from prunus.prune.criteria.scoring import check_defined, gathers_while_training
+from prunus.quantization import precisions_of
 from prunus.spec import Part, Recipe, builtin_recipes, make
 
 
@@ -129,6 +130,8 @@ class PruningScope:
         if recipe is None:
             return cls(layers, frozenset(), ())
         protected = protected_layers(layers, recipe.protect)
+        if recipe.bits is not None:
+            precisions_of(model, layers, recipe.bits)  # refuses names that no layer has
         criterion = make(CRITERIA, recipe.criterion)
         allocation = make(ALLOCATIONS, recipe.allocation)
         make(SCHEDULES, recipe.schedule)
@@ -149,6 +152,8 @@ class PruningScope:
 
     def check(self, recipe: Recipe, rate: float, epochs: int) -> None:
         """Raises `InputError` where the recipe's parts do not go together at this rate in so long a training."""
+        if rate == 0 and recipe.bits is not None:  # it quantises alone
+            return
         allocation = make(ALLOCATIONS, recipe.allocation)
         if allocation.latency_ms is None or allocation.found_rate is not None:
             rate = allocation.settled(rate)
@@ -168,6 +173,12 @@ class PruningScope:
                 f"The schedule '{name}' does not fit the permanence 'regrow'",
                 "it needs masks that stay",
                 "set permanence to 'permanent'",
+            )
+        if recipe.bits is not None and any(event.rewind_to is not None for event in events):
+            raise InputError(
+                f"The schedule '{name}' does not fit bits",
+                "it goes back to weights for which no ranges were found",
+                "use a schedule such as 'cubic', or quantise the trained network (prunus.quantize)",
             )
         if gathers_while_training(make(CRITERIA, recipe.criterion)) and events and events[0].epoch == 0:
             raise InputError(

@@ -96,7 +96,7 @@ def training_macs(
     The model is pruned; give one of its own.
     """
     by_chance = recipe.model_copy(update={"criterion": spelled_out(CRITERIA, Part(name="random"))})
-    if scope.cutter is None:  # nothing can be cut while it trains
+    if scope.cutter is None or recipe.bits is not None:  # nothing is cut while it trains
         return float(epochs)
     costs = cost_model_of(model, example_inputs, "macs")
     pruner = Pruner(model, by_chance, example_inputs, rate=rate, epochs=epochs, steps_per_epoch=None, scope=scope)

@@ -33,7 +33,7 @@ class Prunus(Runtime):
         from prunus.sparse import pack
 
         path = network.path(self.file_format)
-        pack(network.onnx().path, path, batches=network.batch_sizes, threads=network.threads)
+        pack(network.onnx_of_floats().path, path, batches=network.batch_sizes, threads=network.threads)
         try:
             return WrittenFile.of(self.file_format, path, checked("packed", _run(path), *network.positional))
         except PrunusError:
