@@ -1,60 +1,77 @@
 """What `prunus.compress` makes of trained networks, beside uniform magnitude and torch-pruning's group norm.
 
-    python benchmarks/compress.py [ROW]... [--budget 30min] [--seeds 0,1,2] [--epochs N] [--out FOLDER]
+    python benchmarks/compress.py [ROW]... [--budget 30min] [--seeds 0,1,2] [--out FOLDER] [--write PAGE]
 
-Each row of `compress_rows.py` is trained to its end first (`--epochs` shortens that, for a trial run), then compressed
-within the budget. The others cut the same network to the latency that came out of that, and are trained on for as many
-epochs as all attempts of `compress` together, by the same teacher. All are judged on the test data, once, and timed
-in the same interleaved rounds. The last column is how much better or worse each is than `compress` on the same inputs.
+Each row of `compress_rows.py` is trained to its end first, then compressed within the budget. The others cut the same
+network to the latency that came out of that, have the statistics of norms measured anew as `compress` has them, and are
+trained on for as many steps as all attempts of `compress` together, by the same teacher. All are judged on the test
+data, once, and timed in the same interleaved rounds. What is found is kept in FOLDER, a file for each row and seed;
+one that is there is not measured again. `--write` makes a page of all of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
-from compress_rows import ROWS, Row
+from compress_page import page
+from compress_rows import FULL_ROWS, ROWS, Row
 from torch import nn
 
 import prunus
+from prunus.channels import recalibrate
 from prunus.compress import Compressed
+from prunus.compress.delivering import write_files
 from prunus.compress.finetuning import Finetuning
-from prunus.compress.judging import GROUPS, Judged, difference, in_words, judge
+from prunus.compress.judging import GROUPS, Judged, difference, judge
 from prunus.compress.settings import FINETUNING, seconds_of
 from prunus.data import Dataset
-from prunus.errors import PrunusError
-from prunus.measure.stopwatch import Place, Stopwatch
+from prunus.measure import Variant, measure_latency, runtime_of
+from prunus.measure.stopwatch import CopyOf, Place, Stopwatch
+from prunus.report.statistics import ratio_interval
 from prunus.spec import Part
 from prunus.system.processor import processor_name
 from prunus.tasks import Task, task_of
 from prunus.tasks.batch import example_inputs
-from prunus.train import Pruner, batches, seed_everything, start, train
+from prunus.train import Pruner, batches, calibration_samples, seed_everything, start, train
 
-BATCHES = {"resnet20": (1, 16), "resnet20-third": (1, 16)}
 MOST_AT_ONCE = 200
-STEPS = 20
+RATIOS = 40
+ROUNDS = 100
+THREADS = 1
 
 
 def main() -> None:
-    """Print a table for each row and seed."""
+    """Measure each row with each seed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}; all if none is named")
-    parser.add_argument("--budget", default="30min")
+    rows = {**ROWS, **FULL_ROWS}
+    parser.add_argument("rows", nargs="*", help=f"of {', '.join(rows)}; {', '.join(ROWS)} if none is named")
+    parser.add_argument("--budget", help="for a compression; the row's own if not given")
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--epochs", type=int, help="of the first training; the row's own if not given")
-    parser.add_argument("--inputs", type=int, help="so many training inputs at most, for a trial run")
     parser.add_argument("--runtime", default="onnxruntime")
     parser.add_argument("--out", type=Path, default=Path("compressed"))
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="make a page of all that was measured")
     asked = parser.parse_args()
-    print(f"prunus {prunus.__version__}, {processor_name()}, {torch.get_num_threads()} threads, budget {asked.budget}")
+    torch.set_num_threads(THREADS)
+    print(f"prunus {prunus.__version__}, {processor_name()}, {THREADS} thread", flush=True)
     for name in asked.rows or ROWS:
         for seed in map(int, asked.seeds.split(",")):
-            Comparison(name, ROWS[name], seed, asked).run()
+            file = asked.out / f"{name}-{seed}.json"
+            if not file.exists():
+                found = Comparison(name, rows[name], seed, asked).run()
+                file.write_text(json.dumps(found, indent=1) + "\n")
+            print(file.read_text() if asked.write is None else file, flush=True)
+    if asked.write is not None:
+        measured = [json.loads(file.read_text()) for file in sorted(asked.out.glob("*.json"))]
+        asked.write.write_text(page(measured, rows))
 
 
 @dataclass
@@ -66,38 +83,43 @@ class Comparison:
     seed: int
     asked: argparse.Namespace
 
-    def run(self) -> None:
+    def run(self) -> dict[str, Any]:
         """Train, compress, cut otherwise, judge and time all of them."""
-        data = self.row.data()
-        if self.asked.inputs:
-            data = replace(data.head(self.asked.inputs), validation=data.validation.head(self.asked.inputs))
-        task, out = task_of(Part(name=self.row.task)), self.asked.out / f"{self.name}-{self.seed}"
-        model = self.trained(data, task, out)
+        data, task = self.row.data(), task_of(Part(name=self.row.task))
+        model = self.trained(data, task)
         example = example_inputs(data, task)
-        place = Place(runtime=self.asked.runtime, batch_size=1, threads=1)
+        place = Place(runtime=self.asked.runtime, batch_size=1, threads=THREADS)
         with Stopwatch(model, example, place) as watch:
-            found = self.compressed(model, data, out, watch)
-            if found.best is None:
-                print(f"\n{self.name}, seed {self.seed}: {found}")
-                return
-            latency_ms = watch.time(found.model).p50_ms
-            epochs = sum(one.epochs for one in found.attempts)
-            tuned = Finetuning(copy.deepcopy(model), data, task, FINETUNING, self.seed)
-            networks = {"unpruned": model, "compress": found.model}
-            for rival, cut in {"uniform magnitude": uniform, "torch-pruning group norm": group_norm}.items():
-                small = cut(model, example, latency_ms, watch)
-                if small is None:
-                    print(f"  {rival} gives no network that runs at this latency")
-                    continue
-                with TemporaryDirectory() as folder:
-                    networks[rival] = tuned.run(small, epochs, Path(folder) / "checkpoint", rival, lambda _: True)
-        self.show(networks, data, task, example, found, epochs)
+            found = self.compressed(model, data, watch)
+            networks = {"unpruned": model}
+            epochs = sum(one.epochs + one.compared for one in found.attempts)
+            if found.best is not None:
+                networks["compress"] = found.model
+                networks |= self.others(model, data, task, epochs, watch.time(found.model).p50_ms, watch)
+        return {
+            "row": self.name,
+            "seed": self.seed,
+            "prunus": prunus.__version__,
+            "processor": processor_name(),
+            "runtime": self.asked.runtime,
+            "budget": self.budget,
+            "inputs": [len(data.train), len(data.validation), len(data.test)],  # type: ignore[arg-type]
+            "epochs": epochs,
+            "attempts": [one.model_dump(mode="json", include=SHOWN) for one in found.attempts],
+            "said": found.sentences,
+            "networks": self.measured(networks, data, task, example),
+        }
 
-    def trained(self, data: Dataset, task: Task, out: Path) -> nn.Module:
+    @property
+    def budget(self) -> str:
+        """For the compression."""
+        return self.asked.budget or self.row.budget
+
+    def trained(self, data: Dataset, task: Task) -> nn.Module:
         """The network, trained to its end; kept for the next time."""
         seed_everything(self.seed, "build")
+        out = self.asked.out / f"{self.row.network}-{self.seed}"
         model, training, file = self.row.build(data), self.row.training, out / "trained.pt"
-        training = training.model_copy(update={"epochs": self.asked.epochs or training.epochs})
         if file.exists():
             model.load_state_dict(torch.load(file, weights_only=True))
             return model.eval()
@@ -107,46 +129,79 @@ class Comparison:
         torch.save(model.state_dict(), file)
         return model.eval()
 
-    def compressed(self, model: nn.Module, data: Dataset, out: Path, watch: Stopwatch) -> Compressed:
+    def compressed(self, model: nn.Module, data: Dataset, watch: Stopwatch) -> Compressed:
         """What `prunus.compress` makes of it."""
         watch.time(model)
         target = f"latency_ms={self.row.target * watch.unpruned_ms:.6g}" if self.row.target else None
         return prunus.compress(
             model,
             data,
-            out=out / "small",
+            out=self.asked.out / f"{self.name}-{self.seed}",
             task=self.row.task,
             keep=self.row.keep,
             target=target,
             runtime=self.asked.runtime,
-            batch_sizes=BATCHES.get(self.name, (1,)),
-            budget=seconds_of(self.asked.budget),
+            threads=THREADS,
+            batch_sizes=self.row.batch_sizes,
+            budget=seconds_of(self.budget),
             seed=self.seed,
             tell=lambda text: print(f"  {text}", flush=True),
         )
 
-    def show(
-        self,
-        networks: dict[str, nn.Module],
-        data: Dataset,
-        task: Task,
-        example: object,
-        found: Compressed,
-        epochs: int,
-    ) -> None:
-        """A line for each network."""
+    def others(
+        self, model: nn.Module, data: Dataset, task: Task, epochs: float, latency_ms: float, watch: Stopwatch
+    ) -> dict[str, nn.Module]:
+        """What simpler ways make of it at the same latency, with as much training."""
+        example = example_inputs(data, task)
+        samples = calibration_samples(data, self.seed, task=task)
+        tuned = Finetuning(copy.deepcopy(model), data, task, FINETUNING, self.seed)
+        found = {}
+        for name, cut in {"uniform magnitude": uniform, "torch-pruning group norm": group_norm}.items():
+            small = cut(model, example, latency_ms, watch)
+            if small is None:
+                print(f"  {name} gives no network that runs at this latency", flush=True)
+                continue
+            recalibrate(small, (inputs for inputs, _ in samples.batches))
+            found[name] = tuned.run(small, epochs)
+        return found
+
+    def measured(self, networks: dict[str, nn.Module], data: Dataset, task: Task, example: object) -> dict[str, Any]:
+        """Metric, differences, latencies and sizes of each network."""
         judged = {name: _judged(one, data, task) for name, one in networks.items()}
-        print(f"\n{self.name}, seed {self.seed}: {len(data.test):,} test inputs, others trained for {epochs} epochs")
-        for batch_size in BATCHES.get(self.name, (1,)):
-            for name, ratio in _ratios(networks, example, self.asked.runtime, batch_size):
-                print(f"  {name:26} batch {batch_size:3}: {ratio:.3f} of the unpruned network's latency")
-        for name, one in judged.items():
-            parameters = sum(each.numel() for each in networks[name].parameters())
-            against = in_words(difference(one, judged["compress"], task.metric), task.metric)
-            lost = in_words(difference(one, judged["unpruned"], task.metric), task.metric)
-            print(f"  {name:26} {task.metric.text(one.value):>9}  {parameters:>10,} parameters", end="")
-            print(f"  to unpruned: {lost}  to compress: {against}")
-        print("  " + "\n  ".join(found.sentences), flush=True)
+        found: dict[str, Any] = {}
+        for name, one in networks.items():
+            found[name] = {"metric": judged[name].value, "parameters": sum(p.numel() for p in one.parameters())}
+            for other in ("unpruned", "compress"):
+                if other in networks:
+                    lost = difference(judged[name], judged[other], task.metric)
+                    found[name][f"to {other}"] = [lost.mean, lost.low, lost.high]
+        self.time(networks, example, found)
+        return found
+
+    def time(self, networks: dict[str, nn.Module], example: object, found: dict[str, Any]) -> None:
+        """Add the sizes of all files and their latencies, in the same rounds at each batch size."""
+        runtime, wanted = self.asked.runtime, runtime_of(self.asked.runtime).file_format
+        with TemporaryDirectory() as folder:
+            variants = {}
+            for name, one in networks.items():
+                files, _ = write_files(one, example, Path(folder) / name, [runtime], self.row.batch_sizes, THREADS)
+                paths = {file.format: file.path for file in files}
+                variants[name] = Variant.taking(example, paths, CopyOf(one))
+                found[name]["bytes"] = next(file.size_bytes for file in files if file.format == wanted)
+                found[name]["latency"] = {}
+            for batch_size in self.row.batch_sizes:
+                samples = measure_latency(
+                    variants, runtime=runtime, batch_size=batch_size, threads=THREADS, rounds=ROUNDS
+                )
+                times = {name: [one.latency_ms for one in samples if one.variant == name] for name in variants}
+                for name, own in times.items():
+                    ratio = ratio_interval(own, times["unpruned"])
+                    assert ratio is not None, "there are rounds"
+                    found[name]["latency"][str(batch_size)] = [median(own), ratio.mean, ratio.low, ratio.high]
+
+
+SHOWN = {"kind", "asked", "cost", "chosen", "compared", "epochs", "seconds", "accepted", "difference"}
+"""What a result keeps of each attempt."""
 
 
 def uniform(model: nn.Module, example: object, latency_ms: float, watch: Stopwatch) -> nn.Module | None:
@@ -160,11 +215,10 @@ def group_norm(model: nn.Module, example: object, latency_ms: float, watch: Stop
     """Torch-pruning's GroupNormPruner over the whole network (Fang et al., "DepGraph", 2023), at the same latency."""
     import torch_pruning as tp
 
-    *_, last = [one for one in model.modules() if isinstance(one, (nn.Linear, nn.Conv2d))]
+    *_, last = [name for name, one in model.named_modules() if isinstance(one, LAYERS)]
 
     def at(ratio: float) -> nn.Module:
         small = copy.deepcopy(model)
-        *_, output = [one for one in small.modules() if isinstance(one, type(last))]
         pruner = tp.pruner.GroupNormPruner(
             small,
             example,
@@ -172,7 +226,7 @@ def group_norm(model: nn.Module, example: object, latency_ms: float, watch: Stop
             global_pruning=True,
             pruning_ratio=ratio,
             max_pruning_ratio=0.95,
-            ignored_layers=[output],
+            ignored_layers=[small.get_submodule(last)],
         )
         pruner.step()
         return small
@@ -180,33 +234,36 @@ def group_norm(model: nn.Module, example: object, latency_ms: float, watch: Stop
     return _at_latency(at, latency_ms, watch)
 
 
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+
+
 def _at_latency(at: Callable[[float], nn.Module], latency_ms: float, watch: Stopwatch) -> nn.Module | None:
-    """The network of least ratio that runs and whose latency is at most the one asked for, of even ratios."""
-    for step in range(1, STEPS):
-        network = at(step / STEPS)
-        try:
-            if watch.steady_ms(network) <= latency_ms * 1.02:
-                return network
-        except PrunusError:  # it was cut so that it does not run
-            continue
-    return None
+    """The network of least ratio that is at most as slow as is asked for, by halving; one that does not run is passed.
+
+    None where no ratio gives one that runs and is fast enough.
+    """
+    low, high, best = 0, RATIOS, None
+    while high - low > 1:
+        middle = (low + high) // 2
+        network, latency, place = None, None, middle
+        while latency is None and place < high:
+            try:
+                network = at(place / RATIOS)
+                latency = watch.steady_ms(network)
+            except Exception:  # it was cut so that it does not run, or cannot be cut at all
+                place += 1
+        if latency is None:
+            high = middle
+        elif latency <= latency_ms * 1.02:
+            high, best = middle, network
+        else:
+            low = place
+    return best
 
 
 def _judged(model: nn.Module, data: Dataset, task: Task) -> Judged:
-    device = torch.device("cpu")
     size = min(MOST_AT_ONCE, max(1, -(-len(data.test) // GROUPS)))
-    return judge(model, batches(data, data.test, device, size, task), task, data)
-
-
-def _ratios(
-    networks: dict[str, nn.Module], example: object, runtime: str, batch_size: int
-) -> Iterator[tuple[str, float]]:
-    """The latency of each beside the unpruned one's, in the same rounds."""
-    place = Place(runtime=runtime, batch_size=batch_size, threads=1)
-    with Stopwatch(networks["unpruned"], example, place) as watch:
-        for name, network in networks.items():
-            timed = watch.time(network)
-            yield name, timed.p50_ms / timed.unpruned_p50_ms
+    return judge(model, batches(data, data.test, torch.device("cpu"), size, task), task, data)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,16 +25,21 @@ LENGTH, VOCABULARY = 64, 96
 class Row:
     """A network, its data and its task, and what is asked.
 
-    keep: the margin, in the unit of the task's metric; or target: of the latency, as a share of the unpruned one's.
-    training: how the network is trained before it is compressed.
+    says: network and data in words. network: rows of one name begin with the same trained network. training: how it is
+    trained before it is compressed. keep: the margin, in the unit of the task's metric; or target: of the latency, as a
+    share of the unpruned one's. budget: for a compression.
     """
 
+    says: str
+    network: str
     task: str
     data: Callable[[], Dataset]
     build: Callable[[Dataset], nn.Module]
     training: Training
     keep: float | None = None
     target: float | None = None
+    budget: str = "30min"
+    batch_sizes: tuple[int, ...] = (1,)
 
 
 class UNet(nn.Module):
@@ -123,10 +129,10 @@ def scattered_digits(count: int, seed: int) -> Split:
     return Split(inputs.clamp(0, 1), targets)
 
 
-def segmentation_data() -> Dataset:
-    """3,000 images to train on, 600 to choose by and 600 to test on."""
+def segmentation_data(count: int = 3000, others: int = 600) -> Dataset:
+    """So many images to train on, others to choose by, and as many others to test on."""
     names = ("ground", *map(str, range(10)))
-    parts = [scattered_digits(count, seed) for count, seed in ((3000, 0), (600, 1), (600, 2))]
+    parts = [scattered_digits(number, seed) for number, seed in ((count, 0), (others, 1), (others, 2))]
     return Dataset("scattered-digits", parts[0], parts[2], names, validation=parts[1])
 
 
@@ -163,6 +169,47 @@ def fashion_data() -> Dataset:
     return Dataset(data.name, train, data.test, data.classes, data.mean, data.std, validation)
 
 
+def small_fashion_data() -> Dataset:
+    """6,000 inputs of Fashion-MNIST to train on, 2,000 to choose by and all 10,000 to test on, at half the size."""
+    data = fashion_data()
+    assert isinstance(data.train, Split)
+    assert isinstance(data.validation, Split)
+    assert isinstance(data.test, Split)
+    parts = (data.train.head(6000), data.validation.head(2000), data.test)
+    train, validation, test = (Split(F.avg_pool2d(one.inputs.float() / 255, 2), one.targets) for one in parts)
+    return Dataset("fashion-mnist at 14x14", train, test, data.classes, data.mean, data.std, validation)
+
+
+def vowels_data() -> Dataset:
+    """Two vowels of nine speakers, 12 cepstral coefficients at 25 times each (aeon's JapaneseVowels): who speaks?
+
+    The 270 recordings of the training part train; 120 of the test part choose, and 250 test.
+    """
+    package = importlib.util.find_spec("aeon")
+    if package is None or package.submodule_search_locations is None:
+        raise SystemExit("The recordings are shipped by aeon; run: pip install --no-deps aeon")
+    folder = Path(package.submodule_search_locations[0]) / "datasets" / "data" / "JapaneseVowels"
+    train, others = (_recordings(folder / f"JapaneseVowels_eq_{part}.ts") for part in ("TRAIN", "TEST"))
+    order = torch.randperm(len(others), generator=torch.Generator().manual_seed(0))
+    validation, test = others.take(order[:120]), others.take(order[120:])
+    return Dataset("japanese-vowels", train, test, tuple("123456789"), validation=validation)
+
+
+def _recordings(file: Path) -> Split:
+    lines = [line.split(":") for line in file.read_text().splitlines() if line and line[0] not in "@#"]
+    values = torch.tensor([[[float(one) for one in row.split(",")] for row in line[:-1]] for line in lines])
+    return Split(values, torch.tensor([int(line[-1]) - 1 for line in lines]))
+
+
+def convolutions(data: Dataset) -> nn.Module:
+    """Three convolutions along the time, then the mean over it."""
+    channels = data.input_shape[0]
+    layers: list[nn.Module] = []
+    for before, after in ((channels, 64), (64, 128), (128, 128)):
+        layers += [nn.Conv1d(before, after, 5, padding=2, bias=False), nn.BatchNorm1d(after), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(128, len(data.classes)))
+
+
 def resnet20(data: Dataset) -> nn.Module:
     """ResNet-20 (He et al., 2016)."""
     return prunus.build_model(Part(name="resnet20"), data.input_shape, len(data.classes))
@@ -182,10 +229,111 @@ IMAGES = Training(
     augment=(Part(name="crop", settings={"padding": 2}), Part(name="flip")),
 )
 SLOWLY = Training(epochs=40, learning_rate=2e-3, learning_rate_schedule="cosine", batch_size=32)
+IMAGE_SIZES = (1, 16)
 ROWS = {
-    "resnet20": Row("classification", fashion_data, resnet20, IMAGES, keep=1.0),
-    "resnet20-third": Row("classification", fashion_data, resnet20, IMAGES, target=1 / 3),
-    "unet": Row("segmentation", segmentation_data, lambda _: UNet(), SLOWLY, keep=1.0),
-    "diabetes": Row("regression", diabetes_data, perceptron, Training(epochs=60, batch_size=32), keep=0.05),
-    "characters": Row("language-model", text_data, lambda _: LanguageModel(), SLOWLY, keep=2.0),
+    "images": Row(
+        "ResNet-20, Fashion-MNIST at 14x14",
+        "images",
+        "classification",
+        small_fashion_data,
+        resnet20,
+        IMAGES.model_copy(update={"epochs": 20}),
+        keep=1.0,
+        budget="60s",
+        batch_sizes=IMAGE_SIZES,
+    ),
+    "images-third": Row(
+        "the same, a third of the latency",
+        "images",
+        "classification",
+        small_fashion_data,
+        resnet20,
+        IMAGES.model_copy(update={"epochs": 20}),
+        target=1 / 3,
+        budget="60s",
+        batch_sizes=IMAGE_SIZES,
+    ),
+    "segmentation": Row(
+        "U-Net, digits on cluttered ground, 64x64",
+        "segmentation",
+        "segmentation",
+        lambda: segmentation_data(600, 200),
+        lambda _: UNet(16),
+        SLOWLY.model_copy(update={"epochs": 15, "batch_size": 16}),
+        keep=1.0,
+        budget="90s",
+    ),
+    "audio": Row(
+        "three 1-D convolutions, vowels of nine speakers",
+        "audio",
+        "classification",
+        vowels_data,
+        convolutions,
+        Training(epochs=40, batch_size=32, learning_rate_schedule="cosine"),
+        keep=1.0,
+        budget="20s",
+    ),
+    "regression": Row(
+        "a perceptron, diabetes",
+        "regression",
+        "regression",
+        diabetes_data,
+        perceptron,
+        Training(epochs=30, batch_size=32, learning_rate_schedule="cosine"),
+        keep=0.05,
+        budget="15s",
+    ),
+    "characters": Row(
+        "a transformer over characters, licences",
+        "characters",
+        "language-model",
+        text_data,
+        lambda _: LanguageModel(96, 4, 2),
+        SLOWLY.model_copy(update={"epochs": 15}),
+        keep=2.0,
+        budget="60s",
+    ),
 }
+"""What a single core trains and compresses in minutes."""
+
+FULL_ROWS = {
+    "full-images": Row(
+        "ResNet-20, Fashion-MNIST",
+        "full-images",
+        "classification",
+        fashion_data,
+        resnet20,
+        IMAGES,
+        keep=1.0,
+        batch_sizes=IMAGE_SIZES,
+    ),
+    "full-images-third": Row(
+        "the same, a third of the latency",
+        "full-images",
+        "classification",
+        fashion_data,
+        resnet20,
+        IMAGES,
+        target=1 / 3,
+        batch_sizes=IMAGE_SIZES,
+    ),
+    "full-segmentation": Row(
+        "U-Net, digits on cluttered ground, 64x64",
+        "full-segmentation",
+        "segmentation",
+        segmentation_data,
+        lambda _: UNet(),
+        SLOWLY,
+        keep=1.0,
+    ),
+    "full-characters": Row(
+        "a transformer over characters, licences",
+        "full-characters",
+        "language-model",
+        text_data,
+        lambda _: LanguageModel(),
+        SLOWLY,
+        keep=2.0,
+    ),
+}
+"""The same at lengths at which a compression is used."""

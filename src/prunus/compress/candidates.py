@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from prunus.channels import ChannelCutter, plan
 from prunus.channels.latency_target import LATE, NEAR_ENOUGH
-from prunus.compress.choosing import choose_widths
+from prunus.compress.choosing import Chooser
 from prunus.compress.costs import Costs
 from prunus.compress.goals import Goal
 from prunus.compress.importance import channel_losses, kept_units, loss_table
@@ -65,18 +65,18 @@ class Candidate:
         return self._cutter.shrink(self.model, chosen, every_way=losses is not None).model.eval()
 
     def cut_to(
-        self, goal: Goal, budget: float, table: Sequence[Sequence[float]], tell: Tell, tries: int
+        self, goal: Goal, budget: float, chooser: Chooser, tell: Tell, tries: int
     ) -> tuple[dict[str, int], float]:
         """Widths at which the network costs `budget`, as observed, and what it costs then.
 
-        table: what each choice of each group costs in loss.
+        chooser: of widths for a cost that is computed.
         What the table of the costs says is corrected by what comes true. Raises `InputError` with the least that can
         be had, where that is more.
         """
         costs = _WithOthers(goal.costs, self.widths)
         aim, best, seen = budget, None, set[tuple[int, ...]]()
         for _ in range(tries):
-            widths = choose_widths(self.groups, table, costs, aim)
+            widths = chooser(costs, aim)
             if widths is None or tuple(widths.values()) in seen:
                 break
             seen.add(tuple(widths.values()))

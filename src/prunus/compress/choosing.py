@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias
 
 from prunus.compress.costs import Costs
 from prunus.compress.knapsack import choose
@@ -10,6 +13,24 @@ from prunus.compress.widths import GroupWidths, Widths, uniform
 
 ROUNDS = 8
 HALVINGS = 24
+
+Chooser: TypeAlias = Callable[[Costs, float], dict[str, int] | None]
+"""Widths at which a network costs at most so much; None where even the least widths cost more."""
+
+
+def choosers(groups: Sequence[GroupWidths], losses: Sequence[Sequence[float]]) -> dict[str, Chooser]:
+    """Ways to choose widths, by what a report calls them; which is best is known after some training only.
+
+    Losses are of a network that was not trained on yet, which gets over some of them and not over others: a group
+    that is narrowed much may become the network's bottleneck. Roots of the losses spread what goes over more groups,
+    and even widths do most of all.
+    """
+    roots = [[math.copysign(math.sqrt(abs(one)), one) for one in own] for own in losses]
+    return {
+        "by loss": partial(choose_widths, groups, losses),
+        "by the root of the loss": partial(choose_widths, groups, roots),
+        "even": partial(even_widths, groups),
+    }
 
 
 def group_costs(groups: Sequence[GroupWidths], costs: Costs, around: Widths) -> list[list[float]]:
@@ -28,7 +49,7 @@ def choose_widths(
     in steps and looks latencies up anew). Of all widths met on the way within the budget those of least loss are
     returned.
     """
-    even = _even(groups, costs, budget)
+    even = even_widths(groups, costs, budget)
     if even is None:
         return None
     lost = _losses_by_width(groups, losses)
@@ -51,7 +72,7 @@ def choose_widths(
     return best
 
 
-def _even(groups: Sequence[GroupWidths], costs: Costs, budget: float) -> dict[str, int] | None:
+def even_widths(groups: Sequence[GroupWidths], costs: Costs, budget: float) -> dict[str, int] | None:
     """The largest even share of all groups that is within the budget."""
     low, high = 0.0, 1.0
     if costs.total(uniform(groups, high)) <= budget:

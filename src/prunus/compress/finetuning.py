@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -54,18 +55,18 @@ class Finetuning:
     def run(
         self,
         model: nn.Module,
-        epochs: int,
-        checkpoint: Path,
-        key: str,
-        after_epoch: Callable[[TrainingState], bool],
+        epochs: float,
+        checkpoint: Path | None = None,
+        key: str = "",
+        after_epoch: Callable[[TrainingState], bool] = lambda _: True,
     ) -> nn.Module:
-        """Train for so many epochs; returns the network on the CPU, in evaluation mode.
+        """Train for so many epochs, whole or not; returns the network on the CPU, in evaluation mode.
 
-        checkpoint: where a training that is interrupted goes on from. key: names this training; a checkpoint of another
-        one is refused. after_epoch: tells whether to go on.
+        checkpoint: where a training that is interrupted goes on from, if it is to. key: names this training; a
+        checkpoint of another one is refused. after_epoch: tells whether to go on.
         """
         state = self._begin(model, epochs)
-        if checkpoint.exists():
+        if checkpoint is not None and checkpoint.exists():
             load_checkpoint(checkpoint, state, key)
         saved = time.monotonic()
 
@@ -73,12 +74,12 @@ class Finetuning:
             nonlocal saved
             if not after_epoch(state):
                 raise _OutOfTimeError
-            if time.monotonic() - saved > CHECKPOINT_SECONDS and state.done < epochs:
+            if checkpoint is not None and time.monotonic() - saved > CHECKPOINT_SECONDS and state.done < epochs:
                 save_checkpoint(checkpoint, state, key)
                 saved = time.monotonic()
 
         with suppress(_OutOfTimeError):
-            train(state, self.data, state.training, seed=self.seed, after_epoch=after)
+            train(state, self.data, state.training, seed=self.seed, after_epoch=after, length=epochs)
         return state.model.cpu().eval()
 
     def seconds_per_epoch(self, model: nn.Module) -> float:
@@ -101,10 +102,10 @@ class Finetuning:
         each = median(timed[1:] or timed)
         return each * (len(self.data.train) + SHARE_OF_TESTING * len(self.data.test))
 
-    def _begin(self, model: nn.Module, epochs: int) -> TrainingState:
-        training = self.training.model_copy(update={"epochs": epochs})
+    def _begin(self, model: nn.Module, epochs: float) -> TrainingState:
+        training = self.training.model_copy(update={"epochs": math.ceil(epochs)})
         example = example_inputs(self.data, self.task, self.data.train)
-        pruner = Pruner(model, None, example, epochs=epochs, steps_per_epoch=None, seed=self.seed)
+        pruner = Pruner(model, None, example, epochs=training.epochs, steps_per_epoch=None, seed=self.seed)
         model.to(pick_device(training.device))
         if training.channels_last:
             model.to(memory_format=torch.channels_last)

@@ -18,6 +18,7 @@ from prunus.store import write_atomically
 
 FILE = "report.html"
 SIGNED = Number(digits=2, signed=True)
+EPOCHS = Number(written=lambda value: f"{value:.3g}")
 COST = Number(written=lambda value: f"{value:.4g}".replace("-", "−"))
 
 LOADING = {
@@ -102,7 +103,8 @@ def _before_and_after(found: Compressed) -> Iterator[tuple[str, str, str, str]]:
 def _tried(found: Compressed) -> tuple[Block, ...]:
     told = Paragraph(
         f"Judged on {found.chosen_by}; unpruned, the network comes to {found.metric.text(found.unpruned)} there and "
-        f"costs {found.goal} = {found.whole:.4g}."
+        f"costs {found.goal} = {found.whole:.4g}. Each cut is made at widths that were chosen in several ways; those "
+        "that lost least after a short training of all stay, and epochs count all of these trainings."
     )
     columns = (
         Column("attempt", COUNT),
@@ -110,7 +112,8 @@ def _tried(found: Compressed) -> tuple[Block, ...]:
         Column(found.goal, COST, "asked"),
         Column(found.goal, COST, "computed"),
         Column(found.goal, COST, "measured"),
-        Column("epochs", COUNT),
+        Column("widths chosen", TEXT),
+        Column("epochs", EPOCHS),
         Column(f"difference in {found.metric.name}", Bounds(SIGNED), "measured"),
         Column("", TEXT),
     )
@@ -121,7 +124,8 @@ def _tried(found: Compressed) -> tuple[Block, ...]:
             one.asked,
             one.predicted,
             one.cost,
-            one.epochs,
+            one.chosen,
+            one.epochs + one.compared,
             one.difference.interval if one.difference else None,
             "delivered" if one == found.best else "holds" if one.accepted else "does not hold",
         )

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from torch import nn
 
-from prunus.channels import recalibrate, save
+from prunus.channels import save
 from prunus.compress.candidates import MOST_TRIED, Candidate
+from prunus.compress.cutting import CutNetwork, best_of, cut_in_all_ways
 from prunus.compress.finetuning import Finetuning
 from prunus.compress.goals import Goal
 from prunus.compress.judging import Judged, difference, in_words
@@ -36,6 +37,9 @@ HOPEFUL = 1.5
 """A network that lost less than so many margins is trained on in the end, in the hope that it holds then."""
 STEPS_BELOW = (0.7, 0.4)
 """A target below these shares of the cost is come to in two steps, or in three."""
+COMPARING = 0.2
+"""The share of an attempt's time in which networks of different widths are trained a little, to choose one."""
+FEWEST_EPOCHS = 0.1
 TOLD_SECONDS = 10.0
 EACH_STEP, IMPORTANCE, CONCLUDING = 0.15, 0.02, 0.1
 """Shares of the time for a step on the way to a target, for what channels are worth, and for the end."""
@@ -118,34 +122,38 @@ class Search:
 
     def _attempt(self, kind: str, cost: float, start: int, seconds: float) -> None:
         """Cut the network of an attempt to a cost, and train it on; of the last attempt only the latter."""
-        number = len(self.state.attempts) + 1
+        number, until = len(self.state.attempts) + 1, self.clock.seconds + seconds
         if kind == "final" and self.target is None:
             before = self._numbered(start)
-            cut, widths, observed = self.read(self.folder.network(start)), before.widths, before.cost
+            cut = CutNetwork(self.read(self.folder.network(start)), before.widths, before.cost, before.chosen)
         else:
-            at = self._candidate_of(start)
-            self.tell("finding out what channels are worth")
-            losses, table = at.worth(self.samples, self.seconds * IMPORTANCE)
-            tries = MOST_TRIED if self.target is not None else FEW_TRIED
-            widths, observed = at.cut_to(self.goal, cost, table, self.tell, tries)
-            cut = at.cut(widths, losses)
-            recalibrate(cut, (inputs for inputs, _ in self.samples.batches))
-        epochs = self._epochs(cut, seconds)
+            cut = self._cut(start, cost, seconds)
         attempt = Attempt.model_validate(
             {
                 "number": number,
                 "kind": kind,
                 "began_from": start,
                 "asked": cost,
-                "cost": observed,
-                "predicted": self.goal.costs.total(widths),
-                "widths": widths,
-                "epochs": epochs,
+                "cost": cut.cost,
+                "predicted": self.goal.costs.total(cut.widths),
+                "widths": dict(cut.widths),
+                "chosen": cut.chosen,
+                "compared": cut.compared,
+                "epochs": self._epochs(cut.network, until - self.clock.seconds),
             }
         )
-        save(cut, self.folder.untrained(number))
+        save(cut.network, self.folder.untrained(number))
         self._keep(running=attempt)
         self._train(attempt)
+
+    def _cut(self, start: int, cost: float, seconds: float) -> CutNetwork:
+        """The network of an attempt, cut to a cost in the way that proves best."""
+        at = self._candidate_of(start)
+        self.tell("finding out what channels are worth")
+        worth = at.worth(self.samples, self.seconds * IMPORTANCE)
+        tries = MOST_TRIED if self.target is not None else FEW_TRIED
+        cuts = cut_in_all_ways(at, self.goal, cost, worth, self.samples, tries, self.tell)
+        return best_of(cuts, self.finetuning, min(seconds, self._left) * COMPARING, self.tell)
 
     def _numbered(self, number: int) -> Attempt:
         return next(one for one in self.state.attempts if one.number == number)
@@ -159,26 +167,26 @@ class Search:
             self._candidates = {start: self.candidate(network, self._numbered(start).widths)}
         return self._candidates[start]
 
-    def _epochs(self, network: nn.Module, seconds: float) -> int:
+    def _epochs(self, network: nn.Module, seconds: float) -> float:
         each = self.finetuning.seconds_per_epoch(network)
-        return max(1, min(int(min(seconds, self._left) / each), self.finetuning.training.epochs))
+        return min(max(min(seconds, self._left) / each, FEWEST_EPOCHS), float(self.finetuning.training.epochs))
 
     def _train(self, attempt: Attempt) -> None:
         """Train the network of an attempt, from its beginning or from where it was interrupted, and judge it."""
         network = self.read(self.folder.untrained(attempt.number))
         began = time.monotonic()
         what = f"attempt {attempt.number}, {self.goal.text(attempt.cost)} of {self.goal.text(self.goal.whole)}"
-        self.tell(f"{what}: training for {attempt.epochs} epochs")
+        self.tell(f"{what}: training for {attempt.epochs:.3g} epochs")
 
         told = time.monotonic()
 
         def after(state: TrainingState) -> bool:
             nonlocal told
             last = state.epochs[-1]
-            if time.monotonic() - told >= TOLD_SECONDS or last.epoch == attempt.epochs:
+            if time.monotonic() - told >= TOLD_SECONDS or last.epoch >= attempt.epochs:
                 told = time.monotonic()
                 shown = f"{self.metric.name} {self.metric.text(last.metric)}"
-                self.tell(f"{what}: epoch {last.epoch} of {attempt.epochs}, {shown}, {duration(self._left)} left")
+                self.tell(f"{what}: epoch {last.epoch} of {attempt.epochs:.3g}, {shown}, {duration(self._left)} left")
             return self._left > 0  # where the machine became slower, the epochs take longer than was foreseen
 
         try:

@@ -28,7 +28,9 @@ class Attempt(Frozen):
         cost: what it costs, as measured (or counted) before its training.
         predicted: what the table of the layers said.
         widths: of its groups.
-        epochs: that it was trained for. seconds: that all of it took.
+        chosen: how its widths were. compared: epochs that it and the networks of other widths were trained for, all
+            together, to choose these.
+        epochs: that it was trained for after that. seconds: that this took.
         metric: its value on the validation inputs.
         difference: to the unpruned network.
         accepted: whether it is within the margin; where a cost was asked for instead, always.
@@ -41,7 +43,9 @@ class Attempt(Frozen):
     cost: float
     predicted: float
     widths: dict[str, int]
-    epochs: int
+    chosen: str = ""
+    compared: float = 0.0
+    epochs: float
     seconds: float = 0.0
     metric: float | None = None
     difference: Difference | None = None

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from prunus.data import Dataset
+from prunus.data.stream import size_of
 from prunus.errors import InputError, MissingError, NotFiniteError
 from prunus.spec import Training
 from prunus.tasks import Task
@@ -30,8 +31,12 @@ def train(
     *,
     seed: int,
     after_epoch: Callable[[TrainingState], None] = lambda _: None,
+    length: float | None = None,
 ) -> TrainingState:
     """Train from where the state is to the last epoch, prune and test after each, and call `after_epoch`.
+
+    length: in epochs, where the last one is not whole; the learning rate then goes step by step, so that a training of
+    less than an epoch has all of its schedule.
 
     What an epoch does depends on the state before it, the seed and the epoch's number alone, so that a training that
     was interrupted between two epochs ends with the same bits. Raises `NotFiniteError` when the loss is not finite.
@@ -47,9 +52,10 @@ def train(
         learning_rate = scheduled_learning_rate(training, *state.pruner.learning_rate_place(epoch))
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate
-        loss = _train_epoch(
-            state, training_batches(dataset, training, seed, epoch, device, state.task), training, dataset
-        )
+        found = training_batches(dataset, training, seed, epoch, device, state.task)
+        if length is not None:
+            found = _step_by_step(found, state, training, epoch, length, len(dataset.train))
+        loss = _train_epoch(state, found, training, dataset)
         if not math.isfinite(loss):
             raise NotFiniteError(
                 f"The loss was {loss} in epoch {epoch}",
@@ -95,8 +101,23 @@ def _prune(state: TrainingState, epoch: int) -> None:
     narrow(state, anew=rewound)
 
 
-def scheduled_learning_rate(training: Training, epoch: int, epochs: int) -> float:
-    """The learning rate of an epoch, from 1 to the number of epochs."""
+def _step_by_step(
+    batches: Iterator[Batch], state: TrainingState, training: Training, epoch: int, length: float, inputs: int
+) -> Iterator[Batch]:
+    """The batches of an epoch as far as the training goes, each with a learning rate of its own."""
+    seen = 0
+    for batch in batches:
+        place = epoch + min(seen / inputs, 1)
+        if place - 1 >= length:
+            return
+        for group in state.optimizer.param_groups:
+            group["lr"] = scheduled_learning_rate(training, place, length)
+        yield batch
+        seen += size_of(batch)
+
+
+def scheduled_learning_rate(training: Training, epoch: float, epochs: float) -> float:
+    """The learning rate of an epoch, from 1 to the number of epochs; 1.5 is the middle of the first one."""
     done = (epoch - 1) / epochs
     factor = {
         "constant": 1.0,

@@ -1,0 +1,93 @@
+"""A network cut to a cost in several ways, of which some training tells the best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor, nn
+
+from prunus.channels import recalibrate
+from prunus.compress.candidates import Candidate
+from prunus.compress.choosing import choosers
+from prunus.compress.finetuning import Finetuning
+from prunus.compress.goals import Goal
+from prunus.compress.timing import Tell
+from prunus.errors import NotFiniteError
+from prunus.prune.evidence import Samples
+from prunus.train import TrainingState
+
+
+@dataclass(frozen=True)
+class CutNetwork:
+    """A network that was cut out of another one.
+
+    chosen: how its widths were. cost: as observed. compared: epochs that it and those that it was compared with were
+    trained for, all together.
+    """
+
+    network: nn.Module
+    widths: Mapping[str, int]
+    cost: float
+    chosen: str
+    compared: float = 0.0
+
+
+def cut_in_all_ways(
+    at: Candidate,
+    goal: Goal,
+    budget: float,
+    worth: tuple[Mapping[str, Tensor], Sequence[Sequence[float]]],
+    samples: Samples,
+    tries: int,
+    tell: Tell,
+) -> list[CutNetwork]:
+    """The networks that each way to choose widths gives, with statistics of norms measured anew; equal ones are one.
+
+    worth: what each channel costs in loss, and each choice of each group. Raises `InputError` with the least that can
+    be had, where that costs more than the budget.
+    """
+    losses, table = worth
+    found: dict[tuple[int, ...], CutNetwork] = {}
+    for name, chooser in choosers(at.groups, table).items():
+        widths, cost = at.cut_to(goal, budget, chooser, tell, tries)
+        key = tuple(widths.values())
+        if key not in found:
+            network = at.cut(widths, losses)
+            recalibrate(network, (inputs for inputs, _ in samples.batches))
+            found[key] = CutNetwork(network, widths, cost, name)
+    return list(found.values())
+
+
+def best_of(cuts: Sequence[CutNetwork], finetuning: Finetuning, seconds: float, tell: Tell) -> CutNetwork:
+    """The network of least loss on the inputs to choose by after a short training of each, trained that far.
+
+    seconds: for all of them together. One that diverges is not chosen, unless all do.
+    """
+    if len(cuts) == 1 or seconds <= 0:
+        return cuts[0]
+    epochs = seconds / len(cuts) / max(finetuning.seconds_per_epoch(one.network) for one in cuts)
+    tested = [_trained(one, finetuning, epochs) for one in cuts]
+    for one, (_, loss) in zip(cuts, tested, strict=True):
+        tell(f"widths {one.chosen}: a loss of {loss:.4g} after {epochs:.2g} epochs")
+    network, loss = min(tested, key=lambda pair: pair[1])
+    if not math.isfinite(loss):
+        return cuts[0]
+    before = cuts[[one for one, _ in tested].index(network)]
+    return replace(before, network=network, compared=epochs * len(cuts))
+
+
+def _trained(one: CutNetwork, finetuning: Finetuning, epochs: float) -> tuple[nn.Module, float]:
+    """The network after so many epochs, and its loss; infinite where the training diverged."""
+    losses: list[float] = []
+
+    def after(state: TrainingState) -> bool:
+        losses.append(state.epochs[-1].test_loss)
+        return True
+
+    try:
+        network = finetuning.run(one.network, epochs, after_epoch=after)
+    except NotFiniteError:
+        return one.network, math.inf
+    return network, losses[-1] if math.isfinite(losses[-1]) else math.inf
