@@ -124,13 +124,17 @@ def _measured_losses(
     model: nn.Module, groups: Sequence[GroupWidths], losses: Mapping[str, Tensor], samples: Samples, seconds: float
 ) -> list[list[float]] | None:
     """The rise of the loss with the channels of each choice set to zero; None where there is no time for it."""
-    clone, few = fresh_copy(model).eval(), replace(samples, batches=samples.batches[:MEASURED_BATCHES])
+    clone = fresh_copy(model).eval()
     held = {name: tensor.clone() for name, tensor in _state(clone).items()}
-    began = time.monotonic()
-    unpruned = _loss(clone, few)
     cells = sum(len(one.choices) for one in groups)
-    room = seconds / (2 * (time.monotonic() - began))  # cells: norms are measured on the same inputs before
-    if room < 2 * len(groups):
+    for count in (MEASURED_BATCHES, 1):
+        few = replace(samples, batches=samples.batches[:count])
+        began = time.monotonic()
+        unpruned = _loss(clone, few)
+        room = seconds / (2 * (time.monotonic() - began))  # cells: norms are measured on the same inputs before
+        if room >= 2 * len(groups):
+            break
+    else:
         return None
     stride = max(1, math.ceil(cells / room))
     table = []

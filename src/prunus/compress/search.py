@@ -41,7 +41,7 @@ COMPARING = 0.2
 """The share of an attempt's time in which networks of different widths are trained a little, to choose one."""
 FEWEST_EPOCHS = 0.1
 TOLD_SECONDS = 10.0
-EACH_STEP, IMPORTANCE, CONCLUDING = 0.15, 0.02, 0.1
+EACH_STEP, IMPORTANCE, CONCLUDING = 0.15, 0.03, 0.1
 """Shares of the time for a step on the way to a target, for what channels are worth, and for the end."""
 
 

@@ -107,11 +107,11 @@ def _step_by_step(
     """The batches of an epoch as far as the training goes, each with a learning rate of its own."""
     seen = 0
     for batch in batches:
-        place = epoch + min(seen / inputs, 1)
-        if place - 1 >= length:
+        done = epoch - 1 + min(seen / inputs, 1)
+        if done >= length:
             return
         for group in state.optimizer.param_groups:
-            group["lr"] = scheduled_learning_rate(training, place, length)
+            group["lr"] = scheduled_learning_rate(training, done + 1, length)
         yield batch
         seen += size_of(batch)
 
