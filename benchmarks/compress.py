@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ from prunus.data import Dataset
 from prunus.measure import Variant, measure_latency, runtime_of
 from prunus.measure.stopwatch import CopyOf, Place, Stopwatch
 from prunus.report.statistics import ratio_interval
-from prunus.spec import Part
+from prunus.spec import Part, Training
 from prunus.system.processor import processor_name
 from prunus.tasks import Task, task_of
 from prunus.tasks.batch import example_inputs
@@ -115,6 +116,11 @@ class Comparison:
         """For the compression."""
         return self.asked.budget or self.row.budget
 
+    @property
+    def finetuning(self) -> Training:
+        """How all cut networks are trained."""
+        return FINETUNING.model_copy(update={"learning_rate": self.row.learning_rate})
+
     def trained(self, data: Dataset, task: Task) -> nn.Module:
         """The network, trained to its end; kept for the next time."""
         seed_everything(self.seed, "build")
@@ -144,8 +150,9 @@ class Comparison:
             threads=THREADS,
             batch_sizes=self.row.batch_sizes,
             budget=seconds_of(self.budget),
+            training=self.finetuning,
             seed=self.seed,
-            tell=lambda text: print(f"  {text}", flush=True),
+            tell=lambda text: print(f"  {time.strftime('%X')} {text}", flush=True),
         )
 
     def others(
@@ -154,7 +161,7 @@ class Comparison:
         """What simpler ways make of it at the same latency, with as much training."""
         example = example_inputs(data, task)
         samples = calibration_samples(data, self.seed, task=task)
-        tuned = Finetuning(copy.deepcopy(model), data, task, FINETUNING, self.seed)
+        tuned = Finetuning(copy.deepcopy(model), data, task, self.finetuning, self.seed)
         found = {}
         for name, cut in {"uniform magnitude": uniform, "torch-pruning group norm": group_norm}.items():
             small = cut(model, example, latency_ms, watch)
@@ -175,10 +182,10 @@ class Comparison:
                 if other in networks:
                     lost = difference(judged[name], judged[other], task.metric)
                     found[name][f"to {other}"] = [lost.mean, lost.low, lost.high]
-        self.time(networks, example, found)
+        self.timed(networks, example, found)
         return found
 
-    def time(self, networks: dict[str, nn.Module], example: object, found: dict[str, Any]) -> None:
+    def timed(self, networks: dict[str, nn.Module], example: object, found: dict[str, Any]) -> None:
         """Add the sizes of all files and their latencies, in the same rounds at each batch size."""
         runtime, wanted = self.asked.runtime, runtime_of(self.asked.runtime).file_format
         with TemporaryDirectory() as folder:

@@ -27,7 +27,7 @@ def page(measured: Sequence[Measured], rows: Mapping[str, Row]) -> str:
         "",
         "## The networks",
         "",
-        "| row | network and data | inputs to train, choose, test | trained for | asked | budget | unpruned |",
+        "| row | network and data | inputs to train, choose, test | trained for | asked | budget, rate | unpruned |",
         "|---|---|---|---|---|---|---|",
         *(_network(rows[name], found) for name, found in by_row.items()),
         "",
@@ -82,7 +82,7 @@ def _network(row: Row, found: Sequence[Measured]) -> str:
         inputs,
         f"{row.training.epochs} epochs",
         asked,
-        first["budget"],
+        f"{first['budget']}, {row.learning_rate:g}",
         f"{metric.name} {', '.join(values)}",
     )
     return "| " + " | ".join(cells) + " |"

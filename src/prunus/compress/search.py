@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from torch import nn
@@ -35,9 +36,9 @@ NARROW = 1.12
 """Where what holds costs less than so many times of what does not, nothing between is tried."""
 HOPEFUL = 1.5
 """A network that lost less than so many margins is trained on in the end, in the hope that it holds then."""
-STEPS_BELOW = (0.7, 0.4)
-"""A target below these shares of the cost is come to in two steps, or in three."""
-COMPARING = 0.2
+STEPS_BELOW, STEP_EPOCHS = (0.7, 0.4), 2
+"""A target below these shares of the cost is come to in two steps, or in three, if each has time for some epochs."""
+COMPARING = 0.1
 """The share of an attempt's time in which networks of different widths are trained a little, to choose one."""
 FEWEST_EPOCHS = 0.1
 TOLD_SECONDS = 10.0
@@ -97,17 +98,27 @@ class Search:
             return None  # with a larger budget it goes on
         start = best.number if best else 0
         if self.target is not None:
-            costs = path_to(self.goal.whole, self.target)
-            each = self.seconds * EACH_STEP
-            last = len(tried) >= len(costs) - 1 or self._left < 2 * each
+            costs, each = path_to(self.goal.whole, self.target), self.seconds * EACH_STEP
+            last = (
+                len(tried) >= len(costs) - 1
+                or any(one.kind == "final" for one in tried)
+                or self._left < 2 * each
+                or self._is_short
+            )
             return ("final", costs[-1], start, self._left) if last else ("search", costs[len(tried)], start, each)
         each = self.seconds * SEARCHING / MOST_SEARCHED
         share = next_share(tried, self.goal.whole, self.least)
         searched = len(tried) % (MOST_SEARCHED + 1)
-        if share is not None and searched < MOST_SEARCHED and (self._left > each or not tried):
+        room = self.seconds * SEARCHING - self.clock.seconds
+        if share is not None and searched < MOST_SEARCHED and (room > each or not tried):
             return "search", share * self.goal.whole, start, each
         final = self._worth_training_on() if self._left > 0 else None
         return ("final", final.cost, final.number, self._left) if final is not None else None
+
+    @cached_property
+    def _is_short(self) -> bool:
+        """Whether a step on the way to a target would end before the network has got over it."""
+        return self.seconds * EACH_STEP < STEP_EPOCHS * self.finetuning.seconds_per_epoch(self.unpruned.model)
 
     def _worth_training_on(self) -> Attempt | None:
         """What is trained with all the time that is left: the least that may come to hold, else the best that does."""
@@ -122,7 +133,7 @@ class Search:
 
     def _attempt(self, kind: str, cost: float, start: int, seconds: float) -> None:
         """Cut the network of an attempt to a cost, and train it on; of the last attempt only the latter."""
-        number, until = len(self.state.attempts) + 1, self.clock.seconds + seconds
+        number = len(self.state.attempts) + 1
         if kind == "final" and self.target is None:
             before = self._numbered(start)
             cut = CutNetwork(self.read(self.folder.network(start)), before.widths, before.cost, before.chosen)
@@ -139,7 +150,7 @@ class Search:
                 "widths": dict(cut.widths),
                 "chosen": cut.chosen,
                 "compared": cut.compared,
-                "epochs": self._epochs(cut.network, until - self.clock.seconds),
+                "epochs": self._epochs(cut.network, seconds),
             }
         )
         save(cut.network, self.folder.untrained(number))
