@@ -37,6 +37,7 @@ from prunus.compress.settings import FINETUNING, seconds_of
 from prunus.data import Dataset
 from prunus.measure import Variant, measure_latency, runtime_of
 from prunus.measure.stopwatch import CopyOf, Place, Stopwatch
+from prunus.prune.evidence.samples import call
 from prunus.report.statistics import ratio_interval
 from prunus.spec import Part, Training
 from prunus.system.processor import processor_name
@@ -213,9 +214,11 @@ SHOWN = {"kind", "asked", "cost", "chosen", "compared", "epochs", "seconds", "ac
 
 def uniform(model: nn.Module, example: object, latency_ms: float, watch: Stopwatch) -> nn.Module | None:
     """The same share of every group of channels, those of least magnitude."""
-    where = {"runtime": watch.place.runtime, "batch_size": watch.place.batch_size, "threads": watch.place.threads}
-    allocation = {"name": "uniform", "latency_ms": latency_ms, **where}
-    return prunus.prune_channels(model, example, allocation=allocation, criterion="magnitude").model
+
+    def at(ratio: float) -> nn.Module:
+        return prunus.prune_channels(model, example, ratio, criterion="magnitude").model
+
+    return _at_latency(at, latency_ms, watch)
 
 
 def group_norm(model: nn.Module, example: object, latency_ms: float, watch: Stopwatch) -> nn.Module | None:
@@ -245,27 +248,32 @@ LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
 def _at_latency(at: Callable[[float], nn.Module], latency_ms: float, watch: Stopwatch) -> nn.Module | None:
-    """The network of least ratio that is at most as slow as is asked for, by halving; one that does not run is passed.
+    """The network of least ratio that is at most as slow as is asked for, by halving; those that do not run are passed.
 
     None where no ratio gives one that runs and is fast enough.
     """
-    low, high, best = 0, RATIOS, None
-    while high - low > 1:
-        middle = (low + high) // 2
-        network, latency, place = None, None, middle
-        while latency is None and place < high:
-            try:
-                network = at(place / RATIOS)
-                latency = watch.steady_ms(network)
-            except Exception:  # it was cut so that it does not run, or cannot be cut at all
-                place += 1
-        if latency is None:
+    low, high, best = 1, RATIOS, None
+    while low < high:
+        place = middle = (low + high) // 2
+        while (network := _if_it_runs(at, place / RATIOS, watch)) is None and place < high - 1:
+            place += 1
+        if network is None:
             high = middle
-        elif latency <= latency_ms * 1.02:
+        elif watch.steady_ms(network) <= latency_ms * 1.02:
             high, best = middle, network
         else:
-            low = place
+            low = place + 1
     return best
+
+
+def _if_it_runs(at: Callable[[float], nn.Module], ratio: float, watch: Stopwatch) -> nn.Module | None:
+    try:
+        network = at(ratio).eval()
+        with torch.no_grad():
+            call(network, watch.inputs)
+    except Exception:  # it was cut so that it does not run, or cannot be cut at all
+        return None
+    return network
 
 
 def _judged(model: nn.Module, data: Dataset, task: Task) -> Judged:

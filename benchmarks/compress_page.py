@@ -12,6 +12,7 @@ from prunus.spec import Metric, Part
 from prunus.tasks import task_of
 
 OTHERS = ("uniform magnitude", "torch-pruning group norm")
+SEEDS = 3
 WAYS = ("compress", *OTHERS)
 Measured = Mapping[str, Any]
 
@@ -39,6 +40,10 @@ def page(measured: Sequence[Measured], rows: Mapping[str, Row]) -> str:
         "",
         *_reading(by_row, rows),
         "",
+        "## What is missing",
+        "",
+        *_missing(by_row, rows),
+        "",
     ]
     return "\n".join(parts)
 
@@ -47,7 +52,7 @@ def _conditions(measured: Sequence[Measured]) -> list[str]:
     first = measured[0]
     return [
         f"*Measured with prunus {first['prunus']} on {_all(measured, 'processor')}, {_all(measured, 'runtime')}, one "
-        "thread on a core of its own while the other core was in use.*",
+        "thread, pinned to one core while others worked on the other one, and at times on this one.*",
         "",
         "Printed by `python benchmarks/compress.py --write docs/results/compress.md`. Every network is trained to its "
         "end first. `compress` then gets a budget of time for all that it does: timing layers, searching, training and "
@@ -154,6 +159,24 @@ def _reading(by_row: Mapping[str, Sequence[Measured]], rows: Mapping[str, Row]) 
             + " ".join(_against(other, there) for other in OTHERS)
         )
     return found
+
+
+def _missing(by_row: Mapping[str, Sequence[Measured]], rows: Mapping[str, Row]) -> list[str]:
+    fewer = [f"{name} ({len(found)})" for name, found in by_row.items() if len(found) < SEEDS]
+    absent = [f"`{name}` ({row.says})" for name, row in rows.items() if name not in by_row]
+    found = (
+        [f"- Fewer than {SEEDS} seeds, so that intervals are wide or there is none: {', '.join(fewer)}."]
+        if fewer
+        else []
+    )
+    found += [f"- Rows of the script that were not run: {', '.join(absent)}."] if absent else []
+    return [
+        *found,
+        "- A detector. Networks, data and budgets are small, so that all of it ends within an hour on one core: "
+        "nothing here says how a compression of half an hour of a network trained for hours compares.",
+        "- torch-pruning is used with its group norm over the whole network at one stroke, as its examples begin; "
+        "other settings of it, and other learning rates than the one given, may do better.",
+    ]
 
 
 def _against(other: str, there: Sequence[Measured]) -> str:

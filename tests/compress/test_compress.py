@@ -9,7 +9,7 @@ from torch import nn
 
 import prunus
 from compress.conftest import build
-from prunus.compress import Settings, compression
+from prunus.compress import Settings, compression, search
 from prunus.compress.search import next_share, path_to
 from prunus.compress.settings import Target, seconds_of
 from prunus.compress.state import Attempt
@@ -99,6 +99,15 @@ def test_what_is_interrupted_leaves_the_best_and_goes_on(trained, data, tmp_path
     assert found.attempts[1].widths == state["running"]["widths"]
     assert found.attempts[-1].kind == "final"
     assert 0.17 <= found.best.cost / found.whole <= 0.204  # one unit is up to a tenth of so small a network
+
+
+def test_steps_to_a_target_that_are_too_short_to_help_are_left_out(trained, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "STEP_EPOCHS", 1e6)
+    found = prunus.compress(trained, data, out=tmp_path, target="macs=0.2", **QUICK)
+    (only,) = found.attempts
+    assert (only.kind, only.accepted) == ("final", True)
+    assert only.chosen in ("by loss", "by the root of the loss", "even")
+    assert only.epochs > 0
 
 
 def test_what_was_cut_before_is_cut_further(trained, data, tmp_path):

@@ -33,7 +33,7 @@ from prunus.train import (
     training_loss,
 )
 
-TIMED_STEPS = 4
+TIMED_STEPS = 8
 SHARE_OF_TESTING = 0.25
 """What a test of an input takes beside a step of the training with a teacher."""
 CHECKPOINT_SECONDS = 10.0
@@ -83,7 +83,7 @@ class Finetuning:
         return state.model.cpu().eval()
 
     def seconds_per_epoch(self, model: nn.Module) -> float:
-        """Timed on some steps of a copy, after one that does not count; with the test after the epoch."""
+        """Timed on the last of some steps of a copy; with the test after the epoch."""
         state = self._begin(copy.deepcopy(model), epochs=1)
         state.model.train()
         device = next(state.model.parameters()).device
@@ -99,7 +99,7 @@ class Finetuning:
             loss.item()
             timed.append((time.perf_counter() - began) / size_of(batch))
             began = time.perf_counter()
-        each = median(timed[1:] or timed)
+        each = median(timed[-4:])  # the first ones prepare what the others use
         return each * (len(self.data.train) + SHARE_OF_TESTING * len(self.data.test))
 
     def _begin(self, model: nn.Module, epochs: float) -> TrainingState:
