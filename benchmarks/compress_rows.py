@@ -245,7 +245,7 @@ ROWS = {
         resnet20,
         IMAGES.model_copy(update={"epochs": 20}),
         keep=1.0,
-        budget="60s",
+        budget="100s",
         batch_sizes=IMAGE_SIZES,
         learning_rate=3e-3,
     ),
@@ -257,7 +257,7 @@ ROWS = {
         resnet20,
         IMAGES.model_copy(update={"epochs": 20}),
         target=1 / 2,
-        budget="60s",
+        budget="100s",
         batch_sizes=IMAGE_SIZES,
         learning_rate=3e-3,
     ),
@@ -269,7 +269,7 @@ ROWS = {
         lambda _: UNet(16, 2),
         SLOWLY.model_copy(update={"epochs": 8, "batch_size": 16}),
         keep=1.0,
-        budget="60s",
+        budget="100s",
     ),
     "audio": Row(
         "three 1-D convolutions, vowels of nine speakers",
@@ -279,7 +279,7 @@ ROWS = {
         convolutions,
         Training(epochs=40, batch_size=32, learning_rate_schedule="cosine"),
         keep=3.0,
-        budget="30s",
+        budget="40s",
         learning_rate=3e-3,
     ),
     "regression": Row(
@@ -290,7 +290,7 @@ ROWS = {
         perceptron,
         Training(epochs=30, batch_size=32, learning_rate_schedule="cosine"),
         keep=0.05,
-        budget="20s",
+        budget="40s",
     ),
     "characters": Row(
         "a transformer over characters, licences",
@@ -300,7 +300,7 @@ ROWS = {
         lambda _: LanguageModel(96, 4, 2),
         SLOWLY.model_copy(update={"epochs": 15}),
         keep=2.0,
-        budget="60s",
+        budget="100s",
     ),
 }
 """What a single core trains and compresses in minutes."""

@@ -30,11 +30,11 @@ def tuning(trained, data):
     return Finetuning(trained, data, task_of(Part(name="classification")), training, seed=0)
 
 
-def cuts_of(network, data, share):
+def cuts_of(network, data, share, seconds=60.0):
     at = Candidate(network, data.train.inputs[:2])
     goal = Macs(network, data.train.inputs[:2], at.groups)
     samples = Samples.of([(data.train.inputs[:200], data.train.targets[:200])])
-    return at, goal, cut_in_all_ways(at, goal, share * goal.whole, at.worth(samples, 5.0), samples, 3, quiet)
+    return at, goal, cut_in_all_ways(at, goal, share * goal.whole, at.worth(samples, 5.0), samples, 3, seconds, quiet)
 
 
 def test_every_way_keeps_the_budget_and_even_widths_are_even(trained, data):
@@ -48,6 +48,12 @@ def test_every_way_keeps_the_budget_and_even_widths_are_even(trained, data):
     assert len({tuple(one.widths.values()) for one in cuts}) == len(cuts)
     for one in cuts:
         assert one.cost == goal.of(one.network) <= 1.02 * 0.4 * goal.whole
+
+
+def test_without_time_one_way_within_the_budget_is_found(trained, data):
+    _, goal, (only,) = cuts_of(trained, data, 0.4, seconds=0.0)
+    assert only.chosen == "by loss"
+    assert only.cost <= 1.02 * 0.4 * goal.whole
 
 
 def test_a_cost_that_cannot_be_had_is_refused_with_the_least(trained, data):

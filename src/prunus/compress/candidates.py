@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -65,17 +67,20 @@ class Candidate:
         return self._cutter.shrink(self.model, chosen, every_way=losses is not None).model.eval()
 
     def cut_to(
-        self, goal: Goal, budget: float, chooser: Chooser, tell: Tell, tries: int
+        self, goal: Goal, budget: float, chooser: Chooser, tell: Tell, tries: int, seconds: float = math.inf
     ) -> tuple[dict[str, int], float]:
         """Widths at which the network costs `budget`, as observed, and what it costs then.
 
-        chooser: of widths for a cost that is computed.
+        chooser: of widths for a cost that is computed. seconds: after these, what is within the budget is near enough.
         What the table of the costs says is corrected by what comes true. Raises `InputError` with the least that can
         be had, where that is more.
         """
         costs = _WithOthers(goal.costs, self.widths)
         aim, best, seen = budget, None, set[tuple[int, ...]]()
+        began = time.monotonic()
         for _ in range(tries):
+            if best is not None and best[1] <= budget * (1 + LATE) and time.monotonic() - began > seconds:
+                break
             widths = chooser(costs, aim)
             if widths is None or tuple(widths.values()) in seen:
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -41,17 +42,23 @@ def cut_in_all_ways(
     worth: tuple[Mapping[str, Tensor], Sequence[Sequence[float]]],
     samples: Samples,
     tries: int,
+    seconds: float,
     tell: Tell,
 ) -> list[CutNetwork]:
     """The networks that each way to choose widths gives, with statistics of norms measured anew; equal ones are one.
 
-    worth: what each channel costs in loss, and each choice of each group. Raises `InputError` with the least that can
+    worth: what each channel costs in loss, and each choice of each group. seconds: after these, ways that were not
+    looked at are left out, so that a short budget trains. Raises `InputError` with the least that can
     be had, where that costs more than the budget.
     """
     losses, table = worth
     found: dict[tuple[int, ...], CutNetwork] = {}
+    began = time.monotonic()
     for name, chooser in choosers(at.groups, table).items():
-        widths, cost = at.cut_to(goal, budget, chooser, tell, tries)
+        left = seconds - (time.monotonic() - began)
+        if found and left <= 0:
+            break
+        widths, cost = at.cut_to(goal, budget, chooser, tell, tries, left)
         key = tuple(widths.values())
         if key not in found:
             network = at.cut(widths, losses)

@@ -40,6 +40,8 @@ STEPS_BELOW, STEP_EPOCHS = (0.7, 0.4), 2
 """A target below these shares of the cost is come to in two steps, or in three, if each has time for some epochs."""
 COMPARING = 0.1
 """The share of an attempt's time in which networks of different widths are trained a little, to choose one."""
+CUTTING = 0.05
+"""The share of the whole time in which widths are looked for, for each cut; one network is found whatever it takes."""
 FEWEST_EPOCHS = 0.1
 TOLD_SECONDS = 10.0
 EACH_STEP, IMPORTANCE, CONCLUDING = 0.15, 0.03, 0.1
@@ -163,7 +165,8 @@ class Search:
         self.tell("finding out what channels are worth")
         worth = at.worth(self.samples, self.seconds * IMPORTANCE)
         tries = MOST_TRIED if self.target is not None else FEW_TRIED
-        cuts = cut_in_all_ways(at, self.goal, cost, worth, self.samples, tries, self.tell)
+        room = self.seconds * CUTTING
+        cuts = cut_in_all_ways(at, self.goal, cost, worth, self.samples, tries, room, self.tell)
         return best_of(cuts, self.finetuning, min(seconds, self._left) * COMPARING, self.tell)
 
     def _numbered(self, number: int) -> Attempt:
