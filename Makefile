@@ -31,8 +31,8 @@ test: $(VENV)/installed-dev
 check: lint types contracts test
 
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff format --check src tests benchmarks tools
-	$(BIN)/ruff check src tests benchmarks tools
+	$(BIN)/ruff format --check src tests benchmarks tools examples
+	$(BIN)/ruff check src tests benchmarks tools examples
 
 types: $(VENV)/installed-dev
 	$(BIN)/mypy
@@ -41,8 +41,8 @@ contracts: $(VENV)/installed-dev
 	$(BIN)/lint-imports
 
 format: $(VENV)/installed-dev
-	$(BIN)/ruff format src tests benchmarks tools
-	$(BIN)/ruff check --fix src tests benchmarks tools
+	$(BIN)/ruff format src tests benchmarks tools examples
+	$(BIN)/ruff check --fix src tests benchmarks tools examples
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON). Install Python 3.11 or newer, or say which: make PYTHON=python3.12" >&2; exit 1; }

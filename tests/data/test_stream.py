@@ -135,6 +135,7 @@ def test_batches_of_a_sampler_of_ones_own_stay_batches_where_samples_are_taken_o
         ({"left": torch.zeros(5, 3), "labels": torch.zeros(5)}, 5),
         (([torch.zeros(3, 8, 8), torch.zeros(3, 6, 6)], torch.zeros(2)), 2),
         (([torch.zeros(3, 8, 8)] * 2, [{"boxes": torch.zeros(3, 4)}] * 2), 2),
+        ((([torch.zeros(3, 8, 8)] * 2,), [{"boxes": torch.zeros(3, 4)}] * 2), 2),
         ((["one", "two"], torch.zeros(2)), 2),
     ],
 )

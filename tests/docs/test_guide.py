@@ -1,6 +1,7 @@
 """Every code block of the documentation does what it says."""
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from docs.code_blocks import PageRun
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = sorted((ROOT / "examples").glob("*/README.md"))
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -27,6 +29,21 @@ def test_every_block_runs(page, tmp_path, monkeypatch):
     run.run_all(page.read_text())
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("page", EXAMPLES, ids=name)
+def test_every_example_runs(page, tmp_path):
+    shutil.copytree(page.parent, tmp_path, dirs_exist_ok=True)
+    PageRun(page.relative_to(ROOT), tmp_path).run_all(page.read_text())
+    assert (tmp_path / "small" / "report.html").exists()
+
+
+def test_every_example_is_in_the_list():
+    assert {str(page.parent.name) for page in EXAMPLES} == set(
+        re.findall(r"\| \[(\w+)\]", (ROOT / "examples" / "README.md").read_text())
+    )
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_what_pages_import_is_public(page):
     for block in re.findall(r"```python.*?\n(.*?)```", page.read_text(), flags=re.DOTALL):
@@ -34,7 +51,7 @@ def test_what_pages_import_is_public(page):
             assert module == "prunus" or module.startswith("prunus.callbacks"), f"{page.name} imports {module}"
 
 
-@pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / "docs").glob("*/*.md"))], ids=name)
+@pytest.mark.parametrize("page", [*PAGES, *EXAMPLES, *sorted((ROOT / "docs").glob("*/*.md"))], ids=name)
 def test_every_link_leads_somewhere(page):
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     for target in LINK.findall(text):

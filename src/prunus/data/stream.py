@@ -216,7 +216,9 @@ def size_of(batch: Any) -> int:
     sizes = [len(leaf) for leaf in tree_leaves(batch) if isinstance(leaf, (Tensor, numpy.ndarray)) and leaf.ndim]
     if isinstance(batch, (tuple, list)) and batch and isinstance(batch[0], (tuple, list)):
         targets = batch[-1] if isinstance(batch[-1], (tuple, list)) else ()
-        if len(set(sizes)) != 1 or any(isinstance(target, Mapping) for target in targets):
+        if any(isinstance(target, Mapping) for target in targets):
+            return len(targets)
+        if len(set(sizes)) != 1:
             return len(batch[0])
     return sizes[0] if sizes else 1
 
