@@ -52,7 +52,7 @@ def build() -> nn.Module:
 
 def load() -> tuple[np.ndarray, ...]:
     """Windows of the text and the characters that follow, to train on and to test on."""
-    text = np.frombuffer("".join(topics.values()).encode("latin-1", "replace")[:100_000], np.uint8)
+    text = np.frombuffer("".join(topics.values()).encode("latin-1", "replace")[:60_000], np.uint8)
     ids = np.clip(text.astype(np.int64) - 31, 0, VOCABULARY - 1)
     windows = ids[: len(ids) // (LENGTH + 1) * (LENGTH + 1)].reshape(-1, LENGTH + 1)
     windows = np.random.default_rng(0).permutation(windows)
