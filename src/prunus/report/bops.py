@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from prunus.report.bits import bits_blocks, ways_info
 from prunus.report.content import Block, Chart, Page, Paragraph
 from prunus.report.costs import CostInfo, costs_info
 from prunus.report.drawing import (
@@ -136,16 +137,18 @@ class BopsPage(Page):
     def content(self, findings: Findings) -> tuple[Block, ...]:
         """The metric against BOPs with the Pareto front, and the BOPs of every curve."""
         measurement = findings.rows.study.measurement
+        own = ", but for layers that a recipe quantises" if ways_info(findings) else ""
         blocks: list[Block] = [
             Paragraph(
                 "BOPs are the sum over layers of multiply-accumulates × weight bits × activation bits "
-                f"({measurement.weight_bits} × {measurement.activation_bits} here), for one input. Dense BOPs are "
+                f"({measurement.weight_bits} × {measurement.activation_bits} here{own}), for one input. Dense BOPs are "
                 "what a runtime executes that ignores zeros, effective BOPs those with a non-zero weight. Both "
                 "are computed from the final network; neither is a time."
             )
         ]
         if missing := sorted({name for cost in costs_info(findings) for name in cost.not_counted}):
             blocks.append(Paragraph(f"Not counted: {visible(', '.join(missing), 400)}.", "warning"))
+        blocks += bits_blocks(findings)
         table = bops_table(findings)
         drawn = tuple(
             cost

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from prunus.report.bits import cheapest_way, ways_info
 from prunus.report.classes import OneClassInfo, cut_off_info, is_unbalanced, largest_class, one_class_info
 from prunus.report.collapses import collapses_info, not_finite_info
 from prunus.report.costs import cost_of
@@ -257,7 +258,13 @@ def few_seeds(findings: Findings) -> str | None:
     )
 
 
+def zeros_or_bits(findings: Findings) -> str | None:
+    """Whether pruning, quantising or both took the fewest bit operations, where the study quantises."""
+    return cheapest_way(findings) if ways_info(findings) else None
+
+
 FINDINGS: tuple[Callable[[Findings], str | None], ...] = (
+    zeros_or_bits,
     as_given,
     collapse,
     fastest,

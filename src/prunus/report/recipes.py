@@ -43,6 +43,7 @@ class RecipeTraits:
     output_pruned: bool | None  # None: neither the specification nor the rows tell
     control: str | None = None  # `random`, `dense` or `dense_longer`, if it is there for others to be compared with
     target: RecipeTarget | None = None
+    quantises: bool = False
 
     @property
     def is_reference_way(self) -> bool:
@@ -79,7 +80,10 @@ def _of_specification(recipe: Recipe, pruned: dict[str, bool], control: str | No
     pattern = recipe.pattern.name
     output = pruned.get(recipe.name, "output" not in recipe.protect)
     family, target = FAMILY.get(pattern), _target(recipe.allocation.settings)
-    return RecipeTraits(recipe.name, recipe.about, pattern, family, recipe.permanence, output, control, target)
+    quantises = recipe.bits is not None
+    return RecipeTraits(
+        recipe.name, recipe.about, pattern, family, recipe.permanence, output, control, target, quantises
+    )
 
 
 def _target(settings: Mapping[str, JsonValue]) -> RecipeTarget | None:
