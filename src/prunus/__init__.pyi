@@ -32,6 +32,7 @@ from .errors import (
 from .export import (
     WrittenFile as WrittenFile,
     read_network as read_network,
+    write_integers as write_integers,
     write_onnx as write_onnx,
     write_safetensors as write_safetensors,
 )

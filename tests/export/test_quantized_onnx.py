@@ -9,7 +9,7 @@ from onnx import numpy_helper
 from torch import nn
 
 import prunus
-from prunus.export import read_scheme, write_integers
+from prunus.export import read_scheme
 from prunus.models import build_model
 from prunus.quantization import Grid, detach, reattach, to_integers
 
@@ -89,8 +89,8 @@ def test_the_integers_file_gives_the_network_back(tmp_path):
     model, batch = trained(), torch.randn(64, 1, 8, 8)
     prunus.quantize(model, [batch], {"weights": 4})
     expected = model(batch)
-    scheme = detach(model)
-    file = write_integers(model, scheme, tmp_path / "q.safetensors")
+    file = prunus.write_integers(model, tmp_path / "q.safetensors")
+    detach(model)
     assert file.size_bytes < 0.6 * prunus.write_safetensors(model, tmp_path / "f.safetensors").size_bytes
     again = read_scheme(file.path)
     reattach(model, again)
@@ -99,3 +99,9 @@ def test_the_integers_file_gives_the_network_back(tmp_path):
     weight = model.features[0].weight.detach()
     integers = to_integers(weight, one.weight_scale[:, None, None, None], torch.zeros(()), Grid.of_weights(8))
     assert integers.abs().max() <= 127
+
+
+def test_a_network_that_is_not_quantised_has_no_integers(tmp_path):
+    with pytest.raises(prunus.InputError, match="None of its layers is quantised"):
+        prunus.write_integers(trained(), tmp_path / "q.safetensors")
+    assert not list(tmp_path.iterdir())

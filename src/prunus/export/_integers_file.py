@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,29 +15,49 @@ from prunus.channels.structure import named_tensors
 from prunus.errors import InputError, PrunusError
 from prunus.export._trained_weights import read_tensors
 from prunus.export._written import WrittenFile
-from prunus.quantization import Grid, LayerScheme, Scheme, from_integers, to_integers
+from prunus.quantization import Grid, LayerScheme, Scheme, detach, from_integers, to_integers
 from prunus.store import INTEGERS_FORMAT, write_atomically
+from prunus.trace.inventory import unwrapped
 
 KEY = "prunus_bits"
 SCALE, INPUT_SCALE, INPUT_ZERO_POINT = "weight_scale", "input_scale", "input_zero_point"
 
 
-def write_integers(model: nn.Module, scheme: Scheme, path: str | Path) -> WrittenFile:
-    """Write a quantised network: integers where weights are rounded, all other tensors as they are; read again.
+def write_integers(model: nn.Module, path: str | Path) -> WrittenFile:
+    """Write a quantised network: integers where weights are rounded, all other tensors as they are.
 
-    Of a layer `NAME`, the file holds `NAME.weight` (int8), `NAME.weight_scale` (outputs,), `NAME.input_scale` () and
-    `NAME.input_zero_point` (uint8), as far as it has them; the header's `prunus_bits` has the bits of its weight and
-    its input, as JSON.
+    Of a layer `NAME`, the file holds `NAME.weight` (int8, whatever its bits), `NAME.weight_scale` (outputs,),
+    `NAME.input_scale` () and `NAME.input_zero_point` (uint8), as far as it has them; the header's `prunus_bits` has the
+    bits of its weight and its input, as JSON. The integers times the scales are the rounded weights, bit for bit.
 
     Args:
-        model: the network without quantisers, its weights rounded, as `detach` leaves it.
-        scheme: of the same network.
-        path: of the file.
+        model: a network that `quantize` or a recipe's bits have quantised; it stays as it was.
+        path: of the file, which is replaced where it is there.
+
+    Returns:
+        The file's path, size in bytes and SHA-256.
 
     Raises:
-        PrunusError: the integers times the scales are not the network's weights; nothing was written then.
+        InputError: nothing in the network is quantised.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from prunus.quantization import quantize
+        >>> model = quantize(nn.Linear(64, 32), [torch.randn(16, 64)]).model
+        >>> with TemporaryDirectory() as folder:
+        ...     file = write_integers(model, f"{folder}/a.safetensors")
+        >>> file.format, file.size_bytes < 64 * 32 + 1024
+        ('integers', True)
     """
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in named_tensors(model).items()}
+    plain = copy.deepcopy(unwrapped(model))
+    scheme = detach(plain)
+    if not scheme:
+        raise InputError(
+            "The network cannot be written as integers",
+            "none of its layers is quantised, or their ranges are not found yet",
+            "quantise it first, with prunus.quantize",
+        )
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in named_tensors(plain).items()}
     for name, one in scheme.items():
         tensors |= _tensors_of(name, one, tensors[f"{name}.weight"])
     bits = {name: [one.weight_bits, one.activation_bits] for name, one in scheme.items()}

@@ -6,7 +6,7 @@ import copy
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -170,10 +170,12 @@ def finish(state: TrainingState, trial: Trial, loaded: Loaded, folder: StudyFold
             model, deviation, scheme = small.model.eval(), small.deviation, cut_scheme
         except PrunusError as error:
             problems.append(ProblemRow(trial.digest, "shrink", type(error).__name__, str(error)))
-    files = [write_safetensors(model, folder.network(trial.digest))]
-    if scheme:
-        files.append(write_integers(model, scheme, folder.network(trial.digest, INTEGERS_FORMAT)))
-    return FinalNetwork(model, deviation, tuple(files), tuple(problems), scheme)
+    file = write_safetensors(model, folder.network(trial.digest))
+    final = FinalNetwork(model, deviation, (file,), tuple(problems), scheme)
+    if not scheme:
+        return final
+    integers = write_integers(final.tested, folder.network(trial.digest, INTEGERS_FORMAT))
+    return replace(final, files=(file, integers))
 
 
 def _cut(scheme: Scheme, plan: Plan) -> Scheme:
