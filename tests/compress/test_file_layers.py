@@ -183,3 +183,32 @@ def test_convolutions_round_their_results_behind_the_relu_that_reads_them(tmp_pa
     assert readers == ["QuantizeLinear"]
     (before,), (after,) = (next(run_over(one, feeds)) for one in (network.proto, made))
     np.testing.assert_allclose(after[:, 0], before[:, 0], rtol=0.01)
+
+
+def test_tables_and_recurrent_layers_hold_whole_numbers_and_compute_on_real_ones(tmp_path):
+    draw = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Cast", ["x"], ["ids"], to=onnx.TensorProto.INT64),
+        helper.make_node("Gather", ["table", "ids"], ["found"], "lookup"),  # (n, 4, 64)
+        helper.make_node("LSTM", ["found", "w", "r"], ["", "y"], "recurrent", hidden_size=32),
+    ]
+    constants = {
+        "table": draw.standard_normal((100, 64)),
+        "w": draw.standard_normal((1, 128, 64)) / 8,
+        "r": draw.standard_normal((1, 128, 32)) / 8,
+    }
+    network = read_network_file(write(tmp_path / "a.onnx", nodes, constants))
+    layers = weighted_layers(network)
+    assert [layer.name for layer in layers] == ["lookup", "recurrent.W", "recurrent.R"]
+    names = {layer.name for layer in layers}
+    made = quantised(network.proto, layers, {}, weights_only=names)
+    onnx.checker.check_model(made)
+    kept = {tensor.name: numpy_helper.to_array(tensor) for tensor in made.graph.initializer}
+    assert {name: kept[f"{name}_int"].dtype for name in constants} == dict.fromkeys(constants, np.int8)
+    assert not set(constants) & set(kept)
+    assert {name: kept[f"{name}_scale"].size for name in constants} == {"table": 64, "w": 128, "r": 128}
+    x = draw.integers(0, 100, (3, 4)).astype(np.float32)
+    (before,), (after,) = (next(run_over(one, [{"x": x}])) for one in (network.proto, made))
+    np.testing.assert_allclose(after, before, atol=0.02)
+    table = kept["table_int"].astype(np.float64) * kept["table_scale"]
+    assert np.abs(table - constants["table"]).max() <= kept["table_scale"].max() / 2 + 1e-6

@@ -97,9 +97,9 @@ def _fold(folder: Path, name: str) -> None:
 
 
 def _simplify(folder: Path, name: str) -> None:
-    folded = fold(_converted(read_onnx(folder / GIVEN), name), name)
-    write_message(folded, folder / FOLDED)
-    open_session(folder / FOLDED)  # with all rewrites, as it will be
+    write_message(fold(_converted(read_onnx(folder / GIVEN), name), name), folder / FOLDED)
+    for file in (GIVEN, FOLDED):
+        open_session(folder / file)  # with all rewrites, as it will be
 
 
 def _converted(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:

@@ -84,8 +84,10 @@ class Candidates:
         weights = self._boldest(Change("weights", rounded=everything), self._fewer_rounded)
         yield weights
         rounded = weights.change.rounded if weights.holds else frozenset()
-        integers = self._boldest(Change("int8", integer=everything), lambda: self._fewer_on_integers(rounded))
-        yield integers
+        products = frozenset(layer.name for layer in self.layers if layer.is_product)
+        if products:
+            boldest = Change("int8", integer=products, rounded=rounded - products)
+            yield (integers := self._boldest(boldest, lambda: self._fewer_on_integers(rounded)))
         if not self.choices:
             return
         zeros = self._boldest_zeros("zeros", self._allocations)
@@ -93,7 +95,8 @@ class Candidates:
         if not zeros.holds:
             return
         timid = [each for each in self._allocations if _share(each) <= _share(zeros.change.zeros)]
-        yield self._boldest_zeros("zeros+weights", timid, rounded=rounded)
+        if rounded:
+            yield self._boldest_zeros("zeros+weights", timid, rounded=rounded)
         if integers.holds:
             bits = {"integer": integers.change.integer, "rounded": integers.change.rounded}
             yield self._boldest_zeros("zeros+int8", timid, **bits)
@@ -139,8 +142,8 @@ class Candidates:
 
     def _fewer_on_integers(self, rounded: frozenset[str]) -> Iterator[Change]:
         """The most harmful layers on real numbers, more and more of them; their weights rounded where they bear it."""
-        for left, kept in _fewer(self.integer_harms):
-            yield Change("int8", integer=kept, rounded=left & rounded)
+        for _, kept in _fewer(self.integer_harms):
+            yield Change("int8", integer=kept, rounded=rounded - kept)
 
     @cached_property
     def integer_harms(self) -> dict[str, float]:
@@ -150,10 +153,11 @@ class Candidates:
     def _harms(self, way: str) -> dict[str, float]:
         steps = Steps(self.tell, f"looking at what each layer alone does to the outputs ({way})")
         found = {}
-        for number, layer in enumerate(self.layers, 1):
+        layers = [layer for layer in self.layers if layer.is_product or way == "rounded"]
+        for number, layer in enumerate(layers, 1):
             only: dict[str, Any] = {way: frozenset([layer.name])}
             found[layer.name] = self._effect(Change(way, **only))
-            steps(number, len(self.layers))
+            steps(number, len(layers))
         return found
 
     def _effect(self, change: Change) -> float:

@@ -1,4 +1,4 @@
-"""The layers of an ONNX graph whose weights can be changed: convolutions and matrix products with a constant."""
+"""The layers of an ONNX graph whose weights can be changed: convolutions, matrix products, tables, recurrent layers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ from torch import Tensor, nn
 
 from prunus.compress.file.network import Array, FileNetwork
 from prunus.reconstruct.least_change import as_columns
+from prunus.sparse.onnx_graph import outer_reads
 
 if TYPE_CHECKING:
     import onnx
 
+PRODUCTS = ("Conv", "Gemm", "MatMul")
+RECURRENT = ("GRU", "LSTM", "RNN")
+LEAST_HELD = 4096
+"""Elements from which on a table's or a recurrent layer's weight is worth to be held in fewer bytes."""
 POSITIONS = 16
 """A weight is looked at in so many times as many positions as it has inputs, evenly spread over runs."""
 FEWEST_POSITIONS = 32
@@ -53,7 +58,8 @@ class Window:
 class WeightedLayer:
     """One node with a constant weight.
 
-    name: of the node. kind: its operator. input, output, weight: tensors. shape: of the weight, outputs first.
+    name: of the node, or of one of its weights. kind: its operator. input, output, weight: tensors. shape: of the
+    weight, outputs first.
     groups: into which inputs and outputs are divided. transposed: whether the file holds inputs first.
     """
 
@@ -71,6 +77,16 @@ class WeightedLayer:
     def elements(self) -> int:
         """Weights that it has."""
         return math.prod(self.shape)
+
+    @property
+    def is_product(self) -> bool:
+        """Whether it is a sum of products of its inputs, and no table, nor a recurrent layer."""
+        return self.kind in PRODUCTS
+
+    @property
+    def axis(self) -> int:
+        """The dimension of the weight, as the file has it, along which each position has a scale of its own."""
+        return 0 if self.is_product and not self.transposed else 1
 
     @property
     def depthwise(self) -> bool:
@@ -113,19 +129,43 @@ class WeightedLayer:
 
 def weighted_layers(network: FileNetwork) -> tuple[WeightedLayer, ...]:
     """The layers in the order of the graph; a weight that several nodes read belongs to none."""
-    reads = Counter(name for node in network.proto.graph.node for name in node.input)
-    found = (_layer(node, network.constants) for node in network.proto.graph.node)
-    return tuple(layer for layer in found if layer is not None and reads[layer.weight] == 1)
+    reads = Counter(name for node in network.proto.graph.node for name in outer_reads(node))
+    found = (layer for node in network.proto.graph.node for layer in _layers(node, network.constants))
+    return tuple(layer for layer in found if reads[layer.weight] == 1)
 
 
-def _layer(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> WeightedLayer | None:
+def _layers(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> Iterator[WeightedLayer]:
     import onnx
 
-    if node.domain not in ("", "ai.onnx") or node.op_type not in ("Conv", "Gemm", "MatMul"):
-        return None
-    weight = constants.get(node.input[1])
-    if weight is None or node.input[0] in constants or weight.data_type != onnx.TensorProto.FLOAT:
-        return None
+    real = {name: one for name, one in constants.items() if one.data_type == onnx.TensorProto.FLOAT}
+    if node.domain not in ("", "ai.onnx"):
+        return
+    if node.op_type in PRODUCTS and node.input[1] in real and node.input[0] not in constants:
+        if layer := _product_or_convolution(node, real[node.input[1]]):
+            yield layer
+    elif node.op_type == "Gather" and _is_table(node, real):
+        yield _held(node, node.name, real[node.input[0]])
+    elif node.op_type in RECURRENT:
+        for place, what in ((1, "W"), (2, "R")):
+            if node.input[place] in real and math.prod(real[node.input[place]].dims) >= LEAST_HELD:
+                yield _held(node, f"{node.name}.{what}", real[node.input[place]])
+
+
+def _is_table(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> bool:
+    """Whether it looks up rows of a constant."""
+    table = constants.get(node.input[0])
+    along = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
+    return table is not None and len(table.dims) == 2 and along == 0 and math.prod(table.dims) >= LEAST_HELD
+
+
+def _held(node: onnx.NodeProto, name: str, weight: onnx.TensorProto) -> WeightedLayer:
+    """A weight that can be held in fewer bytes, and is computed with as a real one."""
+    return WeightedLayer(name, node.op_type, node.input[0], node.output[0], weight.name, tuple(weight.dims))
+
+
+def _product_or_convolution(node: onnx.NodeProto, weight: onnx.TensorProto) -> WeightedLayer | None:
+    import onnx
+
     attributes = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
     return _convolution(node, weight, attributes) if node.op_type == "Conv" else _product(node, weight, attributes)
 
@@ -161,4 +201,4 @@ def _convolution(node: onnx.NodeProto, weight: onnx.TensorProto, attributes: Map
 
 def large_enough(layers: tuple[WeightedLayer, ...], least: int = 1024) -> Iterator[WeightedLayer]:
     """The layers in which zeros can pay: not small, and with more than one input channel for each output."""
-    return (layer for layer in layers if layer.elements >= least and not layer.depthwise)
+    return (one for one in layers if one.is_product and one.elements >= least and not one.depthwise)

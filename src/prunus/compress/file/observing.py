@@ -76,10 +76,11 @@ def _rounding_error(samples: Array, step: Scale) -> float:
 def observe(
     network: FileNetwork, layers: Sequence[WeightedLayer], feeds: Sequence[Feed], progress: Callable[[int, int], None]
 ) -> Observed:
-    """Run the network once on every input; memory holds the tensors of one run at a time, and sums.
+    """Run the network once on every input, and look at products; memory holds sums, and the tensors of one run.
 
     Raises `NotFiniteError` that names a layer.
     """
+    layers = [layer for layer in layers if layer.is_product]
     tensors = ranged_tensors(layers, network.proto)
     names = tuple(dict.fromkeys([*tensors, *(layer.output for layer in layers)]))
     sums: dict[str, Tensor] = {}

@@ -62,7 +62,7 @@ def outputs_of(layers: Iterable[WeightedLayer], proto: onnx.ModelProto) -> dict[
 
 def ranged_tensors(layers: Iterable[WeightedLayer], proto: onnx.ModelProto) -> tuple[str, ...]:
     """The tensors whose ranges quantising these layers takes."""
-    layers = tuple(layers)
+    layers = tuple(layer for layer in layers if layer.is_product)
     behind = outputs_of(layers, proto)
     return tuple(dict.fromkeys(name for layer in layers for name in (layer.input, behind[layer.name])))
 
@@ -82,11 +82,15 @@ def quantised(
     processors without instructions for whole bytes add them.
     """
     changed = copy_of(proto)
-    places = {layer.name: layer for layer in layers}
     rewriting = _Rewriting(changed, ranges)
-    for node in changed.graph.node:
-        if layer := places.get(node.name):
-            rewriting.layer(node, layer, None if layer.name in weights_only else bits)
+    nodes = {node.name: node for node in changed.graph.node}
+    for layer in layers:
+        if layer.kind == "Gather":
+            rewriting.table(nodes[layer.name], layer)
+        elif layer.is_product:
+            rewriting.product(nodes[layer.name], layer, None if layer.name in weights_only else bits)
+        else:
+            rewriting.recurrent(nodes[layer.name.rpartition(".")[0]], layer)
     behind = outputs_of(layers, proto)
     given = {value.name for value in proto.graph.output}
     for layer in layers:
@@ -106,22 +110,13 @@ class _Rewriting:
         self.rounded: dict[str, str] = {}
         self.everywhere: set[str] = set()
 
-    def layer(self, node: onnx.NodeProto, layer: WeightedLayer, bits: int | None) -> None:
+    def product(self, node: onnx.NodeProto, layer: WeightedLayer, bits: int | None) -> None:
         """Have a node read a weight of so many bits, and rounded inputs; without bits, 8 and inputs as they are."""
-        from onnx import numpy_helper
-
-        weight = numpy_helper.to_array(self.constants[layer.weight]).astype(np.float64)
-        axis = 1 if layer.transposed else 0
-        most = 2 ** ((bits or 8) - 1) - 1
-        rest = tuple(place for place in range(weight.ndim) if place != axis)
-        scales = np.abs(weight).max(axis=rest) / most
         bias = self._bias(node) if bits else None
         step = Scale.of(self.ranges[layer.input]).scale if bits else 1.0
-        if bias is not None:
-            scales = np.maximum(scales, np.abs(bias) / (step * LARGEST_BIAS))
-        scales = np.where(scales > 0, scales, 1.0).astype(np.float32).astype(np.float64)
-        whole = np.clip(np.rint(weight / np.expand_dims(scales, rest)), -most, most).astype(np.int8)
-        node.input[1] = self._constant(layer.weight, whole, scales, axis)
+        least = 0.0 if bias is None else np.abs(bias) / (step * LARGEST_BIAS)
+        whole, scales = self._whole(layer, bits or 8, least)
+        node.input[1] = self._constant(layer.weight, whole, scales, layer.axis)
         if bits is None:
             return
         node.input[0] = self._round(layer.input)
@@ -129,6 +124,35 @@ class _Rewriting:
             both = scales * float(np.float32(step))
             name = f"{node.input[2]}_of_{node.name}"
             node.input[2] = self._constant(name, np.rint(bias / both).astype(np.int32), both, 0)
+
+    def recurrent(self, node: onnx.NodeProto, layer: WeightedLayer) -> None:
+        """Have a node read one of its weights as whole numbers made real."""
+        place = list(node.input).index(layer.weight)
+        node.input[place] = self._constant(layer.weight, *self._whole(layer, 8), layer.axis)
+
+    def table(self, node: onnx.NodeProto, layer: WeightedLayer) -> None:
+        """Have a node look up whole numbers, and make those real that it found."""
+        import onnx
+
+        whole, scales = self._whole(layer, 8)
+        inputs = self._scaled(layer.weight, whole, scales)
+        node.input[0] = inputs[0]
+        found, real = f"{layer.output}_int", layer.output
+        node.output[0] = found
+        self.before.setdefault(found, []).append(
+            onnx.helper.make_node("DequantizeLinear", [found, *inputs[1:]], [real], f"{real}_dequantize", axis=-1)
+        )
+
+    def _whole(self, layer: WeightedLayer, bits: int, least: Array | float = 0.0) -> tuple[Array, Array]:
+        """The weight as whole numbers of so many bits, and the scale of each position along its axis, not below one."""
+        from onnx import numpy_helper
+
+        weight = numpy_helper.to_array(self.constants[layer.weight]).astype(np.float64)
+        most = 2 ** (bits - 1) - 1
+        rest = tuple(place for place in range(weight.ndim) if place != layer.axis)
+        scales = np.maximum(np.abs(weight).max(axis=rest) / most, least)
+        scales = np.where(scales > 0, scales, 1.0).astype(np.float32).astype(np.float64)
+        return np.clip(np.rint(weight / np.expand_dims(scales, rest)), -most, most).astype(np.int8), scales
 
     def _bias(self, node: onnx.NodeProto) -> Array | None:
         """The bias of a convolution; what is added to a product stays as it is."""
@@ -142,15 +166,18 @@ class _Rewriting:
         """A constant of whole numbers in place of real ones; returns the name of what stands for it."""
         import onnx
 
-        self._add(f"{name}_int", whole)
-        self._add(f"{name}_scale", scales.astype(np.float32))
-        self._add(f"{name}_zero", np.zeros(scales.shape, whole.dtype))
-        real = f"{name}_real"
-        inputs = [f"{name}_int", f"{name}_scale", f"{name}_zero"]
+        real, inputs = f"{name}_real", self._scaled(name, whole, scales)
         self.before.setdefault("", []).append(
             onnx.helper.make_node("DequantizeLinear", inputs, [real], f"{name}_dequantize", axis=axis)
         )
         return real
+
+    def _scaled(self, name: str, whole: Array, scales: Array) -> list[str]:
+        """The names of whole numbers, their scales and zero points, as constants."""
+        self._add(f"{name}_int", whole)
+        self._add(f"{name}_scale", scales.astype(np.float32))
+        self._add(f"{name}_zero", np.zeros(scales.shape, whole.dtype))
+        return [f"{name}_int", f"{name}_scale", f"{name}_zero"]
 
     def _round(self, tensor: str) -> str:
         """The name of the tensor as rounded to whole numbers and back."""
