@@ -120,7 +120,7 @@ class Comparison:
     @property
     def finetuning(self) -> Training:
         """How all cut networks are trained."""
-        return FINETUNING.model_copy(update={"learning_rate": self.row.learning_rate})
+        return FINETUNING.model_copy(update={"learning_rate": self.row.learning_rate, "epochs": self.row.epochs})
 
     def trained(self, data: Dataset, task: Task) -> nn.Module:
         """The network, trained to its end; kept for the next time."""

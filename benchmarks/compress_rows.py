@@ -27,7 +27,7 @@ class Row:
 
     says: network and data in words. network: rows of one name begin with the same trained network. training: how it is
     trained before it is compressed. keep: the margin, in the unit of the task's metric; or target: of the latency, as a
-    share of the unpruned one's. budget: for a compression. learning_rate: of the training after a cut.
+    share of the unpruned one's. budget: for a compression. learning_rate, epochs: of the training after a cut, at most.
     """
 
     says: str
@@ -41,6 +41,7 @@ class Row:
     budget: str = "30min"
     batch_sizes: tuple[int, ...] = (1,)
     learning_rate: float = 1e-3
+    epochs: int = 100
 
 
 class UNet(nn.Module):
@@ -291,6 +292,7 @@ ROWS = {
         Training(epochs=30, batch_size=32, learning_rate_schedule="cosine"),
         keep=0.05,
         budget="40s",
+        epochs=20,
     ),
     "characters": Row(
         "a transformer over characters, licences",

@@ -58,7 +58,7 @@ def cut_in_all_ways(
         left = seconds - (time.monotonic() - began)
         if found and left <= 0:
             break
-        widths, cost = at.cut_to(goal, budget, chooser, tell, tries, left)
+        widths, cost = at.cut_to(goal, budget, chooser, tell, tries, left if found else math.inf)
         key = tuple(widths.values())
         if key not in found:
             network = at.cut(widths, losses)

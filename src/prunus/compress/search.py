@@ -28,7 +28,7 @@ from prunus.train import TrainingState
 
 FIRST_SHARE = 0.5
 """The share of the unpruned network's cost that is tried first, so that there soon is something to have."""
-MOST_SEARCHED, FEW_TRIED = 5, 2
+MOST_SEARCHED, FEW_TRIED = 5, 3
 """Networks that are trained before the last one; and cuts that are measured for each, where a margin decides."""
 SEARCHING = 0.6
 """The share of the time in which a margin is searched for; the rest trains what the search came to."""
@@ -114,8 +114,11 @@ class Search:
         room = self.seconds * SEARCHING - self.clock.seconds
         if share is not None and searched < MOST_SEARCHED and (room > each or not tried):
             return "search", share * self.goal.whole, start, each
-        final = self._worth_training_on() if self._left > 0 else None
-        return ("final", final.cost, final.number, self._left) if final is not None else None
+        if self._left <= 0:
+            return None
+        if (final := self._worth_training_on()) is not None:
+            return "final", final.cost, final.number, self._left
+        return ("search", share * self.goal.whole, start, self._left) if share is not None else None
 
     @cached_property
     def _is_short(self) -> bool:
