@@ -91,7 +91,7 @@ def _random(recipe: Recipe) -> Recipe:
 
 
 def _dense(recipe: Recipe) -> Recipe:
-    """A network of fewer channels from the beginning.
+    """A network of fewer channels from the beginning, with the recipe's bits.
 
     Of a recipe that prunes channels, what that leaves at the same rate; of others, as many parameters as their rate
     leaves, or what they are to come to.
@@ -111,6 +111,7 @@ def _dense(recipe: Recipe) -> Recipe:
         allocation=allocation,
         schedule=spelled_out(SCHEDULES, Part(name="at_init")),
         protect=("output", *(entry for entry in recipe.protect if entry != "output")),
+        bits=recipe.bits,
     )
 
 
