@@ -49,10 +49,19 @@ def tensor(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.array(array))
 
 
-def padded(x: np.ndarray, pads: list[int] | None, value: float = 0.0) -> torch.Tensor:
-    sides = pads or [0] * 2 * (x.ndim - 2)
-    around = [side for d in reversed(range(x.ndim - 2)) for side in (sides[d], sides[d + x.ndim - 2])]
-    return F.pad(tensor(x), around, value=value)
+def padded(x: np.ndarray, kernel: tuple[int, ...], of: dict[str, Any], value: float = 0.0) -> torch.Tensor:
+    """The input with what an operation's attributes put around it."""
+    sides: list[int] = []  # the last dimension first
+    for d, size in reversed(list(enumerate(kernel))):
+        before, after = (of["pads"][d], of["pads"][d + len(kernel)]) if of.get("pads") else (0, 0)
+        if (of.get("auto_pad") or "").startswith("SAME"):
+            stride = (of.get("strides") or [1] * len(kernel))[d]
+            total = max(0, (-(-x.shape[2 + d] // stride) - 1) * stride + size - x.shape[2 + d])
+            before, after = total // 2, total - total // 2
+            if of["auto_pad"] == "SAME_LOWER":
+                before, after = after, before
+        sides += [before, after]
+    return F.pad(tensor(x), sides, value=value)
 
 
 class Conv(OpRun):
@@ -61,12 +70,10 @@ class Conv(OpRun):
     op_domain = ""
 
     def _run(self, x, w, b=None, **of: Any):
-        if of.get("auto_pad") not in (None, "NOTSET", "VALID"):
-            raise NotImplementedError(of["auto_pad"])
         run = (F.conv1d, F.conv2d)[x.ndim - 3]
         sizes = [tuple(of.get(key) or [1] * (x.ndim - 2)) for key in ("strides", "dilations")]
         bias = None if b is None else tensor(b)
-        return (run(padded(x, of.get("pads")), tensor(w), bias, sizes[0], 0, sizes[1], of.get("group") or 1).numpy(),)
+        return (run(padded(x, w.shape[2:], of), tensor(w), bias, sizes[0], 0, sizes[1], of.get("group") or 1).numpy(),)
 
 
 class MaxPool(OpRun):
@@ -77,7 +84,10 @@ class MaxPool(OpRun):
     def _run(self, x, **of: Any):
         strides = tuple(of.get("strides") or [1, 1])
         found = F.max_pool2d(
-            padded(x, of.get("pads"), -np.inf), tuple(of["kernel_shape"]), strides, ceil_mode=bool(of.get("ceil_mode"))
+            padded(x, tuple(of["kernel_shape"]), of, -np.inf),
+            tuple(of["kernel_shape"]),
+            strides,
+            ceil_mode=bool(of.get("ceil_mode")),
         )
         return (found.numpy(),)
 

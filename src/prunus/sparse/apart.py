@@ -9,38 +9,34 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from prunus.errors import InputError
 from prunus.sparse.folding import fold, write_message
 from prunus.sparse.onnx_file import read_onnx
 from prunus.sparse.plan import ExecutionPlan, OnnxPart
-from prunus.system import memory
+from prunus.system import memory, onnx_rehearsal
 from prunus.system.children import child_environment, python_command
+from prunus.system.onnx_rehearsal import REFUSAL, REFUSED, refusing, words
 from prunus.system.onnx_session import open_session
 
 if TYPE_CHECKING:
     import onnx
 
-GIVEN, FOLDED, REFUSAL = "given.onnx", "folded.onnx", "refusal.txt"
-"""What is read and written in the folder of a task. A refusal says in words why there is no result."""
+GIVEN, FOLDED = "given.onnx", "folded.onnx"
+"""What is read and written in the folder of a task."""
 LEAST_OPSET = 17
 """The first in which layer normalisation is one operation, and weights are quantised for each output channel."""
-REFUSED = 3
-"""The exit code of a process that wrote a refusal; with any other it died."""
 
 
 def fold_apart(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
     """`folding.fold` of a model that may be a stranger's, with half of the memory at most."""
     with TemporaryDirectory(prefix="prunus-") as folder:
         write_message(proto, Path(folder) / GIVEN)
-        _run_apart("fold", Path(folder), name)
+        _run_apart(Path(folder), name, __name__, "fold")
         return read_onnx(Path(folder) / FOLDED)
 
 
@@ -48,7 +44,7 @@ def simplify_apart(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
     """As `fold_apart`, of a model that is brought to `LEAST_OPSET` first where it is older, and loaded whole."""
     with TemporaryDirectory(prefix="prunus-") as folder:
         write_message(proto, Path(folder) / GIVEN)
-        _run_apart("simplify", Path(folder), name)
+        _run_apart(Path(folder), name, __name__, "simplify")
         return read_onnx(Path(folder) / FOLDED)
 
 
@@ -64,11 +60,11 @@ def rehearse(plan: ExecutionPlan, name: str) -> None:
     with TemporaryDirectory(prefix="prunus-") as folder:
         for number, part in enumerate(parts):
             (Path(folder) / f"{number}.onnx").write_bytes(part.complete_model())
-        _run_apart("rehearse", Path(folder), name)
+        _run_apart(Path(folder), name, onnx_rehearsal.__name__)
 
 
-def _run_apart(task: str, folder: Path, name: str) -> None:
-    command = python_command(__name__, task, str(folder), name, str(memory.half_of_memory()))
+def _run_apart(folder: Path, name: str, module: str, *task: str) -> None:
+    command = python_command(module, *task, str(folder), name, str(memory.half_of_memory()))
     done = subprocess.run(  # noqa: S603
         command, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=child_environment()
     )
@@ -112,46 +108,12 @@ def _converted(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
         return onnx.version_converter.convert_version(proto, LEAST_OPSET)
     except Exception as error:  # of the library, which has no common class
         what = f"{name} is of opset {opset}, and cannot be brought to {LEAST_OPSET}"
-        raise InputError(what, _words(error), "export it again, with a newer opset") from error
+        raise InputError(what, words(error), "export it again, with a newer opset") from error
 
 
-def _rehearse(folder: Path, _name: str) -> None:
-    for path in sorted(folder.glob("*.onnx")):
-        session = open_session(path)
-        with suppress(Exception):  # of the library, which has no common class
-            session.run(None, {given.name: _zeros(given) for given in session.get_inputs()})
-
-
-def _zeros(given: Any) -> npt.NDArray[Any]:
-    """An input for a port of a session; sizes that depend on the data are 1."""
-    import onnx
-
-    kind = onnx.TensorProto.DataType.Value(given.type.removeprefix("tensor(").removesuffix(")").upper())
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind)
-    shape = tuple(size if isinstance(size, int) else 1 for size in given.shape)
-    return np.full(shape, "", dtype) if dtype.hasobject else np.zeros(shape, dtype)
-
-
-TASKS: dict[str, Callable[[Path, str], None]] = {"fold": _fold, "simplify": _simplify, "rehearse": _rehearse}
-
-
-def _main(task: str, folder: Path, name: str, most_bytes: int) -> int:
-    """What the process of its own does; returns its exit code."""
-    try:
-        with memory.memory_limit(most_bytes):
-            TASKS[task](folder, name)
-    except Exception as error:  # whatever a library makes of a file that was written to break it
-        said = error if isinstance(error, InputError) else InputError(f"ONNX Runtime cannot load {name}", _words(error))
-        (folder / REFUSAL).write_text("\0".join((said.what, said.why, said.do)), encoding="utf-8")
-        return REFUSED
-    return 0
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, MemoryError):
-        return "it takes more than half of this machine's memory"
-    return str(error) or type(error).__name__
+TASKS: dict[str, Callable[[Path, str], None]] = {"fold": _fold, "simplify": _simplify}
 
 
 if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])))
+    FOLDER, NAME = Path(sys.argv[2]), sys.argv[3]
+    sys.exit(refusing(partial(TASKS[sys.argv[1]], FOLDER, NAME), FOLDER, NAME, int(sys.argv[4])))
