@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import prunus
 from prunus.channels import masked, recalibrate
 from prunus.channels.by_name import prune_channels
 from prunus.channels.choice import kept_count
@@ -263,3 +264,17 @@ class Scaled(nn.Module):
 def test_a_division_by_what_is_masked_is_not_blamed_on_the_weights() -> None:
     with pytest.raises(InputError, match="when the channels to be removed are zero"):
         prune_channels(Scaled().eval(), torch.randn(3, 4), 0.5)
+
+
+@pytest.mark.parametrize("empty", [torch.zeros(0, 8), {"input": torch.zeros(0, 8)}, (torch.zeros(0, 8),)])
+def test_example_inputs_without_a_value_are_refused(empty):
+    model = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 2)).eval()
+    with pytest.raises(InputError, match=r"hold no values: \(0, 8\)\. Give a batch of one sample"):
+        prunus.prune_channels(model, empty, 0.5)
+    with pytest.raises(InputError, match="hold no values"):
+        prunus.channel_groups(model, empty)
+
+
+def test_a_network_without_channels_is_told_what_it_lacks():
+    with pytest.raises(InputError, match="t has no channels between two layers"):
+        prunus.prune_channels(nn.ReLU(), torch.zeros(2, 8), 0.5)

@@ -109,7 +109,8 @@ def _check_open(model: nn.Module, groups: Sequence[ChannelGroup], untraced: str)
         if untraced:
             what = f"{type(model).__name__} can't be traced as a whole, and nothing in it can be pruned in parts"
         reasons = dict.fromkeys(f"{group.name!r}: {group.protected}" for group in groups)
-        raise InputError(what, "; ".join([untraced] * bool(untraced) + list(reasons)[:3]), "protect less")
+        why = "; ".join([untraced] * bool(untraced) + list(reasons)[:3]) or "it has no channels between two layers"
+        raise InputError(what, why, "protect less, or set single weights to zero, as the recipe 'unstructured' does")
 
 
 def _chosen(

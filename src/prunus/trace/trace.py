@@ -58,6 +58,7 @@ def trace(
             "give the torch.nn.Module that it was made of",
         )
     args, kwargs = as_call(example_inputs)
+    _refuse_empty(model, (args, kwargs))
     prefix = beside or (TRAIN if train else "")
     if not live:
         with contextlib.suppress(Exception), quiet():  # whatever a model raises whose tensors have no values
@@ -71,6 +72,17 @@ def trace(
     except Exception as error:  # torch.export raises many kinds
         run_once(fresh_copy(model).train(train), args, kwargs)
         raise _untraceable(model, first_line(error) + _place(error)) from error
+
+
+def _refuse_empty(model: nn.Module, call: Call) -> None:
+    """Raises `InputError` where no input holds a value, since what comes of them could not be compared."""
+    tensors = [leaf for leaf in pytree.tree_leaves(call) if isinstance(leaf, torch.Tensor)]
+    if tensors and not any(tensor.numel() for tensor in tensors):
+        raise InputError(
+            f"{type(model).__name__} can't be traced on the example inputs",
+            f"they hold no values: {_shapes(call)}",
+            "give a batch of one sample or more",
+        )
 
 
 def _untraceable(model: nn.Module, why: str) -> UntraceableError:
