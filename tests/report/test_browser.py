@@ -273,6 +273,37 @@ def test_tables_sort_by_a_click_and_missing_values_stay_last(browser: Browser, r
     context.close()
 
 
+def test_sliders_grey_out_what_loses_or_costs_too_much(browser: Browser, report: Path) -> None:
+    context = browser.new_context(offline=True, viewport={"width": 1440, "height": 900})
+    visit = Visit(context, report)
+    page = visit.page
+    page.evaluate(OPEN)
+    assert page.locator("#networks tr.fails").count() == 0
+    sliders = page.locator("#networks .limits input[type=range]")
+    assert sliders.count() == 4
+    lost, bops = sliders.nth(0), page.locator("#networks .limits label", has_text="BOPs").locator("input")
+    rows = page.locator("#networks table.data tbody tr")
+    for slider, column in ((lost, "to unpruned, points"), (bops, "effective BOPs, %")):
+        slider.focus()
+        for _ in range(8):
+            slider.press("ArrowLeft")
+        limit = slider.evaluate("one => one.parentElement.querySelector('output').textContent")
+        assert limit
+        cells = rows.evaluate_all(
+            """(rows, column) => rows.map(row => [row.classList.contains('fails'),
+                [...row.cells].find(cell => cell.dataset.head === column).dataset.sort])""",
+            column,
+        )
+        failing = [float(value) for fails, value in cells if fails and value]
+        kept = [float(value) for fails, value in cells if not fails and value]
+        assert failing
+        assert kept
+        if column.startswith("to unpruned"):
+            assert max(failing) < min(kept)
+    visit.assert_quiet(report)
+    context.close()
+
+
 def test_long_tables_filter(browser: Browser, report: Path) -> None:
     context = browser.new_context(offline=True)
     page = Visit(context, report).page

@@ -123,6 +123,7 @@ def summary_table(findings: Findings) -> Table:
         "measured",
         lambda row: row.balanced.mean if row.balanced else None,
     )
+    difference, file = metric.with_difference_unit("to unpruned"), f"{size} / unpruned"
     timed = f"; latency from best to worst of {counted(settings, 'measured setting')}" if settings else ""
     return table_of(
         "summary",
@@ -134,20 +135,26 @@ def summary_table(findings: Findings) -> Table:
             (metric.with_unit(metric.name), metric.value_interval, "measured", lambda row: row.metric),
             *((balanced,) if metric.is_accuracy else ()),
             (
-                metric.with_difference_unit("to unpruned"),
+                difference,
                 metric.difference_interval,
                 "measured",
                 lambda row: row.difference,
             ),
             ("sparsity, %", PERCENT, "computed", lambda row: row.sparsity),
             ("effective BOPs, %", PERCENT, "computed", lambda row: row.effective_bops_share),
-            (f"{size} / unpruned", RATIO, "measured", lambda row: row.size_ratio),
+            (file, RATIO, "measured", lambda row: row.size_ratio),
             (
                 "latency / unpruned",
                 TIMES_SPAN,
                 "measured",
                 lambda row: [one.ratio.mean for one in row.latencies if one.ratio],
             ),
+        ),
+        limits=(
+            (difference, "least" if metric.better == "higher" else "most"),
+            ("latency / unpruned", "most"),
+            (file, "most"),
+            ("effective BOPs, %", "most"),
         ),
     )
 

@@ -42,6 +42,7 @@ class Table:
     folded: bool = False  # shown behind its caption
     most_rows: int = 60
     marked: int | None = None  # the row that a reader looks for
+    limits: tuple[tuple[str, Literal["least", "most"]], ...] = ()  # columns with sliders: rows beyond are greyed out
     macro: ClassVar[str] = "table"
 
     @cached_property
@@ -53,6 +54,10 @@ class Table:
     def drawn_columns(self) -> tuple[Column, ...]:
         """The same, as columns."""
         return tuple(self.columns[index] for index in self.drawn)
+
+    def limit_of(self, title: str) -> str:
+        """Whether a slider of this column sets the least or the most that is wanted; empty where it has none."""
+        return dict(self.limits).get(title, "")
 
     @property
     def grouped(self) -> bool:

@@ -1,5 +1,6 @@
 "use strict";
-// Tables sort by a click on a column's head, and long ones filter; the page is complete without this.
+// Tables sort by a click on a column's head, long ones filter, and sliders grey out rows that cost or lose too much; the
+// page is complete without this.
 for (const table of document.querySelectorAll("table.data")) {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
@@ -29,6 +30,33 @@ for (const table of document.querySelectorAll("table.data")) {
       body.append(...[...body.rows].sort(compare));
     });
   });
+  const limits = document.createElement("fieldset");
+  limits.className = "limits";
+  const tests = [];
+  heads.forEach((head, index) => {
+    const rows = [...body.rows].filter((row) => typeof key(row, index) === "number");
+    if (!head.dataset.limit || rows.length < 2) return;
+    const isMost = head.dataset.limit === "most";
+    rows.sort((a, b) => (key(a, index) - key(b, index)) * (isMost ? 1 : -1));
+    const label = document.createElement("label");
+    const slider = Object.assign(document.createElement("input"), { type: "range", min: 0, max: rows.length - 1 });
+    const told = document.createElement("output");
+    slider.value = rows.length - 1;
+    const limit = () => rows[slider.value].cells[index];
+    const say = () => {
+      told.textContent = limit().textContent.split("[")[0].trim();
+    };
+    // What is not known (the unpruned network's difference to itself) is left.
+    tests.push((row) => key(row, index) === null || (key(row, index) - key(rows[slider.value], index)) * (isMost ? 1 : -1) <= 0);
+    slider.addEventListener("input", () => {
+      say();
+      for (const row of body.rows) row.classList.toggle("fails", !tests.every((test) => test(row)));
+    });
+    say();
+    label.append(head.querySelector("button").firstChild.textContent.trim(), isMost ? " at most " : " at least ", told, slider);
+    limits.append(label);
+  });
+  if (tests.length) table.parentElement.before(limits);
   if (body.rows.length < 40) continue;
   const label = document.createElement("label");
   label.className = "filter";
