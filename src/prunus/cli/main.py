@@ -23,6 +23,7 @@ from prunus.cli.run import run
 from prunus.cli.sensitivity import sensitivity
 from prunus.cli.show import show
 from prunus.cli.terminal import print_whatever_the_encoding
+from prunus.cli.watch import watch
 from prunus.errors import PrunusError, of_file_system
 
 EXIT_CODES = """
@@ -62,6 +63,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
     "report": report,
     "show": show,
+    "watch": watch,
     "list": list_names,
     "cost": cost,
     "inspect": inspect,
