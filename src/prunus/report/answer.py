@@ -304,7 +304,7 @@ def seeds_to_show(difference: Interval, margin: float) -> int | None:
 
 
 def tally(findings: Findings) -> str | None:
-    """Of how many pruned networks it is shown that they lose nothing, of how many that they do."""
+    """How many pruned networks are shown to lose nothing, and how many to lose something."""
     metric = findings.metric
     rows = [one.row for one in choices_info(findings) if one.control is None and one.row.reading in KNOWN]
     if not rows:

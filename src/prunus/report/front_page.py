@@ -125,7 +125,7 @@ def _controls(findings: Findings, one: ChoiceInfo, info: AnswerInfo) -> bool:
 
 
 def _best_of_each(findings: Findings) -> Iterable[ChoiceInfo]:
-    """Of each recipe the network of most pruning that is not lost, else the one that loses least."""
+    """Each recipe's network of most pruning that may keep the metric, else the one that loses least."""
     metric = findings.metric
     pruned = [one for one in choices_info(findings) if one.recipe is not None and one.control is None]
     for _, group in groupby(pruned, key=lambda one: one.recipe):

@@ -52,7 +52,7 @@ class Table:
 
     @property
     def drawn_columns(self) -> tuple[Column, ...]:
-        """The same, as columns."""
+        """The columns that are drawn."""
         return tuple(self.columns[index] for index in self.drawn)
 
     def limit_of(self, title: str) -> str:
@@ -88,7 +88,7 @@ NOTHING = ("", MISSING, "not reached")
 """What a column may say in every row and still say nothing."""
 
 REM_OF_LETTER, REM_OF_HEAD, REM_OF_BASIS, REM_BETWEEN = 0.52, 0.52, 3.8, 0.75
-"""Of the broadest of the fonts that the page may be shown in."""
+"""What a letter, a column and the space beside it take in the broadest of the fonts a page may be shown in."""
 
 LONGEST_LINE = 22
 """Letters of text from which on a cell is broken into lines, as the templates know too."""
