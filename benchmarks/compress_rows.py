@@ -251,7 +251,7 @@ ROWS = {
         learning_rate=3e-3,
     ),
     "images-half": Row(
-        "the same, half of the latency",
+        "ResNet-20, Fashion-MNIST at 14x14",
         "images",
         "classification",
         small_fashion_data,
@@ -320,7 +320,7 @@ FULL_ROWS = {
         learning_rate=3e-3,
     ),
     "full-images-third": Row(
-        "the same, a third of the latency",
+        "ResNet-20, Fashion-MNIST",
         "full-images",
         "classification",
         fashion_data,
