@@ -161,6 +161,19 @@ def test_what_cannot_be_changed_is_refused_by_name(tmp_path):
         compress_file(path, inputs(size=4), out=tmp_path / "small")
 
 
+def test_weights_that_no_layer_holds_are_told_of(tmp_path):
+    nodes = [
+        helper.make_node("MatMul", ["x", "shared"], ["a"]),
+        helper.make_node("MatMul", ["a", "shared"], ["b"]),
+        helper.make_node("MatMul", ["b", "w"], ["y"], "only"),
+    ]
+    draw = np.random.default_rng(0)
+    constants = {"shared": draw.standard_normal((16, 16)), "w": draw.standard_normal((16, 16))}
+    path = write(tmp_path / "net.onnx", nodes, constants, shape=("n", 16))
+    found = compress_file(path, inputs(30), out=tmp_path / "small", keep=30, runtimes=["onnxruntime"])
+    assert any("50 % of its constants stay as they are" in note for note in found.notes)
+
+
 def test_a_file_of_an_old_opset_is_brought_to_a_newer_one(tmp_path):
     path = perceptron(tmp_path / "net.onnx", opset=9)
     network = read_network_file(path)
@@ -274,3 +287,6 @@ def test_zeros_run_on_the_sparse_runtime_as_in_the_file(tmp_path):
     assert len(zeros) == 1
     assert zeros[0].deviation < 1e-5
     assert zeros[0].size_bytes < found.rows[0].size_bytes
+    for one in found.delivered:
+        assert one.path.name == "model.prunus"
+        assert (one.path.parent / "model.onnx").exists()

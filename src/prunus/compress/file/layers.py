@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -197,6 +197,14 @@ def _convolution(node: onnx.NodeProto, weight: onnx.TensorProto, attributes: Map
     return WeightedLayer(
         node.name, "Conv", node.input[0], node.output[0], weight.name, tuple(weight.dims), groups, window=window
     )
+
+
+def share_covered(network: FileNetwork, layers: Iterable[WeightedLayer]) -> float:
+    """The share of the network's real constants that these layers hold; what branches and loops hold is not counted."""
+    import onnx
+
+    sizes = [math.prod(one.dims) for one in network.constants.values() if one.data_type == onnx.TensorProto.FLOAT]
+    return sum(layer.elements for layer in layers) / max(sum(sizes), 1)
 
 
 def large_enough(layers: tuple[WeightedLayer, ...], least: int = 1024) -> Iterator[WeightedLayer]:

@@ -12,7 +12,7 @@ from typing import Any
 from prunus.compress.file.agreement import Agreement, agreement_of
 from prunus.compress.file.candidates import Candidates, Change, Tried
 from prunus.compress.file.inputs import Scaling, divide, read_feeds
-from prunus.compress.file.layers import WeightedLayer, weighted_layers
+from prunus.compress.file.layers import WeightedLayer, share_covered, weighted_layers
 from prunus.compress.file.network import Feed, FileNetwork, read_network_file, run_over
 from prunus.compress.file.observing import observe
 from prunus.compress.file.page import write_file_page
@@ -27,6 +27,8 @@ from prunus.errors import InputError, PrunusError
 from prunus.store import write_atomically
 
 SETTINGS = "compress.toml"
+COVERED = 0.9
+"""The share of the constants below which it is said how many cannot be changed."""
 Place = tuple[str, str]
 """The kind of a network, and a runtime."""
 
@@ -182,8 +184,13 @@ class _FileCompression:
         found = weighted_layers(self.network)
         layers = tuple(one for one in found if not any(fnmatchcase(one.name, each) for each in protected))
         if not layers:
-            why = "all are protected" if found else "it has no convolution or matrix product with a constant weight"
+            none = "it has no convolution or matrix product with a weight of its own outside of branches and loops"
+            why = "all are protected" if found else none
             raise InputError(f"{self.settings.onnx} has no layer that can be changed", why, "choose another network")
+        if (covered := share_covered(self.network, layers)) < COVERED:
+            self.notes.append(
+                f"{100 * (1 - covered):.0f} % of its constants stay as they are: no layer of these holds them."
+            )
         return layers
 
     def _model(self, kind: str) -> Path:
@@ -236,6 +243,8 @@ class _FileCompression:
         for role, row in chosen:
             model, folder = self._model(row.kind), self.out / role.split()[0]
             again = load_on(row.runtime, model, folder, self.network, typical(self.feeds), self.settings.threads)
+            if row.runtime == "prunus":  # which is packed for one shape; the same network for others
+                write_atomically(folder / "model.onnx", model.read_bytes())
             others = list(again.outputs(model, test))
             yield DeliveredFile(role, row, again.file.path, agreement.over(originals, others))
 
