@@ -102,6 +102,15 @@ def interval_of(scores: Sequence[float]) -> Interval:
     return Interval(found.mean, found.low, min(1.0, found.high), found.count)
 
 
+def is_within(share: float, margin: float) -> bool:
+    """Whether a share is no more than so many points below 1; 0.99 is within 1, whatever floating point makes of it.
+
+    >>> is_within(0.99, 1.0), is_within(0.989, 1.0)
+    (True, False)
+    """
+    return 100 * (1 - share) <= margin + 1e-9
+
+
 def agreement_of(name: str, network: FileNetwork, originals: Sequence[Outputs]) -> Agreement:
     """The metric of that name, of `file.py:function`, or for `auto` the one that the original's outputs suggest.
 

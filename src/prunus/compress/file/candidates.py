@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import numpy_helper
 
-from prunus.compress.file.agreement import Agreement, Outputs
+from prunus.compress.file.agreement import Agreement, Outputs, is_within
 from prunus.compress.file.inputs import InputParts
 from prunus.compress.file.layers import WeightedLayer, large_enough
 from prunus.compress.file.network import FileNetwork, run_over
@@ -115,7 +115,7 @@ class Candidates:
 
     def _judged(self, change: Change) -> Tried:
         agreement = self.agreement.over(self.originals, list(run_over(self.made(change), self.parts.choosing)))
-        return Tried(change, agreement, 100 * (1 - agreement.mean) <= self.margin)
+        return Tried(change, agreement, is_within(agreement.mean, self.margin))
 
     def _boldest(self, boldest: Change, others: Callable[[], Iterable[Change]]) -> Tried:
         """The boldest change, if it holds; else what halving finds among others, or of those looked at the nearest."""

@@ -204,7 +204,8 @@ def share_covered(network: FileNetwork, layers: Iterable[WeightedLayer]) -> floa
     import onnx
 
     sizes = [math.prod(one.dims) for one in network.constants.values() if one.data_type == onnx.TensorProto.FLOAT]
-    return sum(layer.elements for layer in layers) / max(sum(sizes), 1)
+    covered: float = sum(layer.elements for layer in layers) / max(sum(sizes), 1)
+    return covered
 
 
 def large_enough(layers: tuple[WeightedLayer, ...], least: int = 1024) -> Iterator[WeightedLayer]:

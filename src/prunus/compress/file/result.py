@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from prunus.compress.file.agreement import is_within
 from prunus.compress.file.candidates import Tried
 from prunus.compress.file.network import Feed, InputPort
 from prunus.compress.file.timing import Time
@@ -117,11 +118,11 @@ class CompressedFile:
             f"({one.row.size_bytes / base.size_bytes:.2f} of {base.size_bytes:,}); {self.metric}: "
             f"{shown(one.agreement)} on {one.agreement.count} inputs that were looked at once."
         ]
-        if 100 * (1 - one.agreement.mean) > self.margin:
+        if not is_within(one.agreement.mean, self.margin):
             told.append(
                 f"That is not within the margin of {self.margin:g} on these inputs; on those that chose it was."
             )
-        elif one.agreement.low is not None and 100 * (1 - one.agreement.low) > self.margin:
+        elif one.agreement.low is not None and not is_within(one.agreement.low, self.margin):
             told.append(
                 f"So many inputs do not show that it is within {self.margin:g}: the interval begins below. More would."
             )
