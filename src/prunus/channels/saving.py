@@ -20,7 +20,7 @@ from prunus.channels.retracing import Retracer, retracer_for
 from prunus.channels.structure import VERSION, Step, Structure, form_of, named_tensors, restore, steps_to, structure_of
 from prunus.channels.tensors import cut_tensors
 from prunus.errors import InputError, nearest
-from prunus.store.files import write_atomically
+from prunus.store.files import file_to_write, write_atomically
 from prunus.trace.inventory import held_tensors, unwrapped
 
 KEY = "prunus"
@@ -37,6 +37,7 @@ def save(model: nn.Module, path: str | Path) -> None:
         path: of the file, which is replaced where it is there.
 
     Raises:
+        InputError: the path is a folder, or in none that there is.
         DiskFullError: the disk is full; what was there before stays.
 
     Example:
@@ -48,12 +49,12 @@ def save(model: nn.Module, path: str | Path) -> None:
         >>> bool(torch.equal(again.weight, model.weight))
         True
     """
-    model = unwrapped(model)
+    path, model = file_to_write(path), unwrapped(model)
     structure = structure_of(model)
     if isinstance(model, GraphNetwork):
         structure = structure.model_copy(update={"form": "graph", "graph": graph_to_json(model._graph)})
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in named_tensors(model).items()}
-    write_atomically(Path(path), to_bytes(tensors, {KEY: structure.model_dump_json(exclude_defaults=True)}))
+    write_atomically(path, to_bytes(tensors, {KEY: structure.model_dump_json(exclude_defaults=True)}))
 
 
 def load(path: str | Path, build: Callable[[], nn.Module] | None = None) -> nn.Module:
@@ -88,6 +89,12 @@ def load(path: str | Path, build: Callable[[], nn.Module] | None = None) -> nn.M
     if build is None:
         raise InputError(
             f"{path} needs the model's own class", "", f"give a function that makes {structure.model_class}"
+        )
+    if isinstance(build, nn.Module) or not callable(build):
+        raise InputError(
+            f"An object of type {type(build).__name__} makes no network",
+            f"{path} is loaded into a new one",
+            f"give a function that makes {structure.model_class}, such as lambda: {structure.model_class}(...)",
         )
     model = _cut(unwrapped(build()), (*structure.earlier, structure))
     _fill(model, tensors, path)

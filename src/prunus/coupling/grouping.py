@@ -179,6 +179,8 @@ def _named_by_user(coupling: Coupling, protect: Sequence[str]) -> set[int]:
     """Atoms of the layers that the user names, and of what is laid out in blocks with them."""
     if isinstance(protect, str):
         raise InputError(f"'protect' is {protect!r}", "it takes a list of layers", f"write [{protect!r}]")
+    if not isinstance(protect, Iterable) or not all(isinstance(pattern, str) for pattern in protect):
+        raise InputError(f"'protect' is {protect!r}", "it takes a list of layers", "name them, such as ['output']")
     layers = {name.rpartition(".")[0] or name for name in coupling.tensors}
     atoms: set[int] = set()
     for pattern in protect:

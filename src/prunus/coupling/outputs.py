@@ -60,6 +60,16 @@ def _fields(value: Any) -> Mapping[Any, Any]:
     return dict(enumerate(parts))
 
 
+def check_outputs(outputs: object) -> None:
+    """Raises `InputError` for what names no outputs."""
+    several = outputs if isinstance(outputs, Sequence) and not isinstance(outputs, str) else [outputs]
+    if outputs is None or all(isinstance(one, (str, int)) and not isinstance(one, bool) for one in several):
+        return
+    raise InputError(
+        f"outputs={outputs!r} names no output", "outputs are named, or counted from 0", "write outputs='logits', or [0]"
+    )
+
+
 def full_width(graph: Graph, outputs: Outputs, must_fit: bool = True) -> frozenset[int]:
     """The places of the outputs of which nothing may be removed.
 
@@ -68,6 +78,7 @@ def full_width(graph: Graph, outputs: Outputs, must_fit: bool = True) -> frozens
     hands on from inside the network (hidden states, attentions, outputs of parts) and a result is computed from.
     must_fit: raises `InputError` for a name that fits no output.
     """
+    check_outputs(outputs)
     paths = output_paths(graph)
     if outputs is None:
         return _by_default(graph, paths)

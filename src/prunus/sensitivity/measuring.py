@@ -80,6 +80,12 @@ def measure_sensitivity(
         >>> found.unpruned, found.curves[0].name, found.curves[0].values
         (1.0, '0', (1.0, 0.5))
     """
+    if not isinstance(dataset, Dataset):
+        raise InputError(
+            f"An object of type {type(dataset).__name__} is no data set",
+            "sensitivity is measured on a prunus.Dataset",
+            "make one of two splits: Dataset(name, train, test, classes)",
+        )
     clone = fresh_copy(model).eval()
     device = next(clone.parameters()).device
     parts = [part_of(one) for one in (pattern, criterion)]

@@ -20,6 +20,7 @@ from prunus.sparse.native import machine, prepare as prepare_natively
 from prunus.sparse.packing import Choices as StoredChoices, write_packed
 from prunus.sparse.plan import ExecutionPlan, OnnxPart, OperationTiming, Port, SparseExecutor
 from prunus.sparse.program import Program
+from prunus.store.files import file_to_write
 from prunus.system.onnx_session import open_session
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ class Engine:
         prepare: Prepare | None = None,
         kernels: Kernels = "measured",
     ):
-        if not 1 <= threads <= MOST_THREADS:
-            raise InputError(f"An engine cannot run with {threads} threads", "", f"give 1 to {MOST_THREADS}")
+        if not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
+            raise InputError(f"An engine cannot run with {threads!r} threads", "", f"give 1 to {MOST_THREADS}")
         check_kernels(kernels)
         programs = [part for part in plan.parts if isinstance(part, Program)]
         if prepare is None:
@@ -124,7 +125,12 @@ class Engine:
 
         Returns:
             A row for each layer; printing it gives a table.
+
+        Raises:
+            InputError: there are no runs.
         """
+        if not isinstance(runs, int) or runs < 1:
+            raise InputError(f"Times of {runs!r} runs cannot be told", "a median needs one at least", "give runs=10")
         given = inputs or tuple(_random(port) for port in self.inputs)
         tensors = self._tensors([_array(value, port) for value, port in self._paired(given)])
         timed = []
@@ -137,8 +143,11 @@ class Engine:
 
         Args:
             path: of the file.
+
+        Raises:
+            InputError: the path is a folder, or in none that there is.
         """
-        write_packed(Path(path), (self.plan,), (self.stored_choices(),))
+        write_packed(file_to_write(path), (self.plan,), (self.stored_choices(),))
 
     def stored_choices(self) -> StoredChoices:
         """The engine's kernels as a file holds them, for loading on this kind of machine."""

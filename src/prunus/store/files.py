@@ -8,13 +8,26 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from prunus.errors import DiskFullError, StoreError, is_disk_full
+from prunus.errors import DiskFullError, InputError, StoreError, is_disk_full
 
 TEMPORARY = re.compile(r"\.(lease|(?!checkpoint\.safetensors\.).+\.\d+)\.tmp", re.DOTALL)
 """Names of files that are being written."""
 
 UNKNOWN_TO_FILE_SYSTEM = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 """What some network and user-space file systems answer to the sync of a folder."""
+
+
+def file_to_write(path: str | Path) -> Path:
+    """The path of a file that a user wants written. Raises `InputError` where there is no place for one."""
+    try:
+        found = Path(path)
+    except TypeError as error:
+        raise InputError(f"{path!r} is no path", str(error), "give the name of a file") from None
+    if found.is_dir():
+        raise InputError(f"{found} can't be written", "it is a folder", "give the name of a file in it")
+    if not found.parent.is_dir():
+        raise InputError(f"{found} can't be written", f"there is no folder {found.parent}", "make it first")
+    return found
 
 
 def write_atomically(path: Path, content: bytes) -> None:

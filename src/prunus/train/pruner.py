@@ -320,7 +320,8 @@ class Pruner:
         gathered = {f"{part}/{name}": tuple(value.shape) for part, named in parts for name, value in named.items()}
         before = {f"remembered/{name}": tuple(value.shape) for name, value in self.model.state_dict().items()}
         known = {**units, **gathered, **before, "steps": (), "epochs_over": (), "rate": ()}
-        strange = [key for key, value in state.items() if known.get(key) != tuple(value.shape)]
+        shapes = {key: tuple(value.shape) if isinstance(value, Tensor) else None for key, value in state.items()}
+        strange = [key for key, shape in shapes.items() if shape is None or known.get(key) != shape]
         if strange or "steps" not in state:
             raise InputError(
                 "The state is not of this pruner",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from prunus.channels import ChannelCutter, plan
 from prunus.channels.cost_model import CostModel, Share, cost_model_of, left_by_cutting
 from prunus.channels.cost_target import check_reachable
-from prunus.coupling.outputs import Outputs
+from prunus.coupling.outputs import Outputs, check_outputs
 from prunus.errors import InputError, PrunusError, nearest
 from prunus.prune import PATTERNS, SCHEDULES, PrunableLayer, UnitSet, protected_layers, prunable_layers
 from prunus.prune.allocations import ALLOCATIONS
@@ -42,6 +42,7 @@ def recipe_of(recipe: Any) -> Recipe | None:
 
 def with_outputs(recipe: Recipe | None, outputs: Outputs) -> Recipe | None:
     """The recipe whose pattern keeps these outputs at their width. Raises `InputError` where it prunes no channels."""
+    check_outputs(outputs)
     if outputs is None:
         return recipe
     if recipe is None or recipe.pattern.name != CUT:
