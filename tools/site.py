@@ -49,7 +49,7 @@ def _link(link: re.Match[str], from_root: bool) -> str:
     name = target.rpartition("../")[2]
     if name in PAGES and (from_root or "../" in target):
         target = PAGES[name]
-    elif name.startswith(("src/", "tools/", "benchmarks/", "tests/")) or name in ("LICENSE", "CITATION.cff"):
+    elif name.startswith(("src/", "tools/", "benchmarks/", "tests/", "examples/")) or name in ("LICENSE", "CITATION.cff"):
         return f"{text}" if "`" in text else f"`{name}`"
     return f"{image}[{text}]({target}{anchor})"
 

