@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 ELSEWHERE = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 PAGES = {name: page for page, name in ELSEWHERE.items()}
+NO_PAGES = ("src/", "tools/", "benchmarks/", "tests/", "examples/", "LICENSE", "CITATION.cff")
 STUB = ROOT / "src" / "prunus" / "__init__.pyi"
 
 
@@ -49,7 +50,7 @@ def _link(link: re.Match[str], from_root: bool) -> str:
     name = target.rpartition("../")[2]
     if name in PAGES and (from_root or "../" in target):
         target = PAGES[name]
-    elif name.startswith(("src/", "tools/", "benchmarks/", "tests/", "examples/")) or name in ("LICENSE", "CITATION.cff"):
+    elif name.startswith(NO_PAGES):
         return f"{text}" if "`" in text else f"`{name}`"
     return f"{image}[{text}]({target}{anchor})"
 
