@@ -181,17 +181,17 @@ def choose(rows: tuple[Row, ...]) -> tuple[tuple[str, Row], ...]:
 
     Of those that are as fast the smallest is taken, and of those that are as small the fastest.
     """
-    base = rows[0]
-    least_ms, least_bytes = min(row.time.latency_ms for row in rows), min(row.size_bytes for row in rows)
-    fastest = min((row for row in rows if row.time.latency_ms <= AS_GOOD * least_ms), key=_size)
+    base, found = rows[0], []
+    least_bytes = min(row.size_bytes for row in rows)
     smallest = min((row for row in rows if row.size_bytes <= AS_GOOD * least_bytes), key=_latency)
-    found = []
-    if fastest.time.ratio.high is not None and fastest.time.ratio.high < 1:
+    if faster := [row for row in rows if row.time.ratio.high is not None and row.time.ratio.high < 1]:
+        least_ms = min(row.time.latency_ms for row in faster)
+        fastest = min((row for row in faster if row.time.latency_ms <= AS_GOOD * least_ms), key=_size)
+        if fastest is smallest:
+            return (("fastest and smallest", fastest),)
         found.append(("fastest", fastest))
-    if smallest.size_bytes * AS_GOOD < base.size_bytes and smallest not in (row for _, row in found):
+    if smallest.size_bytes * AS_GOOD < base.size_bytes:
         found.append(("smallest", smallest))
-    if len(found) == 1 and found[0][1] is fastest is smallest:
-        found = [("fastest and smallest", fastest)]
     return tuple(found)
 
 
