@@ -80,7 +80,7 @@ $(VENV)/installed-docs: $(VENV)/installed-dev requirements-docs.lock
 	@touch $@
 
 docs: $(VENV)/installed-docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	@echo "the site: build/site/index.html"
 
 wheels:
