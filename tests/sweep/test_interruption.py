@@ -215,7 +215,7 @@ def test_a_study_that_runs_can_be_looked_at_but_not_run_and_ends_in_143_with_che
     assert f"is being run by process {process.pid}" in said["run"]
     assert process.poll() is None  # it was running all the while
     page = (out / "report.html").read_text()
-    assert "This study is not complete" in page
+    assert "no result yet (see Diagnoses); this page is made of the others" in page
     assert "Something of this study is missing" not in page
     assert "data-failed" not in page
 
