@@ -63,8 +63,6 @@ class LayerCost:
     Attributes:
         layer: qualified module name; the parameter's name where the module has more than one weight.
         kind: the operation, such as `conv2d`.
-        weight_bits: bits of a weight that BOPs were counted with.
-        activation_bits: bits of an activation that BOPs were counted with.
         weights: elements of the weight.
         nonzero_weights: those that are not zero.
         units: output rows of the weight.
@@ -75,12 +73,12 @@ class LayerCost:
         effective_bops: bit operations of the effective MACs.
         dense_uniq_bops: the same with accumulator bits (UNIQ).
         effective_uniq_bops: the same with accumulator bits (UNIQ).
+        weight_bits: bits of a weight that BOPs were counted with.
+        activation_bits: bits of an activation that BOPs were counted with.
     """
 
     layer: str
     kind: str
-    weight_bits: int
-    activation_bits: int
     weights: int
     nonzero_weights: int
     units: int
@@ -91,6 +89,8 @@ class LayerCost:
     effective_bops: int
     dense_uniq_bops: int
     effective_uniq_bops: int
+    weight_bits: int = 32
+    activation_bits: int = 32
 
 
 @dataclass(frozen=True)
