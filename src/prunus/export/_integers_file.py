@@ -59,7 +59,7 @@ def write_integers(model: nn.Module, path: str | Path) -> WrittenFile:
         )
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in named_tensors(plain).items()}
     for name, one in scheme.items():
-        tensors |= _tensors_of(name, one, tensors[f"{name}.weight"])
+        tensors |= _tensors_of(name, one, tensors[_key(name, "weight")])
     bits = {name: [one.weight_bits, one.activation_bits] for name, one in scheme.items()}
     write_atomically(Path(path), to_bytes(tensors, {KEY: json.dumps(bits)}))
     return WrittenFile.of(INTEGERS_FORMAT, Path(path), 0.0)
@@ -89,22 +89,27 @@ def integers_of(one: LayerScheme, weight: Tensor) -> Tensor:
     return integers.to(torch.int8)
 
 
+def _key(layer: str, part: str) -> str:
+    """What a tensor of a layer is called; the network itself may be one."""
+    return f"{layer}.{part}" if layer else part
+
+
 def _tensors_of(name: str, one: LayerScheme, weight: Tensor) -> dict[str, Tensor]:
     found = {}
     if one.weight_scale is not None:
-        found = {f"{name}.weight": integers_of(one, weight), f"{name}.{SCALE}": one.weight_scale.clone()}
+        found = {_key(name, "weight"): integers_of(one, weight), _key(name, SCALE): one.weight_scale.clone()}
     if one.input_scale is not None:
-        found[f"{name}.{INPUT_SCALE}"] = one.input_scale.clone()
-        found[f"{name}.{INPUT_ZERO_POINT}"] = torch.tensor(one.input_zero_point, dtype=torch.uint8)
+        found[_key(name, INPUT_SCALE)] = one.input_scale.clone()
+        found[_key(name, INPUT_ZERO_POINT)] = torch.tensor(one.input_zero_point, dtype=torch.uint8)
     return found
 
 
 def _scheme_of(name: str, weights: int, activations: int, tensors: Mapping[str, Tensor]) -> LayerScheme:
-    zero_point = tensors.get(f"{name}.{INPUT_ZERO_POINT}")
+    zero_point = tensors.get(_key(name, INPUT_ZERO_POINT))
     return LayerScheme(
         weights,
         activations,
-        tensors.get(f"{name}.{SCALE}"),
-        tensors.get(f"{name}.{INPUT_SCALE}"),
+        tensors.get(_key(name, SCALE)),
+        tensors.get(_key(name, INPUT_SCALE)),
         0 if zero_point is None else int(zero_point),
     )

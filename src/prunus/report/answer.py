@@ -292,8 +292,8 @@ KNOWN = ("equivalent", "lower", "higher", "not shown")
 def seeds_to_show(difference: Interval, margin: float) -> int | None:
     """How many seeds show one network alone to be equivalent, if it goes on scattering as it did; None if too many.
 
-    >>> seeds_to_show(Interval(-0.002, -0.012, 0.008, 3), 0.01)
-    4
+    >>> seeds_to_show(Interval(-0.002, -0.022, 0.018, 3), 0.01)
+    5
     """
     if difference.half_width is None or abs(difference.mean) >= margin:
         return None

@@ -168,11 +168,10 @@ def _known(folder: StudyFolder) -> dict[str, SeenFile]:
 def _mapped() -> Iterator[str]:
     """Files that are mapped into memory as safetensors and NumPy map theirs: not to run, and not to write into them."""
     with suppress(OSError):
-        for line in MAPS.read_text(errors="surrogateescape").splitlines():
-            words = line.split(maxsplit=5)
-            runs_or_writes = "x" in words[1] or ("w" in words[1] and "s" in words[1])
-            if len(words) == 6 and not runs_or_writes and words[5].startswith("/"):
-                yield words[5]
+        lines = [line.split(maxsplit=5) for line in MAPS.read_text(errors="surrogateescape").splitlines()]
+        named = [(words[5], words[1]) for words in lines if len(words) == 6 and words[5].startswith("/")]
+        programs = {path for path, rights in named if "x" in rights}  # other parts of which are only read
+        yield from (path for path, rights in named if path not in programs and not ("w" in rights and "s" in rights))
 
 
 def _named(study: Study) -> Iterator[str]:

@@ -37,8 +37,8 @@ class Scale:
     def of(cls, found: Range) -> Scale:
         """The finest for whole numbers from 0 to 255 that has the range and 0, exactly.
 
-        >>> Scale.of((-1.0, 3.0)).zero, Scale.of((0.5, 2.55))
-        (64, Scale(scale=0.01, zero=0))
+        >>> Scale.of((-1.0, 3.0)).zero, Scale.of((0.5, 510.0))
+        (64, Scale(scale=2.0, zero=0))
         """
         low, high = min(found[0], 0.0), max(found[1], 0.0)
         scale = (high - low) / 255 or 1.0
