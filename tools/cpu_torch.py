@@ -2,8 +2,8 @@
 
     python tools/cpu_torch.py requirements.lock https://download.pytorch.org/whl/cpu
 
-On Linux with x86 processors PyPI's torch brings 2.7 GB of CUDA, 5.5 GB unpacked. The pins of the lock file are met by
-either. Whoever has an NVIDIA GPU gets PyPI's.
+On Linux with x86 processors PyPI's torch brings CUDA, and an environment with it takes 5.5 GB. The pins of the lock
+file are met by either. Whoever has an NVIDIA GPU gets PyPI's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main(lock: str, index: str) -> None:
         return
     pins = re.findall(r"^(torch|torchvision)==(.+)$", Path(lock).read_text(), flags=re.MULTILINE)
     wanted = [f"{name}=={version}+cpu" for name, version in pins]
-    print(f"installing {' and '.join(wanted)} from {index}: about 200 MB", file=sys.stderr)
+    print(f"installing {' and '.join(wanted)} from {index}: about 200 MB without CUDA", file=sys.stderr)
     pip = [
         sys.executable,
         "-m",
@@ -40,7 +40,10 @@ def main(lock: str, index: str) -> None:
     done = subprocess.run([*pip, "--index-url", index, *wanted], capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["pip says nothing"])[-1]
-        print(f"that cannot be had here ({reason}); PyPI's torch takes its place: 2.7 GB, with CUDA", file=sys.stderr)
+        print(
+            f"that cannot be had here ({reason}); PyPI's torch takes its place, with CUDA: 5.5 GB in the environment",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

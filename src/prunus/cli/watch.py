@@ -51,7 +51,7 @@ def _look(folder: Path) -> tuple[list[str], bool]:
 
 
 def study_lines(findings: Findings) -> list[str]:
-    """How far the study is, the trials that run, those that ended last, and those that failed."""
+    """How far the study is, the trials that run, and those that failed."""
     from prunus.report.failures import failures_info
     from prunus.report.headline import progress
     from prunus.report.names import visible

@@ -75,14 +75,13 @@ def best_of(cuts: Sequence[CutNetwork], finetuning: Finetuning, seconds: float, 
     if len(cuts) == 1 or seconds <= 0:
         return cuts[0]
     epochs = seconds / len(cuts) / max(finetuning.seconds_per_epoch(one.network) for one in cuts)
-    tested = [_trained(one, finetuning, epochs) for one in cuts]
-    for one, (_, loss) in zip(cuts, tested, strict=True):
+    best, least = cuts[0], math.inf
+    for one in cuts:
+        network, loss = _trained(one, finetuning, epochs)
         tell(f"widths {one.chosen}: a loss of {loss:.4g} after {epochs:.2g} epochs")
-    network, loss = min(tested, key=lambda pair: pair[1])
-    if not math.isfinite(loss):
-        return cuts[0]
-    before = cuts[[one for one, _ in tested].index(network)]
-    return replace(before, network=network, compared=epochs * len(cuts))
+        if loss < least:
+            best, least = replace(one, network=network, compared=epochs * len(cuts)), loss
+    return best
 
 
 def _trained(one: CutNetwork, finetuning: Finetuning, epochs: float) -> tuple[nn.Module, float]:
