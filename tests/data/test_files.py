@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from prunus.data.files import Download, Files, cache_folder
+from prunus.data.files import Download, Files
 from prunus.errors import MissingError
+from prunus.system.reading import cache_folder
 from security.corpus import MARK, climbing_tar
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from prunus.data import load_data
-from prunus.data.files import cache_folder
 from prunus.data.idx import read_idx
 from prunus.data.mnist import FashionMnist, Mnist
 from prunus.errors import InputError, MissingError
 from prunus.spec import Part
+from prunus.system.reading import cache_folder
 from tiny_files import idx, labels, pixels, write_mnist
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")

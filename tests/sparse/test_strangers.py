@@ -10,7 +10,7 @@ import pytest
 from onnx.helper import make_node as node
 
 from prunus.errors import InputError, PrunusError
-from prunus.sparse import native, shapes
+from prunus.sparse import apart, native, rehearsed, shapes
 from prunus.sparse.compiling import from_onnx, load, plan_of
 from prunus.sparse.engine import Engine
 from prunus.sparse.packing import Choices, write_packed
@@ -152,6 +152,59 @@ def test_a_part_of_a_packed_file_reads_no_other_file(tmp_path):
     write_packed(tmp_path / "a.prunus", [ExecutionPlan((Port("x", "float32", (4,)),), ("y",), (part,))])
     with pytest.raises(InputError, match="takes data from another file"):
         load(tmp_path / "a.prunus")
+
+
+@pytest.fixture
+def runs_apart(monkeypatch, tmp_path):
+    """What ran in a process of its own from now on, with a cache folder that is empty to begin with."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    seen, run = [], apart._run_apart
+    monkeypatch.setattr(apart, "_run_apart", lambda *given: [seen.append(given[2:]), run(*given)])
+    return seen
+
+
+def packed_part(proto, path, shape=(4,)):
+    part = OnnxPart(proto.SerializeToString(), ("x",), ("y",), (LeftNode("", "Neg", ""),))
+    write_packed(path, [ExecutionPlan((Port("x", "float32", shape),), ("y",), (part,))])
+    return path
+
+
+def test_a_model_that_was_rehearsed_is_not_rehearsed_again_and_any_other_is(runs_apart, tmp_path):
+    first = packed_part(model([node("Neg", ["x"], ["y"])], {"x": (4,)}, ["y"]), tmp_path / "a.prunus")
+    other = packed_part(model([node("Abs", ["x"], ["y"])], {"x": (4,)}, ["y"]), tmp_path / "b.prunus")
+    for path, expected in ((first, 1), (first, 1), (other, 2), (other, 2)):
+        load(path)
+        assert len(runs_apart) == expected
+    assert load(first).run(np.ones(4, np.float32)).tolist() == [-1] * 4
+    assert len((tmp_path / "cache/prunus/rehearsed").read_text().split()) == 2
+
+
+def test_a_model_that_ends_its_rehearsal_is_rehearsed_every_time(runs_apart, tmp_path):
+    path = packed_part(aborting_model(), tmp_path / "a.prunus", (1, 3, 8, 8))
+    for expected in (1, 2):
+        with pytest.raises(InputError, match="SIGABRT"):
+            load(path)
+        assert len(runs_apart) == expected
+    assert not (tmp_path / "cache/prunus/rehearsed").exists()
+
+
+@pytest.mark.parametrize("spoil", [lambda record: record.mkdir(parents=True), lambda record: record.parent.touch()])
+def test_without_a_record_every_loading_rehearses(spoil, runs_apart, tmp_path):
+    (tmp_path / "cache").mkdir()
+    spoil(tmp_path / "cache/prunus/rehearsed")
+    path = packed_part(model([node("Neg", ["x"], ["y"])], {"x": (4,)}, ["y"]), tmp_path / "a.prunus")
+    for expected in (1, 2):
+        load(path)
+        assert len(runs_apart) == expected
+
+
+def test_a_record_that_is_too_long_begins_anew(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(rehearsed, "LARGEST_RECORD", 130)
+    digests = [rehearsed.digest_of([bytes([place])]) for place in range(5)]
+    for digest in digests:
+        rehearsed.record(digest)
+    assert [rehearsed.is_recorded(digest) for digest in digests] == [False, False, False, True, True]
 
 
 WITHOUT_MEMORY = """

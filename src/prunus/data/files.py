@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tarfile
 import tempfile
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import ClassVar
 
 from prunus.errors import MissingError
 from prunus.spec.part import Frozen
-from prunus.system.reading import user_path
+from prunus.system.reading import cache_folder, user_path
 
 
 @dataclass(frozen=True)
@@ -97,12 +96,6 @@ class FromFiles(Frozen):
 
     folder: str | None = None
     download: bool = False
-
-
-def cache_folder(dataset: str) -> Path:
-    """Where downloads go when the user names no folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return user_path(base) / "prunus" / dataset
 
 
 def fetch(download: Download, folder: Path, dataset: str) -> None:

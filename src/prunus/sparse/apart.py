@@ -18,6 +18,7 @@ from prunus.errors import InputError
 from prunus.sparse.folding import fold, write_message
 from prunus.sparse.onnx_file import read_onnx
 from prunus.sparse.plan import ExecutionPlan, OnnxPart
+from prunus.sparse.rehearsed import digest_of, is_recorded, record
 from prunus.system import memory, onnx_rehearsal
 from prunus.system.children import child_environment, python_command
 from prunus.system.onnx_rehearsal import REFUSAL, REFUSED, refusing, words
@@ -51,16 +52,21 @@ def simplify_apart(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
 def rehearse(plan: ExecutionPlan, name: str) -> None:
     """Load the parts for ONNX Runtime, with half of the memory at most, and run them once on zeros.
 
-    name: what the user calls the model. Raises `InputError` where a part cannot be loaded, or ends the process. That it
-    fails while it runs may be the zeros' fault, and is left to those who run it on data of their own.
+    What went well here before is not done again. name: what the user calls the model. Raises `InputError` where a part
+    cannot be loaded, or ends the process. That it fails while it runs may be the zeros' fault, and is left to those who
+    run it on data of their own.
     """
-    parts = [part for part in plan.parts if isinstance(part, OnnxPart)]
-    if not parts:
+    models = [part.complete_model() for part in plan.parts if isinstance(part, OnnxPart)]
+    if not models:
+        return
+    digest = digest_of(models)
+    if is_recorded(digest):
         return
     with TemporaryDirectory(prefix="prunus-") as folder:
-        for number, part in enumerate(parts):
-            (Path(folder) / f"{number}.onnx").write_bytes(part.complete_model())
+        for number, model in enumerate(models):
+            (Path(folder) / f"{number}.onnx").write_bytes(model)
         _run_apart(Path(folder), name, onnx_rehearsal.__name__)
+    record(digest)
 
 
 def _run_apart(folder: Path, name: str, module: str, *task: str) -> None:

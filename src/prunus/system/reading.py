@@ -53,6 +53,11 @@ def user_path(text: str) -> Path:
     return Path(os.path.expanduser(text))  # noqa: PTH111  # pathlib's raises RuntimeError for `~name`
 
 
+def cache_folder(name: str) -> Path:
+    """Where this user's files lie that can be fetched or found out again; nothing is made here."""
+    return user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "prunus" / name
+
+
 def refuse_device(path: Path) -> None:
     """Raise `OSError` for a device or a pipe, links followed: what reads one may never come to an end."""
     _refuse(path.stat().st_mode, path)

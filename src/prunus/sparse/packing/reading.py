@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,9 @@ def parse_packed(content: memoryview, path: Path) -> PackedNetwork:
         tensors = PackedTensors(header.tensors, content[begin:])
         if tensors.end != len(content) - begin:
             raise DamagedError(f"{tensors.end} bytes of tensors are expected and {len(content) - begin} are there")
+        for part in chain.from_iterable(entry.parts for entry in header.plans):
+            if isinstance(part, OnnxEntry):
+                _model(part, tensors)
         tensors.check()  # every size, before anything runs
         for entry in header.plans:
             plan_from(entry, tensors)
@@ -137,13 +141,17 @@ def _part(entry: ProgramEntry | OnnxEntry, tensors: PackedTensors) -> Part:
     if any(tensors.entries[place].dtype != "float32" for place in entry.constants.values()):
         raise DamagedError("a constant is not float32")
     if isinstance(entry, OnnxEntry):
-        if entry.model >= len(tensors.entries):
-            raise DamagedError("a part has no model")
-        model = tensors[entry.model].tobytes()
-        return OnnxPart(model, entry.inputs, entry.outputs, entry.nodes, constants)
+        return OnnxPart(_model(entry, tensors), entry.inputs, entry.outputs, entry.nodes, constants)
     program = Program(entry.inputs, entry.operations, entry.outputs, constants)
     infer_shapes(program)
     return program
+
+
+def _model(entry: OnnxEntry, tensors: PackedTensors) -> bytes:
+    """A part's model, whose bytes are kept: a network that ONNX Runtime runs is little else."""
+    if entry.model >= len(tensors.entries):
+        raise DamagedError("a part has no model")
+    return tensors.model(entry.model)
 
 
 def _check_order(plan: ExecutionPlan) -> None:
