@@ -6,6 +6,9 @@ largest output and over the outputs' root mean square.
 
     python benchmarks/sparse_precision.py det.onnx --height 320 --width 320 --images 3
     python benchmarks/sparse_precision.py rec.onnx --height 48 --width 320 --direct
+
+With `--chains 0,8,96` also what the file's operations would give if each were exact and its result alone rounded to
+fp32 (0), and if convolutions added up their products in fp32 by chains of so many.
 """
 
 from __future__ import annotations
@@ -110,7 +113,64 @@ class Erf(OpRun):
         return (torch.erf(tensor(x)).numpy(),)
 
 
-def in_float64(model: onnx.ModelProto) -> ReferenceEvaluator:
+def rounded(x: torch.Tensor) -> torch.Tensor:
+    """The nearest fp32 numbers, in float64."""
+    return x.float().double()
+
+
+class Round(OpRun):
+    """To fp32 and back; what is no float64 stays."""
+
+    op_domain = "rounding"
+
+    def _run(self, x):
+        return (rounded(tensor(x)).numpy() if x.dtype == np.float64 else x,)
+
+
+def chained(length: int) -> type[Conv]:
+    """Convolutions whose products are added up one by one in fp32, in chains of so many, and these to a total."""
+
+    def run(self, x, w, b=None, **of: Any):
+        if x.ndim != 4 or (of.get("group") or 1) != 1:
+            return Conv._run(self, x, w, b, **of)
+        strides, dilations = of.get("strides") or [1, 1], of.get("dilations") or [1, 1]
+        image = padded(x, w.shape[2:], of)
+        sizes = [(image.shape[d] - dilations[d - 2] * (w.shape[d] - 1) - 1) // strides[d - 2] + 1 for d in (2, 3)]
+        columns, rows = F.unfold(image, w.shape[2:], dilations, 0, strides)[0], tensor(w).flatten(1)
+        total = torch.zeros(len(rows), columns.shape[1], dtype=torch.float64)
+        if b is not None:
+            total += tensor(b)[:, None]
+        for start in range(0, len(columns), length):
+            chain = torch.zeros_like(total)
+            for place in range(start, min(start + length, len(columns))):
+                chain = rounded(chain + rows[:, place, None] * columns[place])
+            total = rounded(total + chain)
+        return (total.reshape(1, len(rows), *sizes).numpy(),)
+
+    return type("Conv", (Conv,), {"_run": run, "__doc__": chained.__doc__})
+
+
+MOVING = {"Concat", "Constant", "Gather", "Identity", "MaxPool", "Reshape", "Resize", "Slice", "Squeeze", "Transpose"}
+"""Operations whose results need no rounding."""
+
+
+def in_rounded(model: onnx.ModelProto, length: int) -> ReferenceEvaluator:
+    """The network in float64 with every result rounded to fp32; length: of the chains of convolutions, 0 for exact."""
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    for node in nodes:
+        model.graph.node.append(node)
+        if node.op_type not in MOVING:
+            for place, name in enumerate(node.output):
+                model.graph.node[-1].output[place] = f"{name} exact"
+            model.graph.node.extend(
+                helper.make_node("Round", [f"{n} exact"], [n], domain="rounding") for n in node.output
+            )
+    model.opset_import.append(helper.make_opsetid("rounding", 1))
+    return in_float64(model, chained(length) if length else Conv)
+
+
+def in_float64(model: onnx.ModelProto, convolution: type[Conv] = Conv) -> ReferenceEvaluator:
     """The network with all fp32 values, constants and casts in float64."""
     graph = model.graph
     for one in graph.initializer:
@@ -126,7 +186,7 @@ def in_float64(model: onnx.ModelProto) -> ReferenceEvaluator:
     for value in (*graph.input, *graph.output, *graph.value_info):
         if value.type.tensor_type.elem_type == TensorProto.FLOAT:
             value.type.tensor_type.elem_type = TensorProto.DOUBLE
-    return ReferenceEvaluator(model, new_ops=[Conv, MaxPool, BatchNormalization, Erf])
+    return ReferenceEvaluator(model, new_ops=[convolution, MaxPool, BatchNormalization, Erf, Round])
 
 
 def widen(one: TensorProto) -> None:
@@ -147,6 +207,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=320)
     parser.add_argument("--images", type=int, default=1)
     parser.add_argument("--direct", action="store_true", help="without Winograd's kernels")
+    parser.add_argument("--chains", default="", help="lengths of chains to be told besides; 0 for exact sums")
     chosen = parser.parse_args()
     if chosen.direct:
         tiles.LEAST_WINOGRAD = 2.0
@@ -155,6 +216,8 @@ def main() -> None:
         name = session.get_inputs()[0].name
         engine = prunus.sparse.from_onnx(file, shapes={name: (1, 3, chosen.height, chosen.width)})
         reference = in_float64(onnx.load(file))
+        lengths = [int(text) for text in chosen.chains.split(",") if text]
+        others = {length: in_rounded(onnx.load(file), length) for length in lengths}
         for number in range(chosen.images):
             image = text(chosen.height, chosen.width, number)
             expected = reference.run(None, {name: image.astype(np.float64)})[0]
@@ -163,6 +226,9 @@ def main() -> None:
                 distance(session.run(None, {name: image})[0], expected),
             )
             print(f"{file.parent.name}/{file.name} image {number}: prunus {ours}, ONNX Runtime {theirs}", flush=True)
+            for length, other in others.items():
+                found = distance(other.run(None, {name: image.astype(np.float64)})[0], expected)
+                print(f"  chains of {length}: {found}" if length else f"  exact sums: {found}", flush=True)
 
 
 if __name__ == "__main__":
