@@ -345,3 +345,26 @@ def test_it_prints_what_is_open_with_its_tables(browser: Browser, report: Path) 
     assert page.locator("#networks details table").first.is_visible()
     assert not page.locator("#bops").is_visible()
     context.close()
+
+
+def test_a_page_of_a_running_study_reads_itself_anew(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prunus.report.build.RELOAD_SECONDS", 1)
+    made = Made(overrides=('recipes=["structured"]', "rates=[0,0.5]", "seeds=[0]", "training.epochs=2"), running=(1,))
+    path = build_report(made_study(tmp_path, made), while_running=True)
+    context = browser.new_context(offline=True)
+    page = Visit(context, path).page
+    page.get_by_text("Every network").click()
+    path.write_text(path.read_text().replace("while the study runs", "for the second time"))
+    page.get_by_text("for the second time").wait_for(timeout=10_000)
+    assert page.locator("details.section[open]").count() == 1  # what was open stays open
+    page.locator("#networks th button").first.click()  # who sorts is left alone
+    assert not page.get_by_label("reload every 1 s").is_checked()
+    path.write_text(path.read_text().replace("for the second time", "for the third time"))
+    page.wait_for_timeout(2500)
+    assert page.get_by_text("for the third time").count() == 0
+    page.get_by_label("reload every 1 s").check()
+    page.get_by_text("for the third time").wait_for(timeout=10_000)
+    assert page.evaluate("window.violations") == []
+    context.close()

@@ -1,4 +1,4 @@
-"""`prunus watch`: how a study gets on, in the terminal, from its store alone."""
+"""`prunus watch`: how a study gets on, in the terminal and as a page, from its store alone."""
 
 from __future__ import annotations
 
@@ -13,25 +13,32 @@ if TYPE_CHECKING:
 
 BARS = "▁▂▃▄▅▆▇█"
 MOST_EPOCHS, MOST_RUNNING, MOST_FAILED = 30, 12, 5
+LEAST_SECONDS, NICENESS = 10, 19
+"""Between two looks for a new page, and how far its drawing gives way to the trials."""
 
 
 def watch(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study, finished or running.")],
     seconds: Annotated[float, typer.Option(min=0.5, help="How long to wait between two looks.")] = 5.0,
     once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Rewrite report.html as the study goes, and open it in the browser.")
+    ] = False,
 ) -> None:
     """Show how a study gets on: trials, the curves of those that run, the work that is left, failures."""
     import time
+    from contextlib import nullcontext
 
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
     console = Console(highlight=False)
-    if once or not console.is_terminal:
+    if once or not (console.is_terminal or open_):
         typer.echo("\n".join(_look(folder)[0]))
         return
-    with Live(console=console, auto_refresh=False) as live:
+    page = LivePage(folder) if open_ else nullcontext()
+    with page, Live(console=console, auto_refresh=False, redirect_stderr=False) as live:
         while True:
             lines, is_done = _look(folder)
             live.update(Text("\n".join(lines)), refresh=True)
@@ -40,14 +47,77 @@ def watch(
             time.sleep(seconds)
 
 
+class LivePage:
+    """Rewrites a study's page while the study runs, from a thread, and opens it once it is there.
+
+    A page is drawn when there is something new, and its drawing takes a twentieth of one core's time at most. What
+    keeps it from being written is told once, and does not end the watching.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        import threading
+
+        self.folder, self.seen, self.told, self.opened = folder, 0.0, False, False
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._go, name="page", daemon=True)
+
+    def __enter__(self) -> LivePage:
+        import os
+
+        os.nice(NICENESS)  # the trials come first
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """The last page of a study that is over is that of `prunus report`, and reads itself no more."""
+        self.over.set()
+        self.thread.join()
+        if kind is None:
+            self._write(while_running=False)
+
+    def _go(self) -> None:
+        import time
+
+        while not self.over.is_set():
+            began = time.thread_time()
+            if self._is_new():
+                self._write(while_running=True)
+            self.over.wait(max(LEAST_SECONDS, 19 * (time.thread_time() - began)))
+
+    def _is_new(self) -> bool:
+        from prunus.store import Store
+
+        seen, self.seen = self.seen, (self.folder / Store.FILE_NAME).stat().st_mtime
+        return seen != self.seen
+
+    def _write(self, *, while_running: bool) -> None:
+        import webbrowser
+
+        from prunus.errors import PrunusError
+        from prunus.report import build_report
+
+        try:
+            page = build_report(self.folder, while_running=while_running)
+        except PrunusError as error:
+            if not self.told:
+                typer.echo(f"warning: {error}", err=True)
+            self.told = True
+            return
+        if not self.opened:
+            self.opened = True
+            webbrowser.open(page.resolve().as_uri())
+
+
 def _look(folder: Path) -> tuple[list[str], bool]:
     """What there is to be seen now, and whether nothing more will come."""
     from prunus.report.failures import failures_info
     from prunus.report.findings import Findings
     from prunus.store import read_study
 
-    findings = Findings(read_study(folder))
-    return study_lines(findings), not failures_info(findings).unfinished
+    rows = read_study(folder)
+    findings = Findings(rows)
+    is_over = rows.sessions[-1].ended_at is not None if rows.sessions else True
+    return study_lines(findings), is_over and not failures_info(findings).unfinished
 
 
 def study_lines(findings: Findings) -> list[str]:

@@ -27,6 +27,14 @@ class Section:
     body: Markup
 
 
+@dataclass(frozen=True)
+class Live:
+    """Of a page of a running study: when it was written, and how often it reads itself anew."""
+
+    written: str
+    seconds: int
+
+
 def render_section(
     anchor: str,
     title: str,
@@ -65,7 +73,12 @@ def failed_section(anchor: str, title: str, failure: str) -> Section:
 
 
 def render(
-    title: str, subtitle: str, sections: Sequence[Section], palette: Palette, kind: str = "Pruning study"
+    title: str,
+    subtitle: str,
+    sections: Sequence[Section],
+    palette: Palette,
+    kind: str = "Pruning study",
+    live: Live | None = None,
 ) -> str:
     """The whole page. kind: what it reports on."""
     style = _template("style.css") + _variables(palette) + _cards(sections)
@@ -78,6 +91,7 @@ def render(
             title=title,
             subtitle=subtitle,
             sections=sections,
+            live=live,
             style=Markup(style),  # noqa: S704 - of the package
             script=Markup(script),  # noqa: S704 - of the package
             style_hash=_hash(style),

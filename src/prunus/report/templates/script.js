@@ -1,6 +1,6 @@
 "use strict";
 // Tables sort by a click on a column's head, long ones filter, and sliders grey out rows that cost or lose too much; the
-// page is complete without this.
+// page of a running study reads itself anew. The page is complete without this.
 for (const table of document.querySelectorAll("table.data")) {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
@@ -72,4 +72,27 @@ for (const table of document.querySelectorAll("table.data")) {
       row.hidden = !words.every((word) => text.includes(word));
     }
   });
+}
+
+// What a reader has opened stays open; whoever sorts, filters or moves a slider is not disturbed.
+const live = document.querySelector("[data-reload]");
+if (live) {
+  const folded = [...document.querySelectorAll("details")];
+  const name = (one) => `${one.closest("section")?.id}: ${one.querySelector("summary").textContent}`;
+  const opened = new Set(history.state?.opened);
+  for (const one of folded) one.open ||= opened.has(name(one));
+  const label = document.createElement("label");
+  const wanted = Object.assign(document.createElement("input"), { type: "checkbox", checked: true });
+  label.append(wanted, ` reload every ${live.dataset.reload} s`);
+  live.append(" ", label);
+  const stay = (event) => {
+    if (event.target !== wanted && !event.target.matches(".toggle")) wanted.checked = false;
+  };
+  document.addEventListener("input", stay);
+  for (const head of document.querySelectorAll("th button")) head.addEventListener("click", stay);
+  setInterval(() => {
+    if (!wanted.checked || document.hidden) return;
+    history.replaceState({ opened: folded.filter((one) => one.open).map(name) }, "");
+    location.reload();
+  }, 1000 * live.dataset.reload);
 }
