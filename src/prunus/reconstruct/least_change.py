@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from prunus.errors import InputError, NotFiniteError
+from prunus.prune import UnitSet
 from prunus.prune.evidence.samples import call
 from prunus.prune.precision import sum_type, widened
 
@@ -54,7 +55,7 @@ def hessians(model: nn.Module, layers: Sequence[Layer], batches: Iterable[Any]) 
             raise InputError(
                 f"There are no inputs to reconstruct the layer {_name_of(model, layer)!r} on",
                 "it is given none in any of the batches",
-                "give at least one batch, and such that every layer runs, or protect the layer",
+                "give at least one batch, and so that every layer runs, or protect the layer (and let bits ignore it)",
             )
     found = [total / count for total, count in zip(sums, counts, strict=True) if total is not None]
     for layer, hessian in zip(layers, found, strict=True):
@@ -103,7 +104,26 @@ def as_columns(layer: Layer, inputs: Tensor) -> Tensor:
 
 
 Choose = Callable[[Tensor, int], Tensor]
-"""From saliencies of the weight's shape and a count to a mask of what goes, True where it goes."""
+"""From saliencies of the weight's shape and a count of units to a mask of what goes, True where it goes."""
+
+
+def whole_units(units: UnitSet, shape: Sequence[int], turned: Callable[[Tensor], Tensor] = lambda held: held) -> Choose:
+    """Choose whole units of a layer's weight; what each is worth is the sum over its weights.
+
+    Args:
+        units: of the one weight.
+        shape: of the weight with its outputs first.
+        turned: from there to how the layer holds it, and back.
+    """
+    ((name, arrange),) = units.scored.items()
+    spread = units.masked[name]
+
+    def choose(saliency: Tensor, count: int) -> Tensor:
+        scores = arrange(turned(saliency.reshape(tuple(shape)))).sum(1)
+        return ~turned(spread(~units.lowest(scores, count))).reshape(saliency.shape)
+
+    return choose
+
 
 DAMPING = 0.01
 """Added to the Hessian's diagonal, as a share of its mean: few inputs do not determine all weights."""
@@ -128,7 +148,7 @@ def change(hessian: Tensor, before: Tensor, after: Tensor) -> float:
 def reconstructed(
     weight: Tensor, hessian: Tensor, count: int, choose: Choose, steps: int = 4, iterations: int = ITERATIONS
 ) -> Tensor:
-    """The weight with `count` elements zero and the others moved so that outputs change least.
+    """The weight with `count` units zero and the others moved so that outputs change least.
 
     In each of `steps` rounds those of lowest saliency w² / (2 [H⁻¹]) go, and the rest is solved for. Source: Hassibi &
     Stork, "Second order derivatives for network pruning: optimal brain surgeon", 1993, equation 5; on layers, Frantar &
@@ -142,7 +162,7 @@ def reconstructed(
 def removal_path(
     weight: Tensor, hessian: Tensor, counts: Sequence[int], choose: Choose, iterations: int = ITERATIONS
 ) -> Iterator[Tensor]:
-    """The weight with so many elements zero, for each of the rising counts; each goes on from the one before."""
+    """The weight with so many units zero, for each of the rising counts; each goes on from the one before."""
     safe = damped(hessian)
     spread = torch.cholesky_inverse(torch.linalg.cholesky(safe)).diagonal(dim1=-2, dim2=-1)[:, None, :]
     now, gone = weight.clone(), torch.zeros_like(weight, dtype=torch.bool)

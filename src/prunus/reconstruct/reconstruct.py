@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from prunus.channels import recalibrate
@@ -17,31 +15,15 @@ from prunus.channels.cost_target import check_reached, find_counts
 from prunus.errors import InputError
 from prunus.prune import ALLOCATIONS, PATTERNS, UnitSet, protected_layers, prunable_layers
 from prunus.prune.allocations import Allocation
-from prunus.reconstruct.least_change import Layer, change, damped, hessians, reconstructed, solved
-from prunus.spec import Part, make, part_of
+from prunus.prune.patterns.pattern import LayerPattern
+from prunus.quantization import Precisions, attached, calibrate, quantized_layers
+from prunus.reconstruct.layer import LayerError, LayerTask, layer_of, reconstruct_layer
+from prunus.reconstruct.least_change import hessians
+from prunus.spec import Bits, Part, bits_of, make, part_of
+from prunus.spec.bits import OFF
 from prunus.trace.copying import fresh_copy
-from prunus.trace.inventory import by_outputs, is_linear
 
-PATTERNS_OF_ELEMENTS = ("element", "nm")
-
-
-@dataclass(frozen=True)
-class LayerError:
-    """How much a layer's outputs change on the calibration inputs, as a share of their mean square.
-
-    Attributes:
-        layer: its name.
-        weights: elements of its weight.
-        gone: those that are zero.
-        error: after reconstruction.
-        magnitude_error: of as many smallest weights set to zero.
-    """
-
-    layer: str
-    weights: int
-    gone: int
-    error: float
-    magnitude_error: float
+OFF_BITS = Bits(weights=OFF, activations=OFF)
 
 
 @dataclass(frozen=True)
@@ -49,12 +31,14 @@ class Reconstructed:
     """What `reconstruct` returns.
 
     Attributes:
-        model: the pruned network, in the mode of the one given.
-        layers: what became of each pruned layer.
+        model: the new network, in the mode of the one given.
+        layers: what became of each layer that was pruned or rounded.
+        left: layer -> why it keeps its 32 bits though it was asked for fewer.
     """
 
     model: nn.Module
     layers: tuple[LayerError, ...]
+    left: Mapping[str, str] = field(default_factory=dict)
 
 
 def reconstruct(
@@ -66,24 +50,29 @@ def reconstruct(
     allocation: str | Part | Mapping[str, Any] = "uniform",
     protect: Sequence[str] = ("output",),
     steps: int = 4,
+    bits: Bits | Mapping[str, Any] | None = None,
 ) -> Reconstructed:
-    """Prune linear and convolution layers without training: the weights that stay make up for those that go.
+    """Prune and quantise linear and convolution layers without training: the other weights make up for what is lost.
 
-    On a layer's outputs it is never worse than magnitude. Batch normalisation is recalibrated on the same inputs
-    afterwards. Optimal brain surgeon: Hassibi & Stork, 1993; layer by layer: Frantar & Alistarh, 2022 and 2023.
+    On a layer's outputs it is never worse than magnitude, and than rounding to nearest. Batch normalisation is
+    recalibrated on the same inputs afterwards, and ranges of activations are found on them. Optimal brain surgeon:
+    Hassibi & Stork, 1993; layer by layer, with rounding: Frantar & Alistarh, 2022 and 2023.
 
     Args:
         model: the trained network; it is untouched.
         inputs: a few hundred, in batches as the network takes them: a tensor, a tuple or a dictionary each.
-        rate: the share of the weights that goes, 0 <= rate < 1; None where the allocation has a target.
-        pattern: `element` or `nm`, by name, as a part or as a table with settings.
+        rate: the share of the weights that goes, 0 <= rate < 1; None where the allocation has a target, or where there
+            are bits and nothing goes.
+        pattern: of weights, such as `element`, `nm` or `block`, by name, as a part or as a table with settings.
         allocation: by name, as a part or as a table with settings; a target such as `{"name": "uniform", "macs": 0.25}`
             takes the place of the rate.
         protect: layers that stay dense, by name or shell pattern.
         steps: rounds in which a layer's weights go; what stays is solved for after each.
+        bits: how many weights and activations have, of which layers (protected ones too), and how ranges are found; the
+            network then computes with rounded numbers, as after `quantize`. None leaves 32.
 
     Returns:
-        The pruned `model`, in the mode of the one given, and for each of its `layers` the error beside magnitude's.
+        The new `model`, in the mode of the one given, and for each of its `layers` the error beside magnitude's.
 
     Raises:
         InputError: the parts do not go together, a layer cannot be reconstructed, or the rate or target cannot be had.
@@ -95,22 +84,31 @@ def reconstruct(
         >>> (layer,) = found.layers  # the output layer is protected
         >>> layer.layer, layer.gone, layer.error <= layer.magnitude_error
         ('0', 64, True)
+        >>> found = reconstruct(model, [torch.randn(64, 8)], 0.5, bits={"weights": 4, "activations": 8})
+        >>> [(layer.layer, layer.bits) for layer in found.layers]
+        [('0', 8), ('2', 8)]
     """
     batches, shared = _checked(model, inputs), make(ALLOCATIONS, part_of(allocation))
-    rate = _checked_rate(rate, shared)
+    bits = OFF_BITS if bits is None else bits_of(bits)
+    rate = _checked_rate(0.0 if rate is None and not bits.off and shared.target is None else rate, shared)
     clone = fresh_copy(model).eval()
     sets = _unit_sets(clone, batches[0], part_of(pattern), rate, shared, protect)
-    modules = [_layer(clone, one) for one in sets]
-    scores = [arrange(clone.get_parameter(name).detach()).abs()[:, 0] for one in sets for name, arrange in _weight(one)]
+    scores = [
+        arrange(clone.get_parameter(name).detach()).abs().sum(1) for one in sets for name, arrange in one.scored.items()
+    ]
     counts = (
         shared.counts(sets, scores, rate) if rate is not None else _by_target(clone, batches[0], shared, sets, scores)
     )
-    found = hessians(clone, modules, batches)
-    rows = [_reconstruct_layer(*each, steps) for each in zip(sets, modules, found, counts, strict=True)]
+    precisions = Precisions({}, {}) if bits.off else attached(clone, batches[0], bits)
+    tasks = _tasks(clone, sets, counts, precisions)
+    found = hessians(clone, [task.layer for task in tasks], batches)
+    rows = [reconstruct_layer(task, hessian, steps, bits) for task, hessian in zip(tasks, found, strict=True)]
     recalibrate(clone, batches)
-    for ours, theirs in zip(clone.modules(), model.modules(), strict=True):
-        ours.training = theirs.training
-    return Reconstructed(clone, tuple(rows))
+    if precisions.quantized:
+        calibrate(clone, batches, bits, "activations")
+    for name, theirs in model.named_modules():
+        clone.get_submodule(name).training = theirs.training
+    return Reconstructed(clone, tuple(rows), precisions.left)
 
 
 def _checked(model: Any, inputs: Any) -> list[Any]:
@@ -160,48 +158,16 @@ def _by_target(
     return counts
 
 
-@torch.no_grad()
-def _reconstruct_layer(one: UnitSet, layer: Layer, hessian: Tensor, count: int, steps: int) -> LayerError:
-    """Write the layer's new weight; of the surgeon's and magnitude's choice, each solved for, the better."""
-    weight = by_outputs(layer, layer.weight)
-    shape = weight.shape
-    groups = hessian.shape[0]
-    before = weight.double().reshape(groups, shape[0] // groups, -1)
-    ((name, arrange),) = _weight(one)
-    spread = one.masked[name]
-
-    def choose(saliency: Tensor, number: int) -> Tensor:
-        scores = arrange(by_outputs(layer, saliency.reshape(shape)))[:, 0]
-        return ~by_outputs(layer, spread(~one.lowest(scores, number))).reshape(before.shape)
-
-    smallest = choose(before.abs(), count)
-    plain = before.masked_fill(smallest, 0)
-    stored = partial(_stored, kind=layer.weight.dtype)
-    after = stored(reconstructed(before, hessian, count, choose, steps))
-    if change(hessian, before, after) > (worst := change(hessian, before, plain)):
-        after = stored(solved(before, damped(hessian), smallest, plain, iterations=1))
-        after = min((after, plain), key=partial(change, hessian, before))
-    weight.copy_(after.reshape(shape))
-    size = max(change(hessian, before, torch.zeros_like(before)), torch.finfo(torch.float64).tiny)
-    gone = int((after == 0).sum())
-    return LayerError(one.name, before.numel(), gone, change(hessian, before, after) / size, worst / size)
-
-
-def _stored(weight: Tensor, kind: torch.dtype) -> Tensor:
-    """The weight as the layer will hold it: half precision rounds, and what was solved for then fits less well."""
-    return weight.to(kind).to(weight.dtype)
-
-
 def _unit_sets(
     model: nn.Module, example: Any, pattern: Part, rate: float | None, shared: Allocation, protect: Sequence[str]
 ) -> tuple[UnitSet, ...]:
-    if pattern.name not in PATTERNS_OF_ELEMENTS:
+    made = make(PATTERNS, pattern)
+    if not isinstance(made, LayerPattern):
         raise InputError(
             f"Layers cannot be reconstructed by the pattern '{pattern.name}'",
-            "single weights are removed and made up for",
-            "use 'element' or 'nm'; for channels, prunus.prune_channels",
+            "weights of one layer are removed and made up for",
+            "use 'element', 'nm' or 'block'; for channels, prunus.prune_channels",
         )
-    made = make(PATTERNS, pattern)
     made.check_even(even=shared.even)
     if rate is not None:
         made.check_rate(rate)
@@ -211,16 +177,13 @@ def _unit_sets(
     return sets
 
 
-def _layer(model: nn.Module, one: UnitSet) -> Layer:
-    layer = model.get_submodule(one.name)
-    if isinstance(layer, (nn.Conv1d, nn.Conv2d)) or is_linear(layer):
-        return layer
-    raise InputError(
-        f"The layer {one.name!r} cannot be reconstructed",
-        f"it is of type {type(layer).__name__}, and linear layers and convolutions of one or two dimensions can",
-        f"protect it (protect = ['output', {one.name!r}])",
-    )
-
-
-def _weight(one: UnitSet) -> list[tuple[str, Any]]:
-    return list(one.scored.items())
+def _tasks(clone: nn.Module, sets: Sequence[UnitSet], counts: Sequence[int], precisions: Precisions) -> list[LayerTask]:
+    """What is to be done to each layer that loses weights, or whose weights are rounded."""
+    quantizers = {name: quantized_layers(clone)[name].weight_quantizer for name in precisions.quantized}
+    units = {one.name: (one, count) for one, count in zip(sets, counts, strict=True)}
+    names = dict.fromkeys((*units, *(name for name, quantizer in quantizers.items() if quantizer)))
+    found = []
+    for name in names:
+        own, count = units.get(name, (None, 0))
+        found.append(LayerTask(name, layer_of(clone, name), own, count, quantizers.get(name)))
+    return found

@@ -16,7 +16,7 @@ from prunus.errors import InputError
 from prunus.prune import PATTERNS
 from prunus.prune.layers import PrunableLayer
 from prunus.prune.patterns.pattern import LayerPattern
-from prunus.reconstruct.least_change import change, removal_path
+from prunus.reconstruct.least_change import change, removal_path, whole_units
 from prunus.spec import Part, make
 
 RATES = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
@@ -78,15 +78,8 @@ def thin_out(
     original = layer.read(weight)
     before = original.reshape(layer.groups, layer.shape[0] // layer.groups, -1)
     units = pattern.pattern.units_of(PrunableLayer(layer.name, layer.name, output=False), original)
-    arrange, spread = units.scored[layer.name], units.masked[layer.name]
-
-    def choose(saliency: Tensor, count: int) -> Tensor:
-        scores = arrange(saliency.reshape(layer.shape)).sum(1)
-        gone = units.lowest(scores, round(count / layer.elements * units.units))
-        return ~spread(~gone).reshape(before.shape)
-
     size = max(change(gram, before, torch.zeros_like(before)), torch.finfo(torch.float64).tiny)
-    counts = [round(rate * layer.elements) for rate in pattern.rates]
+    counts, choose = [round(rate * units.units) for rate in pattern.rates], whole_units(units, layer.shape)
     found = []
     for rate, after in zip(pattern.rates, removal_path(before, gram, counts, choose), strict=True):
         array = layer.written(after.reshape(layer.shape))
