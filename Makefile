@@ -5,6 +5,7 @@
 # make fuzz: change files at random for every reader, MINUTES=1 each; READER=npz for one. A short form is in the tests.
 # make docs: build the documentation site into build/site.
 # make wheels: build wheels for Linux and an sdist into dist/, and try each wheel in a fresh environment.
+# make trackers: run the tests of TensorBoard, MLflow, wandb, Trackio and Optuna, in an environment on top of .venv.
 # make emulate: run them for 64-bit ARM under qemu (Debian: g++-aarch64-linux-gnu, qemu-user).
 # make emulate-avx512: run those of the AVX-512 unit as well, compiled for AVX2.
 # make other PYTHON=python3.12 TORCH=2.10.0 TORCHVISION=0.25.0: run the fast tests on another Python and another torch.
@@ -17,10 +18,10 @@ STUDY ?= digits
 CPU_TORCH ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help study test check docs wheels lint types contracts clusters callbacks format native sanitize fuzz emulate emulate-avx512 other lock clean
+.PHONY: help study test check docs wheels lint types contracts clusters callbacks trackers format native sanitize fuzz emulate emulate-avx512 other lock clean
 
 help:
-	@sed -n '1,11s/^# //p' $(MAKEFILE_LIST)
+	@sed -n '1,12s/^# //p' $(MAKEFILE_LIST)
 
 study: $(VENV)/installed
 	$(BIN)/prunus run $(STUDY)
@@ -73,6 +74,18 @@ callbacks: $(VENV)/installed-callbacks
 
 $(VENV)/installed-callbacks: $(VENV)/installed-dev requirements-callbacks.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-callbacks.lock
+	@touch $@
+
+# MLflow and Trackio want older versions of some packages than are locked, so these lie in front of .venv, not in it.
+TRACKERS := build/trackers
+trackers: $(TRACKERS)/installed
+	PYTHONPATH=$(abspath src) OMP_NUM_THREADS=1 $(TRACKERS)/bin/python -m pytest -n 0 -p no:cacheprovider tests/tracking \
+		tests/contracts/test_trackers.py tests/sweep/test_tracking.py
+
+$(TRACKERS)/installed: $(VENV)/installed-dev requirements-trackers.lock
+	$(PYTHON) -m venv --clear $(TRACKERS)
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' >$$(ls -d $(TRACKERS)/lib/python*/site-packages)/under.pth
+	$(TRACKERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-trackers.lock
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed-dev requirements-docs.lock
@@ -130,6 +143,9 @@ other:
 lock: $(VENV)/installed-dev $(VENV)/installed-clusters $(VENV)/installed-callbacks $(VENV)/installed-docs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[dev,ray,slurm,lightning,transformers,datasets,docs]'
 	$(BIN)/python tools/lock.py
+	$(MAKE) $(TRACKERS)/installed
+	$(TRACKERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager torch==$$($(BIN)/python -c 'import torch; print(torch.__version__)') -e '.[tensorboard,mlflow,wandb,trackio,optuna]'
+	$(TRACKERS)/bin/python tools/lock.py trackers
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

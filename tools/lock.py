@@ -1,8 +1,12 @@
-"""Write the lock files from what is installed and what pyproject.toml asks for."""
+"""Write the lock files from what is installed and what pyproject.toml asks for.
+
+`lock.py trackers`, run in the environment of `make trackers`, writes what lies in front of `.venv` there.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -51,12 +55,31 @@ def write(path: Path, packages: dict[str, str]) -> None:
     path.write_text("# Written by `make lock`.\n" + "\n".join(lines) + "\n")
 
 
+TRACKERS = ("tensorboard", "mlflow", "wandb", "trackio", "optuna")
+
+
+def pins(*paths: Path) -> set[str]:
+    """The lines of lock files."""
+    return {line for path in paths for line in path.read_text().splitlines() if "==" in line}
+
+
+def lock_trackers(root: Path, extras: dict[str, list[str]]) -> None:
+    """What trackers need and `.venv` has not, or in another version."""
+    packages = closure([requirement for name in TRACKERS for requirement in extras[name]])
+    under = pins(root / "requirements.lock", root / "requirements-dev.lock")
+    others = {name: pin for name, pin in packages.items() if f"{name}=={pin.split('+')[0]}" not in under}
+    write(root / "requirements-trackers.lock", others)
+
+
 def main() -> None:
     """Lock what the product needs, then what developing, clusters, callbacks and the documentation need on top."""
     root = Path(__file__).parent.parent
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    product = closure(project["dependencies"])
     extras = project["optional-dependencies"]
+    if sys.argv[1:] == ["trackers"]:
+        lock_trackers(root, extras)
+        return
+    product = closure(project["dependencies"])
     developing = closure(extras["dev"] + ["scikit-build-core", "nanobind"])
     clusters = closure(extras["ray"] + extras["slurm"])
     write(root / "requirements.lock", product)

@@ -20,6 +20,7 @@ from prunus.report.pages import PAGES
 from prunus.spec import Measurement, Metric, Recipe, load_study
 from prunus.sweep.executors import EXECUTORS
 from prunus.sweep.resolve import resolve
+from prunus.tracking import TRACKERS
 from prunus.train import AUGMENTATIONS, OPTIMIZERS
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ PARTS = {
 }
 REGISTRIES = [
     *(ALLOCATIONS, AUGMENTATIONS, CRITERIA, DATA, EVIDENCE, EXECUTORS, FAMILIES, MODELS, OPTIMIZERS, PAGES, PATTERNS),
-    *(RUNTIMES, SCHEDULES),
+    *(RUNTIMES, SCHEDULES, TRACKERS),
 ]
 
 

@@ -34,6 +34,7 @@ class ListedKind(StrEnum):
     OPTIMIZERS = "optimizers"
     AUGMENTATIONS = "augmentations"
     RUNTIMES = "runtimes"
+    TRACKERS = "trackers"
     TORCHVISION = "torchvision"
     TIMM = "timm"
 
@@ -186,6 +187,12 @@ def _runtimes() -> Names:
     return _described(RUNTIMES)
 
 
+def _trackers() -> Names:
+    from prunus.tracking import TRACKERS
+
+    return _described(TRACKERS)
+
+
 def _family(family: ListedKind) -> Names:
     from prunus.models import family_names
 
@@ -226,6 +233,7 @@ NAMES: dict[ListedKind, Callable[[], Names]] = {
     ListedKind.OPTIMIZERS: _optimizers,
     ListedKind.AUGMENTATIONS: _augmentations,
     ListedKind.RUNTIMES: _runtimes,
+    ListedKind.TRACKERS: _trackers,
     ListedKind.TORCHVISION: lambda: _family(ListedKind.TORCHVISION),
     ListedKind.TIMM: lambda: _family(ListedKind.TIMM),
 }

@@ -15,6 +15,7 @@ from prunus.cli.bench import bench
 from prunus.cli.compress import compress
 from prunus.cli.cost import cost
 from prunus.cli.doctor import doctor
+from prunus.cli.export import export
 from prunus.cli.inspect import inspect
 from prunus.cli.listing import list_names
 from prunus.cli.prune import prune
@@ -64,6 +65,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "report": report,
     "show": show,
     "watch": watch,
+    "export": export,
     "list": list_names,
     "cost": cost,
     "inspect": inspect,

@@ -28,6 +28,7 @@ from prunus.sweep.events import (
     TrialEnded,
     TrialLost,
     TrialStarted,
+    Warned,
 )
 from prunus.sweep.run import Observer
 
@@ -65,6 +66,8 @@ class Lines:
         match event:
             case Searching() | StoreRebuilt():
                 self._say(event.text)
+            case Warned():
+                self._say(f"warning: {event.text}")
             case StudyStarted():
                 at_once = min(event.workers, max(1, len(event.trials) - event.ended))
                 self._say(f"{len(event.trials)} trials, {event.ended} of them done, {at_once} at once")
@@ -102,6 +105,8 @@ class Bars:
                 self.progress.update(self.study, note=escape(event.text))
             case StoreRebuilt():
                 self.progress.console.print(plain(event.text))
+            case Warned():
+                self.progress.console.print(plain(f"warning: {event.text}"))
             case Ready():
                 self.progress.update(self.study, description="study", note="")
             case StudyStarted():

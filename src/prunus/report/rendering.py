@@ -29,7 +29,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Live:
-    """Of a page of a running study: when it was written, and how often it reads itself anew."""
+    """When the page of a running study was written, and after how many seconds it reads itself anew."""
 
     written: str
     seconds: int

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
+from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from prunus.spec.controls import Control, Controls
 from prunus.spec.metric import Metric
@@ -86,6 +87,7 @@ class Study(Frozen):
         metric: of the task, with that margin, filled in when all is spelled out.
         measurement: what is measured of final networks.
         execution: how it is carried out; changes no result.
+        tracking: other programs that are told of it, by name: true, a text or a table of settings; changes no result.
     """
 
     name: Name
@@ -104,6 +106,7 @@ class Study(Frozen):
     metric: Metric = Metric()
     measurement: Measurement = Measurement()
     execution: Execution = Execution()
+    tracking: Mapping[str, bool | str | dict[str, JsonValue]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -154,13 +157,14 @@ class Study(Frozen):
             "task": self.task == CLASSIFICATION,
             "metric": self.metric == Metric(),
             "margin": self.margin is None,
+            "tracking": not self.tracking,
         }
         return {key: value for key, value in handler(self).items() if not absent.get(key)}
 
     @cached_property
     def digest(self) -> str:
         """Identity of all that can change a result or a measurement; others cannot."""
-        return digest(self.model_dump(mode="json", exclude={"about", "execution", "margin", "metric"}))
+        return digest(self.model_dump(mode="json", exclude={"about", "execution", "margin", "metric", "tracking"}))
 
     @property
     def functions(self) -> dict[str, str]:

@@ -167,6 +167,13 @@ class Stopping:
     signal: int
 
 
+@dataclass(frozen=True)
+class Warned:
+    """Something beside the study went wrong, such as a tracker; never sent between processes."""
+
+    text: str
+
+
 Event = (
     Ready
     | Refused
@@ -183,7 +190,7 @@ Event = (
     | BlockLost
 )
 
-Shown = Event | StudyStarted | MeasuringStarted | StoreRebuilt | Stopping
+Shown = Event | StudyStarted | MeasuringStarted | StoreRebuilt | Stopping | Warned
 """What an observer of a study is told."""
 
 

@@ -16,6 +16,8 @@ from prunus.sweep.executors import EXECUTORS, Terms
 from prunus.sweep.folder import StudyFolder
 from prunus.sweep.processes import StopSignals
 from prunus.sweep.resources import Resources
+from prunus.sweep.tracking import tracking
+from prunus.tracking import trackers_of
 
 __all__ = ["Observer", "Options", "Outcome", "run_study"]
 
@@ -79,6 +81,7 @@ def run_study(
         >>> outcome.finished, [(trial.rate, trial.seed) for trial in rows.trials], page.name
         (1, [(0.0, 0)], 'report.html')
     """
+    trackers_of(study.tracking)  # a wrong one is refused before anything is written
     try:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,10 +101,11 @@ def run_study(
         executor = EXECUTORS.get(options.executor)(folder, terms)
         try:
             executor.start(keep_open=(lock.descriptor,))
-            coordinator = Coordinator(StudyFolder(folder), store, executor, observe, stop)
-            return coordinator.run(
-                options.command, allow_changes=options.allow_changes, retry_failed=options.retry_failed
-            )
+            with tracking(study, folder, observe) as observing:
+                coordinator = Coordinator(StudyFolder(folder), store, executor, observing, stop)
+                return coordinator.run(
+                    options.command, allow_changes=options.allow_changes, retry_failed=options.retry_failed
+                )
         finally:
             executor.close()
 
