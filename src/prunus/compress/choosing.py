@@ -8,8 +8,8 @@ from functools import partial
 from typing import TypeAlias
 
 from prunus.compress.costs import Costs
-from prunus.compress.knapsack import choose
 from prunus.compress.widths import GroupWidths, Widths, uniform
+from prunus.prune.knapsack import choose
 
 ROUNDS = 8
 HALVINGS = 24

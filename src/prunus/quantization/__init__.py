@@ -7,7 +7,7 @@ multiplies outputs, can be folded into the scale without changing one integer.
 
 from prunus.quantization.calibration import calibrate
 from prunus.quantization.layers import Precisions, precisions_of
-from prunus.quantization.quantize import Quantized, attached, quantize
+from prunus.quantization.quantize import Quantized, attached, precisions_asked, quantize
 from prunus.quantization.rounding import Grid, fake_quantize, from_integers, to_integers
 from prunus.quantization.scheme import (
     LayerScheme,
@@ -33,6 +33,7 @@ __all__ = [
     "detach",
     "fake_quantize",
     "from_integers",
+    "precisions_asked",
     "precisions_of",
     "quantize",
     "quantized_layers",

@@ -37,7 +37,7 @@ def calibrate(
     """
     layers = quantized_layers(model)
     of_inputs = {name: layer for name, layer in layers.items() if layer.input_quantizer is not None}
-    with _passing(layers.values(), which):
+    with passing(layers.values(), which):
         seen = _observed(model, of_inputs, list(batches))
     for name, layer in layers.items():
         if layer.weight_quantizer is not None and which == "all":
@@ -47,8 +47,8 @@ def calibrate(
 
 
 @contextmanager
-def _passing(layers: Iterable[QuantizedLayer], which: str) -> Iterator[None]:
-    """Within, the quantisers whose ranges are to be found let everything pass."""
+def passing(layers: Iterable[QuantizedLayer], which: str) -> Iterator[None]:
+    """Within, quantisers let everything pass: those of layers' inputs, and with `which = "all"` of weights, too."""
     both = which == "all"
     pairs = ((layer.input_quantizer, layer.weight_quantizer if both else None) for layer in layers)
     found = [one for pair in pairs for one in pair if one is not None]

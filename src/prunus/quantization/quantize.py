@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from prunus.errors import InputError
-from prunus.prune import prunable_layers
+from prunus.prune import PrunableLayer, prunable_layers
 from prunus.quantization.calibration import calibrate
 from prunus.quantization.layers import Precisions, precisions_of
 from prunus.quantization.scheme import attach, detach, quantized_layers
@@ -70,11 +70,18 @@ def quantize(model: nn.Module, inputs: Iterable[Any], bits: Bits | Mapping[str, 
 
 def attached(model: nn.Module, example_inputs: Any, bits: Bits) -> Precisions:
     """Give a network's layers quantisers without ranges yet. Raises `InputError` where it has some, or none can be."""
+    precisions = precisions_asked(model, prunable_layers(model, example_inputs), bits)
+    attach(model, precisions.quantized, learned=bits.when != "post")
+    return precisions
+
+
+def precisions_asked(model: nn.Module, layers: Sequence[PrunableLayer], bits: Bits) -> Precisions:
+    """Which bits each layer gets. Raises `InputError` where it has some already, or where no layer can have them."""
     if quantized_layers(model):
         raise InputError(
             "The network is quantised already", "its layers have quantisers", "start from the network without them"
         )
-    precisions = precisions_of(model, prunable_layers(model, example_inputs), bits)
+    precisions = precisions_of(model, layers, bits)
     if not precisions.quantized:
         why = "; ".join(f"{name}: {why}" for name, why in precisions.left.items())
         raise InputError(
@@ -82,7 +89,6 @@ def attached(model: nn.Module, example_inputs: Any, bits: Bits) -> Precisions:
             why or "no convolution or linear layer is asked for fewer than 32 bits",
             "quantise a network whose layers are torch.nn.Linear, torch.nn.Conv2d and so on",
         )
-    attach(model, precisions.quantized, learned=bits.when != "post")
     return precisions
 
 

@@ -100,6 +100,10 @@ class InputQuantizer(Quantizer):
             return values
         return self._rounded(values, self.scale, values[:1].numel())
 
+    def error(self, values: Tensor) -> Tensor:
+        """What rounding adds to the values, also while it lets everything pass."""
+        return self._rounded(values, self.scale, values[:1].numel()) - values
+
     @torch.no_grad()
     def find_range(self, name: str, values: Tensor, bits: Bits) -> None:
         """Lay the grid over values (n,). Raises `InputError` with the layer's name where one is not finite."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from prunus.errors import InputError
 from prunus.prune import UnitSet
+from prunus.quantization.layers import QuantizedLayer
 from prunus.quantization.quantizers import WeightQuantizer, refuse_not_finite
 from prunus.quantization.ranges import scale_of_weights
 from prunus.reconstruct.least_change import Layer, change, damped, reconstructed, solved, whole_units
@@ -31,6 +32,7 @@ class LayerError:
         magnitude_error: of as many smallest weights set to zero, and the others rounded to nearest where it has fewer
             bits.
         bits: of a weight.
+        activation_bits: of the layer's input; what rounding it does is not in the errors.
     """
 
     layer: str
@@ -39,6 +41,7 @@ class LayerError:
     error: float
     magnitude_error: float
     bits: int = OFF
+    activation_bits: int = OFF
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ def reconstruct_layer(task: LayerTask, hessian: Tensor, steps: int, bits: Bits) 
         error=change(hessian, before, after.weight) / size,
         magnitude_error=change(hessian, before, simple.weight) / size,
         bits=OFF if quantizer is None else quantizer.bits,
+        activation_bits=layer.activation_bits if isinstance(layer, QuantizedLayer) else OFF,
     )
 
 

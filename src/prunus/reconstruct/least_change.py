@@ -25,16 +25,23 @@ Layer: TypeAlias = nn.Linear | nn.Conv1d | nn.Conv2d
 INPUTS_AT_ONCE = 32
 
 
-def hessians(model: nn.Module, layers: Sequence[Layer], batches: Iterable[Any]) -> list[Tensor]:
+def hessians(
+    model: nn.Module,
+    layers: Sequence[Layer],
+    batches: Iterable[Any],
+    seen: Callable[[Layer, Tensor], Tensor] = lambda _, inputs: inputs,
+) -> list[Tensor]:
     """The mean of x xᵀ over all inputs and positions, (groups, d, d) in float64, of every layer.
 
+    seen: from a layer's input to what is looked at of it, of the same shape.
     The model must be in evaluation mode; it runs once over the batches. Raises `InputError` if there are none.
     """
     sums: list[Tensor | None] = [None] * len(layers)
     counts = [0] * len(layers)
 
     def add(_module: nn.Module, inputs: tuple[Tensor, ...], index: int) -> None:
-        parts = torch.split(inputs[0].detach(), INPUTS_AT_ONCE) if inputs[0].numel() else ()
+        given = seen(layers[index], inputs[0].detach())
+        parts = torch.split(given, INPUTS_AT_ONCE) if given.numel() else ()
         for part in parts:
             columns = widened(as_columns(layers[index], part))
             found = products(columns)

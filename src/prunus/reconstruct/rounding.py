@@ -22,7 +22,9 @@ def nearest(weight: Tensor, scale: Tensor, grid: Grid) -> Tensor:
     return _on_grid(weight, scale[..., None], grid)
 
 
-def rounded(weight: Tensor, start: Tensor, hessian: Tensor, gone: Tensor, scale: Tensor, grid: Grid) -> Tensor:
+def rounded(
+    weight: Tensor, start: Tensor, hessian: Tensor, gone: Tensor, scale: Tensor, grid: Grid, sweeps: int = SWEEPS
+) -> Tensor:
     """A weight on the grid that changes the outputs little, with zeros where `gone` is True.
 
     Two steps. Column after column is rounded, and what it is off is made up for by the columns behind it, which are not
@@ -37,8 +39,9 @@ def rounded(weight: Tensor, start: Tensor, hessian: Tensor, gone: Tensor, scale:
         gone: of the weight's shape.
         scale: (groups, rows).
         grid: the integers.
+        sweeps: how often every weight is looked at once more, at most.
     """
-    return descended(weight, column_by_column(start, hessian, gone, scale, grid), hessian, gone, scale, grid)
+    return descended(weight, column_by_column(start, hessian, gone, scale, grid), hessian, gone, scale, grid, sweeps)
 
 
 def column_by_column(start: Tensor, hessian: Tensor, gone: Tensor, scale: Tensor, grid: Grid) -> Tensor:
@@ -59,10 +62,12 @@ def column_by_column(start: Tensor, hessian: Tensor, gone: Tensor, scale: Tensor
     return torch.empty_like(now).scatter_(2, across, now)
 
 
-def descended(weight: Tensor, start: Tensor, hessian: Tensor, gone: Tensor, scale: Tensor, grid: Grid) -> Tensor:
+def descended(
+    weight: Tensor, start: Tensor, hessian: Tensor, gone: Tensor, scale: Tensor, grid: Grid, sweeps: int = SWEEPS
+) -> Tensor:
     """Coordinate descent over the grid: never worse than the start, measured by the Hessian given."""
     now, slope = start.clone(), (weight - start) @ hessian
-    for _ in range(SWEEPS):
+    for _ in range(sweeps):
         before = now.clone()
         for first in range(0, now.shape[-1], COLUMNS_AT_ONCE):
             last = min(first + COLUMNS_AT_ONCE, now.shape[-1])

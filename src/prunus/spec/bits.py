@@ -79,9 +79,17 @@ class Bits(Frozen):
 
 
 def bits_of(value: Any) -> Bits:
-    """The bits from a table of their settings. Raises `InputError` for anything else."""
+    """The bits from a table of their settings, or from one number for weights and activations.
+
+    Raises `InputError` for anything else.
+
+    >>> bits_of(4).weights, bits_of({"weights": 4}).activations
+    (4, 8)
+    """
     if isinstance(value, Bits):
         return value
+    if isinstance(value, int):
+        value = {"weights": value, "activations": value}
     try:
         return Bits.model_validate(value)
     except ValidationError as error:

@@ -16,10 +16,9 @@ from prunus.errors import InputError
 from prunus.prune import PATTERNS
 from prunus.prune.layers import PrunableLayer
 from prunus.prune.patterns.pattern import LayerPattern
+from prunus.reconstruct.choices import RATES
 from prunus.reconstruct.least_change import change, removal_path, whole_units
 from prunus.spec import Part, make
-
-RATES = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@ from itertools import product
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from prunus.compress import knapsack
-from prunus.compress.knapsack import choose
+from prunus.prune import knapsack
+from prunus.prune.knapsack import choose
 
 GROUP = st.lists(st.tuples(st.integers(0, 20), st.integers(-3, 12)), min_size=1, max_size=4)
 
