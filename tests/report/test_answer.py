@@ -176,7 +176,7 @@ def test_the_table_has_eight_rows_at_most_with_the_answer_and_its_controls(findi
     assert len(chosen) <= MOST_ROWS
     table = candidates_table(findings)
     assert table.marked is not None
-    assert table.rows[table.marked][1] == "the answer"
+    assert table.rows[table.marked][1] == "recommended"
     structured = next(recipe for recipe in findings.rows.study.recipes if recipe.name == "unstructured")
     control = Control(kind="dense", recipe=structured, of=(str(info.choice.recipe),), rates=(info.choice.rate,))
     told = findings.rows.study.model_copy(update={"control_recipes": (control,)})

@@ -52,13 +52,13 @@ class FrontPage(Page):
 
 
 def candidates_table(findings: Findings) -> Table:
-    """At most eight networks: the unpruned one, the answer, its controls, and the best of each recipe."""
+    """At most eight networks: unpruned, recommended, its controls, and the best of each recipe."""
     chosen = table_choices(findings)
     info, metric = answer_info(findings), findings.metric
     answer_row = next((i for i, one in enumerate(chosen) if info and one == info.choice), None)
     return table_of(
         "candidates",
-        "The networks to choose among: the unpruned one, the answer, its controls, and the best of each recipe",
+        "The networks to choose among: unpruned, recommended, its controls, and the best of each recipe",
         chosen,
         (
             ("network", NAME, None, _name),
@@ -99,7 +99,7 @@ def _role(findings: Findings, one: ChoiceInfo) -> str:
     if one.recipe is None:
         return "baseline"
     if info and one in (info.choice, info.cheaper):
-        return "the answer" if one == info.choice else "cheaper"
+        return "recommended" if one == info.choice else "cheaper"
     return f"control: {control_name(one.control)}" if one.control else ROLES[one.evidence]
 
 
@@ -107,7 +107,7 @@ ROLES = {"shown": "keeps", "likely": "likely keeps", "open": "may keep", "none":
 
 
 def table_choices(findings: Findings, most: int = MOST_ROWS) -> tuple[ChoiceInfo, ...]:
-    """The networks of the first page's table: the unpruned one, the answer, its controls, the fronts, each recipe's."""
+    """The networks of the first page's table: unpruned, recommended, its controls, the fronts, each recipe's."""
     info = answer_info(findings)
     if info is None:
         return choices_info(findings)[:most]

@@ -120,7 +120,7 @@ def _front(points: list[PointInfo], metric: StudyMetric) -> tuple[PointInfo, ...
 
 
 def draw(info: FrontsInfo, palette: Palette, narrow: bool = False) -> Drawing:
-    """Marks with their rates, the fronts as steps, the margin as a band, the answer in a ring."""
+    """Marks with their rates, the fronts as steps, the margin as a band, the recommended network in a ring."""
     width, height, below = (NARROW, 390, 132) if narrow else (WIDE, 296, 78)
     figure, (axes,) = new_figure(width, height)
     figure.subplots_adjust(left=48 / width, right=1 - 8 / width, top=1 - 8 / height, bottom=below / height)
@@ -233,7 +233,7 @@ def _labels(axes: Axes, info: FrontsInfo) -> None:
 
 
 def _keys(info: FrontsInfo, palette: Palette) -> list[Line2D]:
-    """An entry for each recipe and kind of control, the fronts, and the answer."""
+    """An entry for each recipe and kind of control, the fronts, and the recommended network."""
     keys: list[Line2D] = []
     for one in (point.choice for point in info.shown if point.choice.recipe is not None):
         text = f"control: {control_name(one.control)}" if one.control else label(one.recipe, 30)
@@ -244,7 +244,7 @@ def _keys(info: FrontsInfo, palette: Palette) -> list[Line2D]:
         keys.append(key("front of the controls", DRAWN["muted"], linestyle="-", linewidth=1.1, dashes=(3, 2)))
     if info.chosen:
         keys.append(
-            key("the answer", "none", marker="o", markeredgecolor=DRAWN["ink"], markeredgewidth=1.6, markersize=11)
+            key("recommended", "none", marker="o", markeredgecolor=DRAWN["ink"], markeredgewidth=1.6, markersize=11)
         )
     return keys
 

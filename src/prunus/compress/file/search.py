@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -59,11 +58,6 @@ def first_that_holds(tried: Sequence[Found], holds: Callable[[Found], bool]) -> 
         middle = (low + high) // 2
         low, high = (low, middle) if holds(tried[middle]) else (middle + 1, high)
     return tried[low] if low < len(tried) else None
-
-
-def steps_of(count: int) -> int:
-    """How often `first_that_holds` looks at one of so many, at most."""
-    return math.ceil(math.log2(count + 1))
 
 
 def by_harm(harms: Mapping[str, float]) -> tuple[str, ...]:
