@@ -29,11 +29,11 @@ from torch import nn
 
 import prunus
 from prunus.channels import recalibrate
-from prunus.compress import Compressed
+from prunus.compress import Compressed, Settings, run_compression
 from prunus.compress.delivering import write_files
 from prunus.compress.finetuning import Finetuning
 from prunus.compress.judging import GROUPS, Judged, difference, judge
-from prunus.compress.settings import FINETUNING, seconds_of
+from prunus.compress.settings import FINETUNING, seconds_of, target_of
 from prunus.data import Dataset
 from prunus.measure import Variant, measure_latency, runtime_of
 from prunus.measure.stopwatch import CopyOf, Place, Stopwatch
@@ -97,7 +97,9 @@ class Comparison:
             epochs = sum(one.epochs + one.compared for one in found.attempts)
             if found.best is not None:
                 networks["compress"] = found.model
-                networks |= self.others(model, data, task, epochs, watch.time(found.model).p50_ms, watch)
+                tuned = Finetuning(copy.deepcopy(model), data, task, self.finetuning, self.seed)
+                tuned = tuned.at(found.best.learning_rate)
+                networks |= self.others(model, tuned, epochs, watch.time(found.model).p50_ms, watch)
         return {
             "row": self.name,
             "seed": self.seed,
@@ -119,8 +121,8 @@ class Comparison:
 
     @property
     def finetuning(self) -> Training:
-        """How all cut networks are trained."""
-        return FINETUNING.model_copy(update={"learning_rate": self.row.learning_rate, "epochs": self.row.epochs})
+        """How all cut networks are trained, but for the learning rate."""
+        return FINETUNING.model_copy(update={"epochs": self.row.epochs})
 
     def trained(self, data: Dataset, task: Task) -> nn.Module:
         """The network, trained to its end; kept for the next time."""
@@ -140,29 +142,28 @@ class Comparison:
         """What `prunus.compress` makes of it."""
         watch.time(model)
         target = f"latency_ms={self.row.target * watch.unpruned_ms:.6g}" if self.row.target else None
-        return prunus.compress(
-            model,
-            data,
-            out=self.asked.out / f"{self.name}-{self.seed}",
-            task=self.row.task,
+        wanted = Settings(
+            task=Part(name=self.row.task),
             keep=self.row.keep,
-            target=target,
+            target=target_of(target),
             runtime=self.asked.runtime,
             threads=THREADS,
             batch_sizes=self.row.batch_sizes,
-            budget=seconds_of(self.budget),
+            budget_seconds=seconds_of(self.budget),
             training=self.finetuning,
             seed=self.seed,
-            tell=lambda text: print(f"  {time.strftime('%X')} {text}", flush=True),
+        )
+        out = self.asked.out / f"{self.name}-{self.seed}"
+        return run_compression(
+            model, data, wanted, out, lambda text: print(f"  {time.strftime('%X')} {text}", flush=True)
         )
 
     def others(
-        self, model: nn.Module, data: Dataset, task: Task, epochs: float, latency_ms: float, watch: Stopwatch
+        self, model: nn.Module, tuned: Finetuning, epochs: float, latency_ms: float, watch: Stopwatch
     ) -> dict[str, nn.Module]:
         """What simpler ways make of it at the same latency, with as much training."""
-        example = example_inputs(data, task)
-        samples = calibration_samples(data, self.seed, task=task)
-        tuned = Finetuning(copy.deepcopy(model), data, task, self.finetuning, self.seed)
+        example = example_inputs(tuned.data, tuned.task)
+        samples = calibration_samples(tuned.data, self.seed, task=tuned.task)
         found = {}
         for name, cut in {"uniform magnitude": uniform, "torch-pruning group norm": group_norm}.items():
             small = cut(model, example, latency_ms, watch)
@@ -208,7 +209,7 @@ class Comparison:
                     found[name]["latency"][str(batch_size)] = [median(own), ratio.mean, ratio.low, ratio.high]
 
 
-SHOWN = {"kind", "asked", "cost", "chosen", "compared", "epochs", "seconds", "accepted", "difference"}
+SHOWN = {"kind", "asked", "cost", "chosen", "learning_rate", "compared", "epochs", "seconds", "accepted", "difference"}
 """What a result keeps of each attempt."""
 
 

@@ -28,8 +28,8 @@ def page(measured: Sequence[Measured], rows: Mapping[str, Row]) -> str:
         "",
         "## The networks",
         "",
-        "| row | network and data | train, choose, test | trained for | asked | budget, rate | epochs | unpruned |",
-        "|---|---|---|---|---|---|---|---|",
+        "| row | network, data | train, choose, test | trained | asked | budget | learning rates | epochs | unpruned |",
+        "|---|---|---|---|---|---|---|---|---|",
         *(_network(rows[name], found) for name, found in by_row.items()),
         "",
         "## What came out",
@@ -64,7 +64,7 @@ def _conditions(measured: Sequence[Measured]) -> list[str]:
         "Latency and bytes are shares of the unpruned network's, means over seeds. Differences of a metric are in its "
         "own unit (points of a percentage, percent of a perplexity) and positive where better, means over seeds with "
         "Student's 95 % interval from three seeds on, each seed with a training of its own; beside them stands each "
-        "seed. Epochs are those after all cuts, of each seed. "
+        "seed. Epochs are those after all cuts, and learning rates those that `compress` chose, of each seed. "
         "The last column says in how many seeds the test inputs tell `compress` apart from that "
         "network (jackknife, 95 %): ahead, and behind. A training that ends in a guess weighs on a mean: "
         "look at the seeds.",
@@ -90,7 +90,8 @@ def _network(row: Row, found: Sequence[Measured]) -> str:
         inputs,
         f"{row.training.epochs} epochs",
         asked,
-        f"{first['budget']}, {row.learning_rate:g}",
+        first["budget"],
+        ", ".join(f"{one['attempts'][0]['learning_rate']:g}" for one in found if one["attempts"]),
         ", ".join(f"{one['epochs']:.3g}" for one in found),
         f"{metric.name} {', '.join(values)}",
     )

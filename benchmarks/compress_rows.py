@@ -27,7 +27,7 @@ class Row:
 
     says: network and data in words. network: rows of one name begin with the same trained network. training: how it is
     trained before it is compressed. keep: the margin, in the unit of the task's metric; or target: of the latency, as a
-    share of the unpruned one's. budget: for a compression. learning_rate, epochs: of the training after a cut, at most.
+    share of the unpruned one's. budget: for a compression. epochs: of the training after a cut, at most.
     """
 
     says: str
@@ -40,7 +40,6 @@ class Row:
     target: float | None = None
     budget: str = "30min"
     batch_sizes: tuple[int, ...] = (1,)
-    learning_rate: float = 1e-3
     epochs: int = 100
 
 
@@ -248,7 +247,6 @@ ROWS = {
         keep=1.0,
         budget="100s",
         batch_sizes=IMAGE_SIZES,
-        learning_rate=3e-3,
     ),
     "images-half": Row(
         "ResNet-20, Fashion-MNIST at 14x14",
@@ -260,7 +258,6 @@ ROWS = {
         target=1 / 2,
         budget="100s",
         batch_sizes=IMAGE_SIZES,
-        learning_rate=3e-3,
     ),
     "segmentation": Row(
         "U-Net, digits against cluttered ground, 64x64",
@@ -281,7 +278,6 @@ ROWS = {
         Training(epochs=40, batch_size=32, learning_rate_schedule="cosine"),
         keep=3.0,
         budget="40s",
-        learning_rate=3e-3,
     ),
     "regression": Row(
         "a perceptron, diabetes",
@@ -317,7 +313,6 @@ FULL_ROWS = {
         IMAGES,
         keep=1.0,
         batch_sizes=IMAGE_SIZES,
-        learning_rate=3e-3,
     ),
     "full-images-third": Row(
         "ResNet-20, Fashion-MNIST",
@@ -328,7 +323,6 @@ FULL_ROWS = {
         IMAGES,
         target=1 / 3,
         batch_sizes=IMAGE_SIZES,
-        learning_rate=3e-3,
     ),
     "full-segmentation": Row(
         "U-Net, digits on cluttered ground, 64x64",

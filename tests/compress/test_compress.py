@@ -189,7 +189,8 @@ def test_a_network_that_is_not_finite_is_refused(data, tmp_path):
 
 def attempt(number, cost, accepted):
     return Attempt(
-        number=number, kind="search", began_from=0, asked=cost, cost=cost, predicted=cost, widths={}, epochs=1,
+        number=number, kind="search", began_from=0, asked=cost, cost=cost, predicted=cost, widths={},
+        learning_rate=1e-3, epochs=1,
         accepted=accepted,
     )  # fmt: skip
 

@@ -67,15 +67,22 @@ def test_the_network_that_lost_least_after_a_short_training_is_taken(trained, tu
         for parameter in ruined.parameters():
             parameter.zero_()  # no gradient passes: it stays as it is
     cuts = [CutNetwork(one, {"0": 48}, cost, name) for one, cost, name in ((ruined, 1, "a"), (trained, 2, "b"))]
-    found = best_of(cuts, tuning, 0.5, quiet)
-    assert (found.chosen, found.cost) == ("b", 2)
+    found, rate = best_of(cuts, (1e-3,), tuning, 0.5, quiet)
+    assert (found.chosen, found.cost, rate) == ("b", 2, 1e-3)
     assert found.compared > 0
+
+
+@pytest.mark.parametrize("rates", [(1e-12, 3e-2), (3e-2, 1e-12), (3e-2, 1e30)])
+def test_the_learning_rate_that_lost_least_is_taken(tuning, rates):
+    untrained = CutNetwork(build(), {"0": 48}, 1, "even")
+    _, rate = best_of([untrained], rates, tuning, 1.0, quiet)
+    assert rate == 3e-2
 
 
 def test_one_way_or_no_time_leaves_nothing_to_compare(trained, tuning):
     cuts = [CutNetwork(trained, {"0": 48}, 1, name) for name in ("a", "b")]
-    assert best_of(cuts[:1], tuning, 5.0, quiet) is cuts[0]
-    assert best_of(cuts, tuning, -1.0, quiet) is cuts[0]
+    assert best_of(cuts[:1], (1e-3,), tuning, 5.0, quiet) == (cuts[0], 1e-3)
+    assert best_of(cuts, (1e-3, 3e-3), tuning, -1.0, quiet) == (cuts[0], 1e-3)
 
 
 def test_where_all_trainings_diverge_the_first_is_taken(trained, tuning):
@@ -84,7 +91,7 @@ def test_where_all_trainings_diverge_the_first_is_taken(trained, tuning):
         for one in broken:
             one[0].weight.fill_(math.nan)
     cuts = [CutNetwork(one, {"0": 48}, 1, "even") for one in broken]
-    assert best_of(cuts, tuning, 0.1, quiet) is cuts[0]
+    assert best_of(cuts, (1e-3, 3e-3), tuning, 0.1, quiet) == (cuts[0], 1e-3)
 
 
 def test_a_training_of_less_than_an_epoch_goes_through_its_whole_schedule(tuning):

@@ -210,6 +210,7 @@ class Compression:
             goal=goal,
             least=least,
             finetuning=self._finetuning(splits.data),
+            rates=self.settings.learning_rates or (self.settings.training.learning_rate,),
             samples=self.samples,
             judge=lambda network: self._judged_on(network)(splits.data.test),
             judged=splits.unpruned,

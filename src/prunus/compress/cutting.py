@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from torch import Tensor, nn
 
@@ -67,21 +68,28 @@ def cut_in_all_ways(
     return list(found.values())
 
 
-def best_of(cuts: Sequence[CutNetwork], finetuning: Finetuning, seconds: float, tell: Tell) -> CutNetwork:
-    """The network of least loss on the inputs to choose by after a short training of each, trained that far.
+def best_of(
+    cuts: Sequence[CutNetwork], rates: Sequence[float], finetuning: Finetuning, seconds: float, tell: Tell
+) -> tuple[CutNetwork, float]:
+    """The network and the learning rate of least loss on the inputs to choose by after a short training, so trained.
 
-    seconds: for all of them together. One that diverges is not chosen, unless all do.
+    Each network is trained with the first rate, and the best of them with each other rate. seconds: for all of these
+    together. What diverges is not chosen, unless all do.
     """
-    if len(cuts) == 1 or seconds <= 0:
-        return cuts[0]
-    epochs = seconds / len(cuts) / max(finetuning.seconds_per_epoch(one.network) for one in cuts)
-    best, least = cuts[0], math.inf
-    for one in cuts:
-        network, loss = _trained(one, finetuning, epochs)
-        tell(f"widths {one.chosen}: a loss of {loss:.4g} after {epochs:.2g} epochs")
-        if loss < least:
-            best, least = replace(one, network=network, compared=epochs * len(cuts)), loss
-    return best
+    count = len(cuts) + len(rates) - 1
+    if count == 1 or seconds <= 0:
+        return cuts[0], rates[0]
+    epochs = seconds / count / max(finetuning.seconds_per_epoch(one.network) for one in cuts)
+
+    def tried(cut: CutNetwork, rate: float) -> tuple[float, CutNetwork, float]:
+        network, loss = _trained(cut, finetuning.at(rate), epochs)
+        tell(f"widths {cut.chosen}, learning rate {rate:g}: a loss of {loss:.4g} after {epochs:.2g} epochs")
+        return loss, replace(cut, network=network, compared=epochs * count), rate
+
+    of_widths = [tried(cut, rates[0]) for cut in cuts]
+    best = min(range(len(cuts)), key=lambda index: of_widths[index][0])
+    loss, cut, rate = min((of_widths[best], *(tried(cuts[best], other) for other in rates[1:])), key=itemgetter(0))
+    return (cut, rate) if math.isfinite(loss) else (cuts[0], rates[0])
 
 
 def _trained(one: CutNetwork, finetuning: Finetuning, epochs: float) -> tuple[nn.Module, float]:

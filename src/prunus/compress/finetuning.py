@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -81,6 +81,10 @@ class Finetuning:
         with suppress(_OutOfTimeError):
             train(state, self.data, state.training, seed=self.seed, after_epoch=after, length=epochs)
         return state.model.cpu().eval()
+
+    def at(self, learning_rate: float) -> Finetuning:
+        """The same trainings with another learning rate."""
+        return replace(self, training=self.training.model_copy(update={"learning_rate": learning_rate}))
 
     def seconds_per_epoch(self, model: nn.Module) -> float:
         """Timed on the last of some steps of a copy; with the test after the epoch."""

@@ -104,7 +104,8 @@ def _tried(found: Compressed) -> tuple[Block, ...]:
     told = Paragraph(
         f"Judged on {found.chosen_by}; unpruned, the network comes to {found.metric.text(found.unpruned)} there and "
         f"costs {found.goal} = {found.whole:.4g}. Each cut is made at widths that were chosen in several ways; those "
-        "that lost least after a short training of all stay, and epochs count all of these trainings."
+        "that lost least after a short training of all stay, as does the learning rate the first time. Epochs count "
+        "all of these trainings."
     )
     columns = (
         Column("attempt", COUNT),
@@ -113,6 +114,7 @@ def _tried(found: Compressed) -> tuple[Block, ...]:
         Column(found.goal, COST, "computed"),
         Column(found.goal, COST, "measured"),
         Column("widths chosen", TEXT),
+        Column("learning rate", COST),
         Column("epochs", EPOCHS),
         Column(f"difference in {found.metric.name}", Bounds(SIGNED), "measured"),
         Column("", TEXT),
@@ -125,6 +127,7 @@ def _tried(found: Compressed) -> tuple[Block, ...]:
             one.predicted,
             one.cost,
             one.chosen,
+            one.learning_rate,
             one.epochs + one.compared,
             one.difference.interval if one.difference else None,
             "delivered" if one == found.best else "holds" if one.accepted else "does not hold",

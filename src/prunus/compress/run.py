@@ -57,7 +57,8 @@ def compress(
         batch_sizes: the first one decides; all are measured in the end.
         formats: other runtimes to write files for.
         budget: how long all of it may take, such as `"30min"`, or in seconds.
-        training: how a cut network is trained on; how many of its epochs follows from the budget.
+        training: how a cut network is trained on; how many of its epochs follows from the budget. Without it, two
+            learning rates are tried.
         protect: layers that keep their channels, by name or shell pattern.
         round_to: the number of channels that are left is a multiple of this.
         seed: of all that is drawn.
@@ -99,6 +100,7 @@ def compress(
         formats=formats,
         budget_seconds=seconds_of(budget),
         training=training or Settings().training,
+        learning_rates=() if training else Settings().learning_rates,
         protect=protect,
         round_to=round_to,
         seed=seed,

@@ -39,7 +39,7 @@ HOPEFUL = 1.5
 STEPS_BELOW, STEP_EPOCHS = (0.7, 0.4), 2
 """A target below these shares of the cost is come to in two steps, or in three, if each has time for some epochs."""
 COMPARING = 0.1
-"""The share of an attempt's time in which networks of different widths are trained a little, to choose one."""
+"""The share of an attempt's time in which different widths and learning rates are trained a little, to choose one."""
 CUTTING = 0.05
 """The share of the whole time in which widths are looked for, for each cut; one network is found whatever it takes."""
 FEWEST_EPOCHS = 0.1
@@ -54,6 +54,7 @@ class Search:
 
     unpruned: the network as it was. candidate: one that was cut to some widths, as it may be cut further.
     target: the cost that is asked for; None where the margin decides. seconds: that it may take.
+    rates: learning rates to choose among for the first cut network; later ones are trained with the same.
     judge: tells how good a network is on the validation inputs; `judged` is the unpruned one.
     read: brings a network back that was saved.
     """
@@ -63,6 +64,7 @@ class Search:
     goal: Goal
     least: float
     finetuning: Finetuning
+    rates: tuple[float, ...]
     samples: Samples
     judge: Callable[[nn.Module], Judged]
     judged: Judged
@@ -141,9 +143,10 @@ class Search:
         number = len(self.state.attempts) + 1
         if kind == "final" and self.target is None:
             before = self._numbered(start)
-            cut = CutNetwork(self.read(self.folder.network(start)), before.widths, before.cost, before.chosen)
+            network, rate = self.read(self.folder.network(start)), before.learning_rate
+            cut = CutNetwork(network, before.widths, before.cost, before.chosen)
         else:
-            cut = self._cut(start, cost, seconds)
+            cut, rate = self._cut(start, cost, seconds)
         attempt = Attempt.model_validate(
             {
                 "number": number,
@@ -154,6 +157,7 @@ class Search:
                 "predicted": self.goal.costs.total(cut.widths),
                 "widths": dict(cut.widths),
                 "chosen": cut.chosen,
+                "learning_rate": rate,
                 "compared": cut.compared,
                 "epochs": self._epochs(cut.network, seconds),
             }
@@ -162,15 +166,16 @@ class Search:
         self._keep(running=attempt)
         self._train(attempt)
 
-    def _cut(self, start: int, cost: float, seconds: float) -> CutNetwork:
-        """The network of an attempt, cut to a cost in the way that proves best."""
+    def _cut(self, start: int, cost: float, seconds: float) -> tuple[CutNetwork, float]:
+        """The network of an attempt, cut to a cost in the way that proves best, and the rate to train it with."""
         at = self._candidate_of(start)
         self.tell("finding out what channels are worth")
         worth = at.worth(self.samples, self.seconds * IMPORTANCE)
         tries = MOST_TRIED if self.target is not None else FEW_TRIED
         room = self.seconds * CUTTING
         cuts = cut_in_all_ways(at, self.goal, cost, worth, self.samples, tries, room, self.tell)
-        return best_of(cuts, self.finetuning, min(seconds, self._left) * COMPARING, self.tell)
+        rates = tuple(one.learning_rate for one in self.state.attempts[:1]) or self.rates
+        return best_of(cuts, rates, self.finetuning, min(seconds, self._left) * COMPARING, self.tell)
 
     def _numbered(self, number: int) -> Attempt:
         return next(one for one in self.state.attempts if one.number == number)
@@ -208,7 +213,8 @@ class Search:
 
         try:
             key = f"{self.state.settings}-{attempt.number}"
-            trained = self.finetuning.run(network, attempt.epochs, self.folder.checkpoint, key, after)
+            finetuning = self.finetuning.at(attempt.learning_rate)
+            trained = finetuning.run(network, attempt.epochs, self.folder.checkpoint, key, after)
         except NotFiniteError:
             self._conclude(attempt.model_copy(update={"seconds": time.monotonic() - began}), None)
             return

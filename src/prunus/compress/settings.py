@@ -21,6 +21,7 @@ LARGEST_BYTES = 2**20
 TARGETS = ("latency_ms", "bytes", "macs")
 UNITS = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 FINETUNING = Training(epochs=100, learning_rate=1e-3, learning_rate_schedule="cosine", distillation=Distillation())
+LEARNING_RATES = (1e-3, 3e-3)
 
 
 class Target(Frozen):
@@ -61,6 +62,7 @@ class Settings(Frozen):
         formats: the runtimes for which files are written; always those of `runtime`, and safetensors.
         budget_seconds: that all of it may take.
         training: how a cut network is trained on; how many of its epochs follows from the budget.
+        learning_rates: to choose among, by a short training with each; none: that of `training`.
         protect: layers that keep their channels, by name or shell pattern.
         round_to: the number of channels that are left is a multiple of this.
         seed: of all that is drawn.
@@ -78,6 +80,7 @@ class Settings(Frozen):
     formats: tuple[str, ...] = ()
     budget_seconds: float = Field(default=1800.0, gt=0)
     training: Training = FINETUNING
+    learning_rates: tuple[float, ...] = LEARNING_RATES
     protect: tuple[str, ...] = ()
     round_to: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0)
@@ -90,6 +93,8 @@ class Settings(Frozen):
                 "either the margin decides how much goes or the target does",
                 "leave one of them out",
             )
+        if min(self.learning_rates, default=1) <= 0:
+            raise InputError(f"Learning rates {self.learning_rates} cannot be used", "each is above 0", "correct them")
         if min(self.batch_sizes) < 1:
             raise InputError(f"Batch sizes {self.batch_sizes} cannot be used", "a batch has one input at least")
         return self

@@ -28,8 +28,8 @@ class Attempt(Frozen):
         cost: what it costs, as measured (or counted) before its training.
         predicted: what the table of the layers said.
         widths: of its groups.
-        chosen: how its widths were. compared: epochs that it and the networks of other widths were trained for, all
-            together, to choose these.
+        chosen: how its widths were. learning_rate: of its training. compared: epochs of all trainings by which widths
+            and rate were chosen, together.
         epochs: that it was trained for after that. seconds: that this took.
         metric: its value on the validation inputs.
         difference: to the unpruned network.
@@ -44,6 +44,7 @@ class Attempt(Frozen):
     predicted: float
     widths: dict[str, int]
     chosen: str = ""
+    learning_rate: float
     compared: float = 0.0
     epochs: float
     seconds: float = 0.0
