@@ -13,6 +13,7 @@ from prunus.compress.file.network import Array, Feed, FileNetwork, run_over
 from prunus.errors import InputError, MissingError, PrunusError
 from prunus.export import WrittenFile
 from prunus.measure import RUNTIMES, Variant, measure_runs, network_path, runtime_of, unavailable
+from prunus.measure.runtimes.openvino import convert
 from prunus.report.statistics import Interval, ratio_interval
 from prunus.store import write_atomically
 
@@ -99,11 +100,9 @@ def _written(runtime: str, model: Path, folder: Path, feed: Feed, threads: int) 
 
 def _convert(model: Path, folder: Path) -> None:
     """An ONNX file in OpenVINO's format, weights as they are."""
-    import openvino
-
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        openvino.save_model(openvino.Core().read_model(model), folder / "model.xml", compress_to_fp16=False)
+        convert(model, folder)
     except RuntimeError as error:
         raise PrunusError("OpenVINO cannot read the network", str(error).strip().splitlines()[-1]) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,13 +35,10 @@ class OpenVino(Runtime):
 
     def write(self, network: NetworkFiles) -> WrittenFile:
         """Convert its ONNX file into a folder of two files, weights in single precision, and run that."""
-        import openvino
-
         from prunus.export import checked, write_network_files
 
-        converted = openvino.Core().read_model(network.onnx().path)
         with TemporaryDirectory(prefix="prunus-openvino-") as folder:
-            openvino.save_model(converted, Path(folder) / DESCRIPTION, compress_to_fp16=False)
+            convert(network.onnx().path, Path(folder))
             run = _compiled(Path(folder), threads=1)
             deviation = checked("OpenVINO", run, *network.positional)
             contents = {name: (Path(folder) / name).read_bytes() for name in (WEIGHTS, DESCRIPTION)}
@@ -49,9 +47,7 @@ class OpenVino(Runtime):
     def prepare(self, variant: Variant) -> None:
         """Import the library and its plug-in for the CPU."""
         variant.file(self.file_format)
-        import openvino
-
-        openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
+        _core().get_property("CPU", "FULL_DEVICE_NAME")
 
     def load(self, variant: Variant, inputs: Inputs, threads: int) -> Run:
         """Compile it for one request at a time, with so many threads."""
@@ -64,13 +60,30 @@ class OpenVino(Runtime):
         return run
 
 
-def _compiled(folder: Path, threads: int) -> Any:
-    """Runs the network of a folder: arrays -> all outputs. Raises `InputError` where it cannot be read."""
+@cache
+def _core() -> Any:
+    """OpenVINO's entry, one for the process, and never let go of.
+
+    Each one sets an alternate stack for signals and takes up the earlier one's when it ends. Of two, where the first
+    ends first, the second takes up memory that is gone, and the next signal kills the process.
+    """
     import openvino
 
+    return openvino.Core()
+
+
+def convert(onnx_file: Path, folder: Path) -> None:
+    """Write an ONNX file into a folder in OpenVINO's format, weights as they are. Raises what OpenVINO does."""
+    import openvino
+
+    openvino.save_model(_core().read_model(onnx_file), folder / DESCRIPTION, compress_to_fp16=False)
+
+
+def _compiled(folder: Path, threads: int) -> Any:
+    """Runs the network of a folder: arrays -> all outputs. Raises `InputError` where it cannot be read."""
     settings = {**FULL_PRECISION, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
     try:
-        request = openvino.Core().compile_model(folder / DESCRIPTION, "CPU", settings).create_infer_request()
+        request = _core().compile_model(folder / DESCRIPTION, "CPU", settings).create_infer_request()
     except RuntimeError as error:
         raise InputError(f"OpenVINO cannot load {folder}", str(error).strip(), "export it again") from error
 
