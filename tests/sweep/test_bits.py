@@ -70,6 +70,10 @@ def test_bops_are_counted_with_each_layers_bits_and_zeros(rows):
     assert costs["cut", 0.5].dense_bops < 0.5 * costs["cut", 0.0].dense_bops
     for cell, layers in by_cell(rows, "layers").items():
         assert sum(layer.effective_bops for layer in layers) == costs[cell].effective_bops
+        for layer in layers:
+            assert layer.dense_bops == layer.dense_macs * layer.weight_bits * layer.activation_bits
+    widths = {cell: {layer.weight_bits for layer in layers} for cell, layers in by_cell(rows, "layers").items()}
+    assert (widths[None, 0.0], widths["aware", 0.0]) == ({32}, {4, 8})
 
 
 def test_the_metric_is_that_of_the_network_that_rounds(rows):

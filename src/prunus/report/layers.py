@@ -30,6 +30,7 @@ class LayerInfo:
     units_gone: float | None
     effective_macs_share: float | None
     effective_bops: float | None
+    bits: str  # of a weight and of the input
     emptied_in: tuple[int, ...]  # seeds in which nothing of it is left
 
 
@@ -63,6 +64,7 @@ def _layer(cell: Cell, name: str, rows: list[tuple[int, LayerRow, LayerRow | Non
         units_gone=mean(gone_of_layer(row, unpruned, units=True) for _, row, unpruned in rows),
         effective_macs_share=mean(ratio(row.effective_macs, (unpruned or row).dense_macs) for _, row, unpruned in rows),
         effective_bops=mean(row.effective_bops for _, row, _ in rows),
+        bits="" if first.weight_bits is None else f"{first.weight_bits} / {first.activation_bits}",
         emptied_in=tuple(seed for seed, row, _ in rows if row.nonzero_weights == 0 and (row.rate or row.weights)),
     )
 
@@ -83,6 +85,7 @@ def layers_table(findings: Findings) -> Table:
             ("units gone or zero, %", PERCENT, "computed", lambda info: info.units_gone),
             ("effective MACs left, %", PERCENT, "computed", lambda info: info.effective_macs_share),
             ("effective BOPs", PREFIXED, "computed", lambda info: info.effective_bops),
+            ("bits of weight / input", TEXT, None, lambda info: info.bits),
         ),
         folded=True,
         most_rows=100,

@@ -85,6 +85,8 @@ class LayerRow:
     effective_macs: int
     dense_bops: int
     effective_bops: int
+    weight_bits: int | None = None  # with which it computes; None where an earlier version did not store it
+    activation_bits: int | None = None  # of its input
 
 
 @dataclass(frozen=True, slots=True)

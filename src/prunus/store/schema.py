@@ -17,7 +17,7 @@ from typing import Any
 from prunus.store import rows
 
 APPLICATION_ID = 0x5052554E  # "PRUN"
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,17 @@ WORDS_OF_MIGRATIONS = frozenset({"DEFAULT", "NULL", "-", "."})
 """What a column that is added later may need beside the words of its table: a default that is a number."""
 
 
-ADDED = {"files": "'{}'", "metric": "CAST(test_correct AS REAL) / test_total"}
+ADDED = {
+    "files": "'{}'",
+    "metric": "CAST(test_correct AS REAL) / test_total",
+    "weight_bits": "NULL",
+    "activation_bits": "NULL",
+}
 """What a column that was added later holds in rows that had none.
 
 Version 1 had numbers that were never NULL, so never NaN, and its sessions named no opened files. Version 2 knew
-classification alone: its epochs counted answers, and there was no table of other metrics.
+classification alone: its epochs counted answers, and there was no table of other metrics. Version 3 did not store the
+bits of layers.
 """
 ADDED_TABLES = {"metrics": 3}
 """Tables that were added later, and the version that has them."""
@@ -128,7 +134,7 @@ def _take_over(connection: sqlite3.Connection) -> None:
         connection.execute("DROP TABLE earlier")
 
 
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _take_over, 2: _take_over}
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = dict.fromkeys((1, 2, 3), _take_over)
 """From version n to n + 1, each run in one transaction."""
 
 

@@ -69,6 +69,8 @@ def layer_rows(trial: Trial, cost: NetworkCost, pruner: Pruner) -> Iterator[Laye
             effective_macs=layer.effective_macs,
             dense_bops=layer.dense_bops,
             effective_bops=layer.effective_bops,
+            weight_bits=layer.weight_bits,
+            activation_bits=layer.activation_bits,
         )
 
 
