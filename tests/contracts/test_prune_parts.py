@@ -175,6 +175,8 @@ def test_settings_of_a_wrong_type_or_out_of_range_are_one_clear_sentence(registr
         wrong = [-1, True, [0.5]]
     if key == "outputs":  # any name and any place may be one, as long as no network is known
         wrong = [True, [0.5], {"a": "b"}, -1e300]
+    if registry.get(name).model_fields[key].annotation is bool:
+        wrong.remove(True)
     for value in wrong:
         with pytest.raises(InputError) as error:
             make(registry, Part(name=name, settings={key: value}))

@@ -120,6 +120,19 @@ def test_blocks_are_norms_of_tiles_and_go_whole():
     assert int(mask.sum()) == 14
 
 
+def test_blocks_at_each_tap_are_of_outputs_and_inputs():
+    layer = nn.Conv2d(3, 4, (1, 2), bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.arange(24.0).reshape(4, 3, 1, 2))  # 6 output + 2 input + tap
+    pattern = {"name": "block", "rows": 2, "columns": 2, "each_tap": True}
+    sets, scores = scored("magnitude", pattern, layer, (3, 4, 4))
+    first = [0 + 2 + 6 + 8, 4 + 10, 1 + 3 + 7 + 9, 5 + 11]  # of outputs 0 and 1: inputs 0 and 1, input 2, at each tap
+    second = [12 + 14 + 18 + 20, 16 + 22, 13 + 15 + 19 + 21, 17 + 23]
+    assert scores[0].tolist() == first + second
+    mask = masked(sets, scores, [1])["weight"]
+    assert sorted(torch.nonzero(mask == 0).tolist()) == [[0, 2, 0, 0], [1, 2, 0, 0]]  # 14 is the least
+
+
 def unit_set(name, shape):
     return UnitSet(name, torch.Size(shape).numel(), {}, {}, shape=shape)
 
