@@ -7,12 +7,16 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <optional>
 #include <stdexcept>
 #include <tuple>
 
+#include "bytes.h"
 #include "conv.h"
 #include "engine.h"
+#include "int8_conv.h"
 #include "map.h"
 #include "pool.h"
 #include "rows.h"
@@ -71,6 +75,84 @@ std::shared_ptr<Step> make_convolution(const Engine& engine, const View& in, con
                                           engine.threads());
     return std::make_shared<Conv>(engine.isa(), shape, in, out, added, weight.data(), bias.data(), activation_of(activation), chosen,
                                   engine.threads(), pooled ? &*pooled : nullptr);
+}
+
+using Constant8 = nb::ndarray<const std::int8_t, nb::c_contig, nb::device::cpu>;
+
+Int8Scale checked(const Int8Scale& scale) {
+    require(std::isfinite(scale.scale) && scale.scale > 0, "a scale must be above 0");
+    require(0 <= scale.low && scale.low <= scale.high && scale.high <= 255 && 0 <= scale.zero && scale.zero <= 255, "a zero point and bounds lie in a byte");
+    return scale;
+}
+
+// The finished value in a byte: whatever the sums are, it does not reach into the byte beside it.
+void check_finish(const Int8Finish& finish) {
+    const float low = 0.0f - static_cast<float>(finish.zero), high = 255.0f - static_cast<float>(finish.zero);
+    require(finish.floats || (finish.low >= low && finish.high <= high && finish.low <= finish.high), "bounds of a value must lie in a byte");
+    require(0 <= finish.zero && finish.zero <= 255 && 0 <= finish.residual_zero && finish.residual_zero <= 255, "a zero point lies in a byte");
+    require(!finish.rounds_first || (-255.0f <= finish.first_low && finish.first_low <= finish.first_high && finish.first_high <= 255.0f), "bounds of a value must lie in a byte");
+    require(std::isfinite(finish.residual_factor) && std::isfinite(finish.first_factor), "a factor must be finite");
+}
+
+// finish: (low, high, zero point, or none for floats); first: (low, high, factor) or none; added: (zero point, factor) or none.
+std::shared_ptr<Step> make_int8_convolution(const Engine& engine, const View& in, const View& out, const std::optional<View>& residual,
+                                            const Constant8& weight, const Constant& factors, const Constant& addends, int input_zero, Pair stride,
+                                            Pair padding, Pair dilation, int groups, std::tuple<float, float, std::optional<int>> finish,
+                                            const std::optional<std::tuple<float, float, float>>& first,
+                                            const std::optional<std::tuple<int, float>>& added, std::tuple<int, int, int> choice) {
+    check_inside(engine, in);
+    check_inside(engine, out);
+    if (residual) check_inside(engine, *residual);
+    require(weight.ndim() == 4 && groups > 0 && weight.size() > 0, "a weight must have four dimensions");
+    require(factors.size() == weight.shape(0) && addends.size() == weight.shape(0), "there is a factor and an addend for each output");
+    require(std::all_of(factors.data(), factors.data() + factors.size(), [](float one) { return std::isfinite(one); }), "a factor must be finite");
+    require(std::none_of(addends.data(), addends.data() + addends.size(), [](float one) { return std::isnan(one); }), "an addend must be a number");
+    require(0 <= input_zero && input_zero <= 255, "a zero point lies in a byte");
+    const ConvShape shape{static_cast<int>(weight.shape(2)), static_cast<int>(weight.shape(3)), std::get<0>(stride), std::get<1>(stride),
+                          std::get<0>(padding), std::get<1>(padding), std::get<0>(dilation), std::get<1>(dilation), groups};
+    Int8Layer layer{weight.data(), factors.data(), addends.data(), static_cast<int>(weight.shape(1)) * groups, static_cast<int>(weight.shape(0)), input_zero, {}};
+    layer.finish.low = std::get<0>(finish), layer.finish.high = std::get<1>(finish);
+    layer.finish.floats = !std::get<2>(finish), layer.finish.zero = std::get<2>(finish).value_or(0);
+    layer.finish.rounds_first = first.has_value();
+    if (first) std::tie(layer.finish.first_low, layer.finish.first_high, layer.finish.first_factor) = *first;
+    if (added) std::tie(layer.finish.residual_zero, layer.finish.residual_factor) = *added;
+    check_finish(layer.finish);
+    const auto [block, rows, columns] = choice;
+    return std::make_shared<Int8Conv>(engine.isa(), shape, in, out, residual ? &*residual : nullptr, layer, Int8Choice{block, rows, columns}, engine.threads());
+}
+
+template <class Kind>
+std::shared_ptr<Step> make_scaled(const Engine& engine, const View& in, const View& out, float scale, int zero, int low, int high) {
+    check_inside(engine, in);
+    check_inside(engine, out);
+    return std::make_shared<Kind>(engine.isa(), in, out, checked({scale, zero, low, high}));
+}
+
+std::shared_ptr<Step> make_add_bytes(const Engine& engine, const View& left, const std::optional<View>& right, const View& out,
+                                     std::tuple<int, float> left_scale, std::tuple<int, float> right_scale, std::tuple<float, float, int> finish) {
+    check_inside(engine, left);
+    check_inside(engine, out);
+    if (right) check_inside(engine, *right);
+    const Int8Sum sum{std::get<0>(left_scale), std::get<0>(right_scale), std::get<1>(left_scale), std::get<1>(right_scale), std::get<0>(finish), std::get<1>(finish), std::get<2>(finish)};
+    Int8Finish checked{};
+    checked.low = sum.low, checked.high = sum.high, checked.zero = sum.zero, checked.residual_factor = sum.left_factor, checked.first_factor = sum.right_factor;
+    check_finish(checked);
+    return std::make_shared<AddBytes>(engine.isa(), left, right ? &*right : nullptr, out, sum);
+}
+
+std::shared_ptr<Step> make_pool_bytes(const Engine& engine, const View& in, const View& out, Pair kernel, Pair stride, Pair padding, Pair dilation) {
+    check_inside(engine, in);
+    check_inside(engine, out);
+    const PoolShape shape{std::get<0>(kernel), std::get<1>(kernel), std::get<0>(stride), std::get<1>(stride), std::get<0>(padding),
+                          std::get<1>(padding), std::get<0>(dilation), std::get<1>(dilation), true, false};
+    return std::make_shared<PoolBytes>(shape, in, out);
+}
+
+std::shared_ptr<Step> make_mean_bytes(const Engine& engine, const View& in, const View& out, float scale, int zero) {
+    check_inside(engine, in);
+    check_inside(engine, out);
+    const Int8Scale given = checked({scale, zero, 0, 255});
+    return std::make_shared<MeanBytes>(in, out, given.scale, given.zero);
 }
 
 std::shared_ptr<Step> make_linear(const Engine& engine, bool sparse, int rows, std::ptrdiff_t in, std::ptrdiff_t out,
@@ -164,6 +246,17 @@ NB_MODULE(_native, m) {
              }, "offset"_a, "values"_a, "Write constants into the memory.")
         .def("convolution", make_convolution, "source"_a, "out"_a, "residual"_a, "weight"_a, "bias"_a, "stride"_a, "padding"_a,
              "dilation"_a, "groups"_a, "activation"_a, "choice"_a, "pooled"_a = nb::none())
+        .def("int8_convolution", make_int8_convolution, "source"_a, "out"_a, "residual"_a, "weight"_a, "factors"_a, "addends"_a, "input_zero"_a,
+             "stride"_a, "padding"_a, "dilation"_a, "groups"_a, "finish"_a, "first"_a, "added"_a, "choice"_a)
+        .def("quantize", make_scaled<Quantize>, "source"_a, "out"_a, "scale"_a, "zero"_a, "low"_a, "high"_a)
+        .def("dequantize", make_scaled<Dequantize>, "source"_a, "out"_a, "scale"_a, "zero"_a, "low"_a, "high"_a)
+        .def("add_bytes", make_add_bytes, "left"_a, "right"_a, "out"_a, "left_scale"_a, "right_scale"_a, "finish"_a)
+        .def("pool_bytes", make_pool_bytes, "source"_a, "out"_a, "kernel"_a, "stride"_a, "padding"_a, "dilation"_a)
+        .def("mean_bytes", make_mean_bytes, "source"_a, "out"_a, "scale"_a, "zero"_a)
+        .def("fill", [](Engine& engine, std::ptrdiff_t offset, std::ptrdiff_t count, int byte) {
+                 check_inside(engine, offset, count);
+                 std::memset(engine.memory() + offset, byte, static_cast<std::size_t>(count) * sizeof(float));
+             }, "offset"_a, "count"_a, "byte"_a, "Write one byte all over a part of the memory.")
         .def("linear", make_linear, "sparse"_a, "rows"_a, "source"_a, "out"_a, "residual"_a, "weight"_a, "bias"_a, "activation"_a)
         .def("pool", make_pool, "source"_a, "out"_a, "kernel"_a, "stride"_a, "padding"_a, "dilation"_a, "largest"_a, "count_padding"_a)
         .def("map", make_map, "operator"_a, "shape"_a, "out"_a, "left"_a, "right"_a, "activation"_a)

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "activation.h"
+#include "int8.h"
 #include "tile.h"
 
 namespace prunus {
@@ -22,7 +23,7 @@ constexpr int group_sizes[] = {1, 2, whole, 4, 6, across};
 constexpr int group_kinds = 6;
 constexpr bool is_sparse(int group) { return group >= 1 && group <= whole; }
 
-// The functions of one instruction set.
+// The functions of one instruction set. Some differ in those for bytes alone.
 struct Isa {
     const char* name;
     int width;  // floats in a vector
@@ -42,6 +43,7 @@ struct Isa {
     float (*dot)(const float* weights, const float* in, std::ptrdiff_t count);
     float (*sparse_dot)(const float* values, const std::uint16_t* indices, const float* in, std::ptrdiff_t count);
     TileKernel tiles[group_kinds][max_tile_rows][max_tile_cells][2];
+    const Int8* int8;
 
     // None where no such kernel is compiled: its sums would not fit into the registers.
     TileKernel tile(int group, int rows, int columns, int stride) const;

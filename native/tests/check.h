@@ -58,4 +58,6 @@ void test_linear_layers(const prunus::Isa& isa, Report& report);
 void test_pools(const prunus::Isa& isa, Report& report);
 void test_maps(const prunus::Isa& isa, Report& report);
 void test_rows(const prunus::Isa& isa, Report& report);
+void test_bytes(const prunus::Isa& isa, Report& report);
+void test_moved_bytes(const prunus::Isa& isa, Report& report);
 void test_threads(const prunus::Isa& isa, Report& report);

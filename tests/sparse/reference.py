@@ -50,7 +50,17 @@ def compute(operation: p.Operation, tensors: Mapping[str, Tensor]) -> Tensor:
     """What one operation writes, in float64."""
     result = RULES[type(operation)](operation, tensors)
     activation = getattr(operation, "activation", None)
-    return result if activation is None else ACTIVATIONS[activation.kind](result, activation.a, activation.b)
+    if activation is not None:
+        result = ACTIVATIONS[activation.kind](result, activation.a, activation.b)
+    return rounded(result, getattr(operation, "rounding", None))
+
+
+def rounded(x: Tensor, rounding: p.FusedRounding | None) -> Tensor:
+    """To bytes and back."""
+    if rounding is None:
+        return x
+    steps = (torch.round(x / rounding.scale) + rounding.zero).clamp(rounding.low, rounding.high)
+    return (steps - rounding.zero) * rounding.scale
 
 
 def _double(array: np.ndarray) -> Tensor:
@@ -62,14 +72,21 @@ def _padded(x: Tensor, padding: tuple[int, int, int, int], value: float = 0.0) -
     return F.pad(x, (left, right, top, bottom), value=value)
 
 
+def _weight(op: p.Convolution | p.Linear, t: Mapping[str, Tensor]) -> Tensor:
+    weight = t[op.weight]
+    return weight if op.weight_scale is None else weight * t[op.weight_scale].reshape(-1, *[1] * (weight.dim() - 1))
+
+
 def _convolution(op: p.Convolution, t: Mapping[str, Tensor]) -> Tensor:
     x = _padded(t[op.input], op.padding)
-    y = F.conv2d(x, t[op.weight], t.get(op.bias), op.strides, 0, op.dilation, op.groups)
+    y = F.conv2d(x, _weight(op, t), t.get(op.bias), op.strides, 0, op.dilation, op.groups)
+    y = rounded(y, op.sum_rounding)
     return y if op.residual is None else y + t[op.residual]
 
 
 def _linear(op: p.Linear, t: Mapping[str, Tensor]) -> Tensor:
-    y = F.linear(t[op.input], t[op.weight], t.get(op.bias))
+    y = F.linear(t[op.input], _weight(op, t), t.get(op.bias))
+    y = rounded(y, op.sum_rounding)
     return y if op.residual is None else y + t[op.residual]
 
 
@@ -112,6 +129,7 @@ RULES = {
     p.Binary: lambda op, t: OPERATORS[op.operator](t[op.left], t[op.right]),
     p.Affine: _affine,
     p.Elementwise: lambda op, t: t[op.input],
+    p.Rounding: lambda op, t: t[op.input],
     p.Softmax: lambda op, t: t[op.input].softmax(op.axis),
     p.LayerNorm: _layer_norm,
     p.Mean: lambda op, t: t[op.input].mean(op.axes, keepdim=op.keep),

@@ -144,7 +144,7 @@ CASES = {
             ],
             IMAGE, ["y"], {"q": (10 * WEIGHT["w"]).astype(np.uint8), "scale": np.float32(0.1)},
         ),
-        "onnxruntime",
+        "native",
     ),
     "weights-normalised-each-time": (
         model(

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from prunus.sparse.program import Array
 
 _Activation = tuple[str, float, float] | None
@@ -59,6 +62,40 @@ class Engine:
         choice: tuple[int, int, int, int, bool],
         pooled: View | None = None,
     ) -> Step: ...
+    def fill(self, offset: int, count: int, byte: int) -> None: ...
+    def int8_convolution(
+        self,
+        source: View,
+        out: View,
+        residual: View | None,
+        weight: npt.NDArray[np.int8],
+        factors: Array,
+        addends: Array,
+        input_zero: int,
+        stride: _Pair,
+        padding: _Pair,
+        dilation: _Pair,
+        groups: int,
+        finish: tuple[float, float, int | None],
+        first: tuple[float, float, float] | None,
+        added: tuple[int, float] | None,
+        choice: tuple[int, int, int],
+    ) -> Step: ...
+    def quantize(self, source: View, out: View, scale: float, zero: int, low: int, high: int) -> Step: ...
+    def dequantize(self, source: View, out: View, scale: float, zero: int, low: int, high: int) -> Step: ...
+    def add_bytes(
+        self,
+        left: View,
+        right: View | None,
+        out: View,
+        left_scale: tuple[int, float],
+        right_scale: tuple[int, float],
+        finish: tuple[float, float, int],
+    ) -> Step: ...
+    def pool_bytes(
+        self, source: View, out: View, kernel: _Pair, stride: _Pair, padding: _Pair, dilation: _Pair
+    ) -> Step: ...
+    def mean_bytes(self, source: View, out: View, scale: float, zero: int) -> Step: ...
     def linear(
         self,
         sparse: bool,

@@ -24,6 +24,7 @@ class LayerExplanation:
         sparse_ms: of the fastest sparse kernel, when the engine was made.
         bytes: of the packed weights.
         gflops: billions of operations per second, zeros counted as if they were computed.
+        blocks: share of blocks of weights that are computed, for kernels whose names say their size; None for others.
         left: the nodes of a part that ONNX Runtime runs, and why it does.
     """
 
@@ -36,6 +37,7 @@ class LayerExplanation:
     sparse_ms: float | None = None
     bytes: int = 0
     gflops: float | None = None
+    blocks: float | None = None
     left: tuple[LeftNode, ...] = ()
 
 
@@ -76,7 +78,7 @@ class Explanation:
         return "\n".join(line.rstrip() for line in lines)
 
 
-TITLES = ("layer", "operation", "kernel", "sparsity", "ms", "dense ms", "sparse ms", "bytes", "GFLOP/s")
+TITLES = ("layer", "operation", "kernel", "sparsity", "blocks", "ms", "dense ms", "sparse ms", "bytes", "GFLOP/s")
 
 
 def explanation(threads: int, timed: Sequence[tuple[Part, Sequence[OperationTiming]]]) -> Explanation:
@@ -109,6 +111,7 @@ def _layer(operation: Operation, timing: OperationTiming) -> LayerExplanation:
         dense_ms=timing.dense_ms,
         sparse_ms=timing.sparse_ms,
         bytes=timing.bytes,
+        blocks=timing.kept,
         gflops=2 * macs / timing.ms / 1e6 if macs and timing.ms > 0 else None,
     )
 
@@ -119,6 +122,7 @@ def _cells(layer: LayerExplanation) -> tuple[str, ...]:
         layer.kind,
         layer.kernel,
         "" if layer.sparsity is None else f"{layer.sparsity:.1%}",
+        "" if layer.blocks is None else f"{layer.blocks:.1%}",
         f"{layer.ms:.3f}",
         "" if layer.dense_ms is None else f"{layer.dense_ms:.3f}",
         "" if layer.sparse_ms is None else f"{layer.sparse_ms:.3f}",

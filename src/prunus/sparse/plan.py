@@ -95,7 +95,8 @@ class OperationTiming:
     kernel: the name of what was chosen. ms: its time in a run, in milliseconds. dense_ms, sparse_ms: those of the
     faster dense and the faster sparse kernel when the engine was compiled; None where there is no such kernel or
     nothing was measured. bytes: of its packed weights. macs: multiplications with a weight, zeros included;
-    nonzero_macs: those with a weight that is not 0.
+    nonzero_macs: those with a weight that is not 0. kept: the share of blocks of weights of 8 bits that has one; None
+    for other weights.
     """
 
     output: str
@@ -106,6 +107,7 @@ class OperationTiming:
     bytes: int = 0
     macs: int = 0
     nonzero_macs: int = 0
+    kept: float | None = None
 
 
 class SparseExecutor(Protocol):

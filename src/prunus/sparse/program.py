@@ -1,8 +1,9 @@
 """What the native engine runs: a list of operations over tensors whose shapes are all known, batch included.
 
-Every tensor is fp32, dense and row-major; images are (batch, channels, height, width). A program says what is computed,
-not how: layouts, memory and the choice of a kernel are the engine's. NaN and infinity go through every operation as
-they would through the dense one in fp32.
+Every tensor is fp32, dense and row-major, what was rounded to bytes too; images are (batch, channels, height, width). A
+program says what is computed, not how: layouts, memory and the choice of a kernel are the engine's, and so is whether
+bytes are stored as bytes. NaN and infinity go through every operation as they would through the dense one in fp32, but
+for roundings: they give the nearest bound, and the lower one for what is not a number.
 """
 
 from __future__ import annotations
@@ -54,6 +55,19 @@ class FusedActivation:
     b: float = 0.0
 
 
+@dataclass(frozen=True)
+class FusedRounding:
+    """To a byte and back: (clip(rint(x / scale) + zero, low, high) - zero) * scale, halves to the even number.
+
+    It is what QuantizeLinear and DequantizeLinear of ONNX do one after the other. zero, low, high: from 0 to 255.
+    """
+
+    scale: float
+    zero: int
+    low: int = 0
+    high: int = 255
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Operation:
     """Writes `output`, a new name, from tensors by name. `operands`: the fields that name what is read."""
@@ -69,10 +83,11 @@ class _Operation:
 
 @dataclass(frozen=True, kw_only=True)
 class Convolution(_Operation):
-    """activation(convolution(input, weight) + bias + residual), a cross-correlation as in torch and ONNX.
+    """rounding(activation(sum_rounding(convolution(input, weight) + bias) + residual)), a cross-correlation.
 
     input: (batch, groups * c, height, width). weight: a constant (channels, c, kernel height, kernel width).
     bias: a constant (channels,). residual: a tensor of the output's shape. padding: top, left, bottom, right, of zeros.
+    weight_scale: a constant (channels,); the weight then holds whole numbers of 8 bits, which are times it.
     """
 
     kind: Literal["convolution"] = "convolution"
@@ -85,14 +100,18 @@ class Convolution(_Operation):
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
     activation: FusedActivation | None = None
-    operands: ClassVar[tuple[str, ...]] = ("input", "weight", "bias", "residual")
+    weight_scale: str | None = None
+    sum_rounding: FusedRounding | None = None
+    rounding: FusedRounding | None = None
+    operands: ClassVar[tuple[str, ...]] = ("input", "weight", "bias", "residual", "weight_scale")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Linear(_Operation):
-    """activation(input @ weight.T + bias + residual).
+    """rounding(activation(sum_rounding(input @ weight.T + bias) + residual)).
 
     input: (..., size). weight: a constant (features, size). bias: a constant (features,). residual: as the output.
+    weight_scale: as of a convolution.
     """
 
     kind: Literal["linear"] = "linear"
@@ -101,7 +120,10 @@ class Linear(_Operation):
     bias: str | None = None
     residual: str | None = None
     activation: FusedActivation | None = None
-    operands: ClassVar[tuple[str, ...]] = ("input", "weight", "bias", "residual")
+    weight_scale: str | None = None
+    sum_rounding: FusedRounding | None = None
+    rounding: FusedRounding | None = None
+    operands: ClassVar[tuple[str, ...]] = ("input", "weight", "bias", "residual", "weight_scale")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,13 +156,14 @@ class Pool(_Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class Binary(_Operation):
-    """activation(left (+, -, *, /) right), shapes broadcast as in numpy."""
+    """rounding(activation(left (+, -, *, /) right)), shapes broadcast as in numpy."""
 
     kind: Literal["binary"] = "binary"
     left: str
     right: str
     operator: Literal["add", "subtract", "multiply", "divide"]
     activation: FusedActivation | None = None
+    rounding: FusedRounding | None = None
     operands: ClassVar[tuple[str, ...]] = ("left", "right")
 
 
@@ -166,6 +189,15 @@ class Elementwise(_Operation):
     kind: Literal["elementwise"] = "elementwise"
     input: str
     activation: FusedActivation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounding(_Operation):
+    """rounding(input)."""
+
+    kind: Literal["rounding"] = "rounding"
+    input: str
+    rounding: FusedRounding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,6 +297,7 @@ Operation: TypeAlias = (
     | Binary
     | Affine
     | Elementwise
+    | Rounding
     | Softmax
     | LayerNorm
     | Mean
@@ -280,9 +313,10 @@ Operation: TypeAlias = (
 class Program:
     """Operations in an order in which everything is written, once, before it is read.
 
-    inputs: name -> shape, in the order in which they are given. constants: fp32, C-contiguous; an operand that is not
-    said to be a constant may be one. outputs: names that operations write, in the order in which they are returned.
-    `prunus.sparse.shapes.infer_shapes` gives the shape of every name, or refuses a program whose parts do not fit.
+    inputs: name -> shape, in the order in which they are given. constants: fp32, C-contiguous, but for weights that
+    have a scale, which are int8; an operand that is not said to be a constant may be one. outputs: names that
+    operations write, in the order in which they are returned. `prunus.sparse.shapes.infer_shapes` gives the shape of
+    every name, or refuses a program whose parts do not fit.
     """
 
     inputs: Mapping[str, Shape]

@@ -15,6 +15,7 @@ from prunus.sparse.program import (
     Concat,
     Convolution,
     Elementwise,
+    FusedRounding,
     LayerNorm,
     Linear,
     MatMul,
@@ -24,6 +25,7 @@ from prunus.sparse.program import (
     Pool,
     Program,
     Reshape,
+    Rounding,
     Shape,
     Slice,
     Softmax,
@@ -40,6 +42,10 @@ of these then fits into its integers."""
 LARGEST_IMAGE_BYTES = 2**31
 """No image that a convolution reads has so many, all of its channels and the zeros around it counted: the native engine
 finds each pixel by 32 bits. A linear layer reads all of its rows as one image."""
+
+
+LEAST_SCALE = 2.0**-100
+"""No scale of a rounding is below it, nor one above its reciprocal: their quotients are numbers."""
 
 
 def reads_large_image(operation: Operation, shapes: Shapes) -> bool:
@@ -140,7 +146,19 @@ def _finished(op: Convolution | Linear, shape: Shape, shapes: Shapes) -> Shape:
     if op.residual is not None:
         residual = shapes[op.residual]
         _require(op, residual == shape, f"its output is {shape} and its residual {residual}")
+    if op.weight_scale is not None:
+        scale = shapes[op.weight_scale]
+        _require(op, scale == shapes[op.weight][:1], f"its weight is {shapes[op.weight]} and the scale of it {scale}")
+    _check_rounding(op, op.sum_rounding)
+    _check_rounding(op, op.rounding)
     return shape
+
+
+def _check_rounding(op: Operation, rounding: FusedRounding | None) -> None:
+    if rounding is not None:
+        bounded = 0 <= rounding.low <= rounding.high <= 255 and 0 <= rounding.zero <= 255
+        scaled = LEAST_SCALE <= rounding.scale <= 1 / LEAST_SCALE
+        _require(op, bounded and scaled, f"it would round to {rounding}")
 
 
 def _matmul(op: MatMul, shapes: Shapes) -> Shape:
@@ -170,6 +188,7 @@ def _pool(op: Pool, shapes: Shapes) -> Shape:
 
 
 def _binary(op: Binary, shapes: Shapes) -> Shape:
+    _check_rounding(op, op.rounding)
     return _broadcast(op, shapes[op.left], shapes[op.right])
 
 
@@ -181,6 +200,11 @@ def _affine(op: Affine, shapes: Shapes) -> Shape:
 
 
 def _elementwise(op: Elementwise, shapes: Shapes) -> Shape:
+    return shapes[op.input]
+
+
+def _rounding(op: Rounding, shapes: Shapes) -> Shape:
+    _check_rounding(op, op.rounding)
     return shapes[op.input]
 
 
@@ -252,6 +276,7 @@ _RULES: dict[type[Operation], Callable[[Any, Shapes], Shape]] = {
     Binary: _binary,
     Affine: _affine,
     Elementwise: _elementwise,
+    Rounding: _rounding,
     Softmax: _softmax,
     LayerNorm: _layer_norm,
     Mean: _mean,
@@ -263,8 +288,8 @@ _RULES: dict[type[Operation], Callable[[Any, Shapes], Shape]] = {
 }
 
 CONSTANTS: dict[type[Operation], tuple[str, ...]] = {
-    Convolution: ("weight", "bias"),
-    Linear: ("weight", "bias"),
+    Convolution: ("weight", "bias", "weight_scale"),
+    Linear: ("weight", "bias", "weight_scale"),
     Affine: ("scale", "shift"),
     LayerNorm: ("scale", "shift"),
 }

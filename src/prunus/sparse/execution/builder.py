@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from prunus.sparse.execution.layout import Layout, Tensor, columns, image, plain, squeezed
-from prunus.sparse.program import Array, FusedActivation, Pool, Program, Shape
+from prunus.sparse.passes.fuse import rounding_of
+from prunus.sparse.program import Array, FusedActivation, FusedRounding, Operation, Pool, Program, Shape
 
 if TYPE_CHECKING:
     from prunus.sparse import _native
+    from prunus.sparse.execution.bytes import Bytes, Kind
 
 Choice: TypeAlias = str
 Make: TypeAlias = Callable[["_native.Engine", Choice], "_native.Step"]
@@ -24,7 +26,8 @@ class StepPlan:
     """One step to be: `make` makes it once every tensor has its place.
 
     operation: the output of the operation it belongs to. candidates: the kernels it could run on; empty where there is
-    no choice. alike: equal for steps that cost the same, so that one is measured for all of them.
+    no choice. alike: equal for steps that cost the same, so that one is measured for all of them. kept: of weights of 8
+    bits, outputs of a block -> the share of blocks that are left.
     """
 
     operation: str
@@ -35,6 +38,7 @@ class StepPlan:
     alike: object = None
     macs: int = 0
     nonzero_macs: int = 0
+    kept: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -51,6 +55,12 @@ class ProgramBuilder:
     lanes: int
     pooled: dict[str, Pool]
     margins: dict[tuple[int, int], tuple[int, int]]  # (height, width) of images -> rows and columns of zeros
+    isa: str
+    lower: Callable[[ProgramBuilder, Operation], None]
+    dequantize: Callable[[ProgramBuilder, Bytes], Tensor]
+    bytes: dict[str, Bytes] = field(default_factory=dict)
+    other_bytes: dict[tuple[str, Kind], Bytes] = field(default_factory=dict)  # made of what was there otherwise
+    roundings: dict[str, FusedRounding | None] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     constants: dict[str, Tensor] = field(default_factory=dict)  # those that steps read as tensors
     values: dict[str, Array] = field(default_factory=dict)  # of constants that no file has
@@ -76,8 +86,24 @@ class ProgramBuilder:
         """A constant's values, or the default where none is named."""
         return default if name is None else np.ascontiguousarray(self.program.constants[name], dtype=np.float32)
 
+    def weight(self, name: str, scale: str | None) -> Array:
+        """A layer's weight, each output times its scale where it has one."""
+        weight = self.constant(name, _NOTHING)
+        if scale is not None:
+            weight = weight * self.constant(scale, _NOTHING).reshape(-1, *[1] * (weight.ndim - 1))
+        return weight
+
+    def rounding(self, name: str) -> FusedRounding | None:
+        """How a tensor's values were rounded, None where they were not."""
+        if name not in self.roundings:
+            writers = {operation.output: operation for operation in self.program.operations}
+            self.roundings = {each: rounding_of(each, writers) for each in self.shapes} | self.roundings
+        return self.roundings[name]
+
     def tensor(self, name: str) -> Tensor:
-        """What an operation wrote, or a constant."""
+        """What an operation wrote, or a constant, as floats."""
+        if name not in self.tensors and name in self.bytes:
+            self.tensors[name] = self.dequantize(self, self.bytes[name])
         if name not in self.tensors:
             self.tensors[name] = self.constants[name] = Tensor(plain(self.shapes[name]), name)
         return self.tensors[name]
@@ -157,10 +183,18 @@ class ProgramBuilder:
 
             self.add(reads, [out], make)
 
+    def filled(self) -> list[Tensor]:
+        """The tensors around whose elements another byte than 0 stands."""
+        found = {id(t.owner): t.owner for step in self.steps for t in (*step.reads, *step.writes) if t.layout.fill}
+        return list(found.values())
+
     def _repeatable(self, tensor: Tensor, rank: int) -> Tensor:
         """The tensor without lanes where its batch becomes another dimension of so many."""
         same = tensor.layout.lanes == 1 or len(tensor.layout.shape) == rank
         return tensor if same else self.moved(tensor, plain(tensor.layout.shape))
+
+
+_NOTHING = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from prunus.sparse.program import Shape
@@ -24,7 +24,7 @@ class Layout:
 
     size: floats in all, lead and tail included. key: tensors of one key have their zeros at the same places, so that
     one may take the memory of another that is no longer needed. image: (images, channels, height, width, image stride,
-    plane stride, row stride) of those that convolutions can read.
+    plane stride, row stride) of those that convolutions can read. fill: the byte that stands where no element is.
     """
 
     shape: Shape
@@ -34,6 +34,7 @@ class Layout:
     lanes: int = 1
     lead: int = 0
     image: tuple[int, int, int, int, int, int, int] | None = None
+    fill: int = 0
 
     @property
     def is_plain(self) -> bool:
@@ -122,6 +123,15 @@ def image(shape: Shape, margin: tuple[int, int], lanes: int, width: int) -> Layo
     key = ("image", lanes, height, columns, row, plane)
     strides = (channels * plane, plane, row, lanes)
     return Layout(shape, strides, size, key, lanes, lead, (images, channels, height, columns, strides[0], plane, row))
+
+
+QUAD = 4
+"""Channels whose bytes lie together in the place of a float."""
+
+
+def of_bytes(layout: Layout, zero: int) -> Layout:
+    """The layout for bytes of a tensor, from that of its quads of channels. What lies around it is the zero point."""
+    return replace(layout, key=(*layout.key, "bytes", zero), fill=zero)
 
 
 def columns(shape: Shape, width: int) -> Layout:

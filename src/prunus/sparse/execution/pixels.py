@@ -95,8 +95,9 @@ def _halves(pool: Pool) -> bool:
 def _suits(op: Convolution, program: Program, shapes: dict[str, Shape], registers: int) -> bool:
     height, width = shapes[op.output][2:]
     whole = height * width > MOST_PIXELS and fits_whole(height, width, registers)
+    floats = op.weight_scale is None and op.rounding is None
     even = height % 2 == width % 2 == 0 and (height >= LEAST_SIZE or whole)
     nonzero = int(np.count_nonzero(program.constants[op.weight]))
     sparse = nonzero <= MOST_DENSITY * prod(shapes[op.weight])
     clamped = op.activation is None or op.activation.kind in {"relu", "clip"}
-    return even and sparse and clamped and op.residual is None and op.groups == 1 and op.strides[1] <= 2
+    return floats and even and sparse and clamped and op.residual is None and op.groups == 1 and op.strides[1] <= 2

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from prunus.errors import MissingError
+from prunus.sparse.execution.blocks import read_blocks
 from prunus.sparse.execution.builder import ProgramBuilder
+from prunus.sparse.execution.bytes import dequantized
 from prunus.sparse.execution.choosing import Chooser
 from prunus.sparse.execution.layout import Tensor, place, plain
 from prunus.sparse.execution.operations import LOWERINGS
 from prunus.sparse.execution.pixels import pooled_convolutions, suits_pixels
+from prunus.sparse.execution.whole import lower_bytes
 from prunus.sparse.plan import OperationTiming
-from prunus.sparse.program import Affine, Array, Convolution, Program, Shape
+from prunus.sparse.program import Affine, Array, Convolution, Operation, Program, Shape
 from prunus.sparse.shapes import LARGEST_IMAGE_BYTES, infer_shapes
 from prunus.system.memory import half_of_memory
 
@@ -48,6 +51,8 @@ class NativeExecutor:
             values = builder.values.get(name)
             values = program.constants[name] if values is None else values
             self._engine.write(tensor.offset, np.ascontiguousarray(values))
+        for tensor in builder.filled():
+            self._engine.fill(tensor.offset, tensor.layout.size, tensor.layout.fill)
         chooser = Chooser(self._engine, choices, fixed=fixed)
         self._chosen = [chooser.choose(step) for step in builder.steps]
         for chosen in self._chosen:
@@ -88,6 +93,7 @@ class NativeExecutor:
             sum(self._chosen[i].step.size_bytes for i in mine),
             plan.macs,
             plan.nonzero_macs,
+            plan.kept.get(read_blocks(chosen.kernel)[0]) if plan.kept else None,
         )
 
     def _new_outputs(self) -> list[Array]:
@@ -99,18 +105,37 @@ def _lower(program: Program, shapes: dict[str, tuple[int, ...]], engine: _native
     lanes = _lanes(program, shapes, engine.width)
     pooled = pooled_convolutions(program, shapes, engine.registers) if lanes > 1 else {}
     margins = margins_of(program, shapes, lanes)
-    builder = ProgramBuilder(program, shapes, engine.width, engine.registers, lanes, pooled, margins)
+    builder = ProgramBuilder(
+        program=program,
+        shapes=shapes,
+        width=engine.width,
+        registers=engine.registers,
+        lanes=lanes,
+        pooled=pooled,
+        margins=margins,
+        isa=engine.isa,
+        lower=_lower_operation,
+        dequantize=dequantized,
+    )
     for index, (name, shape) in enumerate(program.inputs.items()):
         builder.define(name, Tensor(plain(shape), name, base=1 + index))
     for op in program.operations:
         builder.operation = op.output
-        LOWERINGS[type(op)](builder, op)
+        _lower_operation(builder, op)
     for index, name in enumerate(program.outputs):
         builder.operation = name
-        given = builder.tensors[name]
+        given = builder.tensor(name)
         out = Tensor(plain(given.layout.shape), name, base=1 + len(program.inputs) + index)
         builder.map("copy", out, given)
     return builder
+
+
+def _lower_operation(builder: ProgramBuilder, op: Operation) -> None:
+    lower_bytes(builder, op, LOWERINGS.get(type(op), _nothing))
+
+
+def _nothing(builder: ProgramBuilder, op: Operation) -> None:  # noqa: ARG001
+    raise AssertionError(f"{op.kind} has no kernel for floats")  # it is lowered on bytes always
 
 
 def _lanes(program: Program, shapes: dict[str, tuple[int, ...]], width: int) -> int:

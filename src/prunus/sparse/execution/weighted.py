@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from prunus.errors import InputError
 from prunus.sparse.execution.builder import Choice, ProgramBuilder, Window
@@ -38,7 +39,7 @@ LINEAR = ("dense", "sparse")
 
 def convolution(builder: ProgramBuilder, op: Convolution) -> None:
     """Directly where a kernel can; else over the phases of its strides, put side by side as channels."""
-    weight = builder.constant(op.weight, _NOTHING)
+    weight = builder.weight(op.weight, op.weight_scale)
     bias = builder.constant(op.bias, np.zeros(weight.shape[0], np.float32))
     given = builder.tensor(op.input)
     out, pooled = Tensor(builder.image_layout(builder.shapes[op.output]), op.output), None
@@ -136,11 +137,11 @@ class Phases:
         self.phases = [(p, q) for p in _sorted_set(self.taps[0]) for q in _sorted_set(self.taps[1])]
         self.kernel = [max(shift for _, shift in taps) + 1 for taps in self.taps]
 
-    def weight(self, weight: Array) -> Array:
+    def weight(self, weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The weights, each at its phase and shift."""
         count = len(self.phases)
         shape = (weight.shape[0], weight.shape[1], count, *self.kernel)
-        spread = np.zeros(shape, np.float32)
+        spread = np.zeros(shape, weight.dtype)
         for y, (p, shift_y) in enumerate(self.taps[0]):
             for x, (q, shift_x) in enumerate(self.taps[1]):
                 spread[:, :, self.phases.index((p, q)), shift_y, shift_x] = weight[:, :, y, x]
@@ -153,8 +154,9 @@ class Phases:
         rows, columns = (self.out[2 + axis] + self.kernel[axis] - 1 for axis in (0, 1))
         spare = out.strides[2] // out.lanes - columns if out.lanes == 1 else 0
         layout = image((batch, channels * count, rows, columns), (0, spare), builder.lanes, builder.width)
-        key = (*layout.key, self.op.strides, self.op.padding, tuple(self.phases), height, width)
-        layout = Layout(layout.shape, layout.strides, layout.size, key, layout.lanes, layout.lead, layout.image)  # type: ignore[arg-type]
+        fill = given.layout.fill
+        key = (*layout.key, self.op.strides, self.op.padding, tuple(self.phases), height, width, fill)
+        layout = replace(layout, key=key, fill=fill)  # type: ignore[arg-type]
         phases = Tensor(layout, f"{given.name} in phases")
         for index, phase in enumerate(self.phases):
             to, source = self._windows(phases, given, index, count, phase)
@@ -194,7 +196,7 @@ def linear(builder: ProgramBuilder, op: Linear) -> None:
     """Few rows: row by row. Many: a 1x1 convolution with the rows as pixels."""
     shape = builder.shapes[op.output]
     given, rows = builder.tensor(op.input), math.prod(shape[:-1])
-    weight = builder.constant(op.weight, _NOTHING)
+    weight = builder.weight(op.weight, op.weight_scale)
     bias = builder.constant(op.bias, np.zeros(weight.shape[0], np.float32))
     if rows < FEW_ROWS:
         _few_rows(builder, op, rows, weight, bias)
@@ -243,6 +245,3 @@ def _few_rows(builder: ProgramBuilder, op: Linear, rows: int, weight: Array, bia
 
 def _sorted_set(taps: list[tuple[int, int]]) -> list[int]:
     return sorted({phase for phase, _ in taps})
-
-
-_NOTHING = np.zeros(0, np.float32)

@@ -8,7 +8,15 @@ from __future__ import annotations
 import numpy as np
 
 from prunus.errors import InputError
-from prunus.sparse.lowering import elementwise, fused, linear, normalisation, rearranging, window
+from prunus.sparse.lowering import (
+    elementwise,
+    fused,
+    linear,
+    normalisation,
+    quantised,
+    rearranging,
+    window,
+)
 from prunus.sparse.lowering.lowered import Lowered, Rule
 from prunus.sparse.onnx_graph import NotCoveredError, OnnxGraph, OnnxNode
 from prunus.sparse.program import Shape
@@ -22,6 +30,7 @@ RULES: dict[str, Rule] = {
     "Clip": elementwise.clip,
     "Concat": rearranging.concat,
     "Conv": window.convolution,
+    "DequantizeLinear": quantised.dequantize,
     "DepthToSpace": rearranging.depth_to_space,
     "Div": elementwise.binary("divide"),
     "Dropout": elementwise.same,
@@ -102,8 +111,9 @@ def _read_constants(lowered: Lowered, graph: OnnxGraph) -> dict[str, np.ndarray]
 
 def _check(lowered: Lowered, node: OnnxNode, graph: OnnxGraph) -> None:
     shapes = {name: array.shape for name, array in lowered.constants.items()}
-    for name in {name for operation in lowered.operations for name in operation.reads} & set(node.inputs):
-        if name not in shapes:
+    made = {operation.output for operation in lowered.operations}
+    for name in {name for operation in lowered.operations for name in operation.reads} - made:
+        if name not in shapes and name in graph.names:
             shapes[name] = _fp32(name, graph)
     for operation in lowered.operations:
         try:

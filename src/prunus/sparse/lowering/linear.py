@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from prunus.sparse.lowering.lowered import Lowered, require
+from prunus.sparse.lowering.quantised import StoredWeight, constant, stored_weight
 from prunus.sparse.onnx_graph import OnnxGraph, OnnxNode
 from prunus.sparse.program import Array, Binary, Linear, MatMul, Operation
 
@@ -12,6 +15,12 @@ from prunus.sparse.program import Array, Binary, Linear, MatMul, Operation
 def matmul(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """MatMul: linear where the right side is a constant matrix."""
     left, right = node.inputs
+    stored = stored_weight(graph, right, 1) if len(graph.shape(right)) == 2 else None
+    if stored:
+        names = f"{node.output}.integers", f"{node.output}.scale"
+        made: dict[str, Any] = {names[0]: np.ascontiguousarray(stored.integers.T), names[1]: stored.scale}
+        operation = Linear(output=node.output, input=left, weight=names[0], weight_scale=names[1])
+        return Lowered((operation,), made)
     if graph.is_constant(right) and len(graph.shape(right)) == 2:
         weight = f"{right}.rows"
         rows = np.ascontiguousarray(graph.constant(right, "weight").T)
@@ -26,8 +35,16 @@ def gemm(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     alpha, beta = node.attributes.get("alpha", 1.0), node.attributes.get("beta", 1.0)
     made: dict[str, Array] = {}
     weight = node.inputs[1]
-    rows = graph.constant(weight, "weight")
-    if not node.attributes.get("transB", 0):
+    transposed = bool(node.attributes.get("transB", 0))
+    stored = stored_weight(graph, weight, 0 if transposed else 1)
+    if stored and alpha == beta == 1:
+        return _whole_gemm(node, graph, stored, transposed)
+    rows = np.asarray(constant(graph, weight, "weight"), np.float32)
+    if not graph.is_constant(weight):
+        weight = f"{node.output}.weight"
+        made[weight] = rows
+    if not transposed:
+        made.pop(weight, None)
         rows = np.ascontiguousarray(rows.T)
         weight = f"{weight}.rows"
         made[weight] = rows
@@ -38,10 +55,25 @@ def gemm(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     if addend is None:
         return Lowered((Linear(output=node.output, input=node.inputs[0], weight=weight),), made)
     if beta != 1:
-        scaled = graph.constant(addend, "addend") * np.float64(beta)
+        scaled = np.asarray(constant(graph, addend, "addend"), np.float32) * np.float64(beta)
         addend = f"{addend}.times.{beta}"
         made[addend] = scaled.astype(np.float32)
     return Lowered(_with_addend(node, graph, weight, addend, made), made)
+
+
+def _whole_gemm(node: OnnxNode, graph: OnnxGraph, stored: StoredWeight, transposed: bool) -> Lowered:
+    """With a weight that the file holds as whole numbers."""
+    integers = stored.integers if transposed else np.ascontiguousarray(stored.integers.T)
+    weight, scale = f"{node.output}.integers", f"{node.output}.scale"
+    made: dict[str, Any] = {weight: integers, scale: stored.scale}
+    bias = None
+    if node.input(2) is not None:
+        value = np.asarray(constant(graph, node.input(2), "addend"), np.float32)
+        require(value.size in (1, len(integers)) and value.ndim <= 1, "its addend is no bias")
+        bias = f"{node.output}.bias"
+        made[bias] = np.ascontiguousarray(np.broadcast_to(value.reshape(-1), (len(integers),)))
+    operation = Linear(output=node.output, input=node.inputs[0], weight=weight, bias=bias, weight_scale=scale)
+    return Lowered((operation,), made)
 
 
 def _with_addend(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from prunus.sparse.lowering.lowered import Lowered, axes_of, require
+from prunus.sparse.lowering.quantised import constant, stored_weight
 from prunus.sparse.onnx_graph import OnnxGraph, OnnxNode
 from prunus.sparse.program import Convolution, Mean, Operation, Pool, Reshape, Shape
 
@@ -25,15 +26,20 @@ class _Window:
 
 def convolution(node: OnnxNode, graph: OnnxGraph) -> Lowered:
     """Conv with constant weight and bias."""
-    image, weight = graph.shape(node.inputs[0]), graph.constant(node.inputs[1], "weight")
-    bias = node.input(2)
-    if bias is not None:
-        graph.constant(bias, "bias")
+    image, stored = graph.shape(node.inputs[0]), stored_weight(graph, node.inputs[1], 0)
+    weight = stored.integers if stored else constant(graph, node.inputs[1], "weight")
+    bias, made = bias_of(node, graph)
     rank = len(image) - 2
     window = _window(node, graph, weight.shape[2:])
-    made = {}
-    name = node.inputs[1]
+    name, scale = node.inputs[1], None
+    if stored:
+        name, scale = f"{node.output}.integers", f"{node.output}.scale"
+        made |= {name: weight, scale: stored.scale}
+    elif not graph.is_constant(name):
+        name = f"{node.output}.weight"
+        made[name] = weight
     if rank == 1:
+        made.pop(name, None)
         name = f"{name}.image"
         made[name] = np.ascontiguousarray(weight[:, :, None])
     operation = Convolution(
@@ -45,8 +51,20 @@ def convolution(node: OnnxNode, graph: OnnxGraph) -> Lowered:
         padding=window.padding,
         dilation=window.dilation,
         groups=node.attributes.get("group", 1),
+        weight_scale=scale,
     )
     return Lowered(_as_image(operation, node, graph), made)
+
+
+def bias_of(node: OnnxNode, graph: OnnxGraph) -> tuple[str | None, dict[str, Any]]:
+    """The name of a layer's bias, which is a constant, and its value where it is none of the file's own."""
+    bias = node.input(2)
+    if bias is None:
+        return None, {}
+    value = constant(graph, bias, "bias")
+    if graph.is_constant(bias):
+        return bias, {}
+    return f"{node.output}.bias", {f"{node.output}.bias": value}
 
 
 def max_pool(node: OnnxNode, graph: OnnxGraph) -> Lowered:

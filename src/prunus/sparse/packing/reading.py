@@ -16,7 +16,7 @@ from prunus.sparse.packing.header import Header, OnnxEntry, PackedConstants, Pac
 from prunus.sparse.packing.tensor import DamagedError, Stream, unpack_stream
 from prunus.sparse.packing.writing import MAGIC, START, VERSION
 from prunus.sparse.plan import ExecutionPlan, OnnxPart, Part, Port
-from prunus.sparse.program import Program
+from prunus.sparse.program import Convolution, Linear, Program
 from prunus.sparse.shapes import infer_shapes
 from prunus.system.reading import read_whole
 
@@ -81,8 +81,8 @@ def parse_packed(content: memoryview, path: Path) -> PackedNetwork:
     if len(content) < START.size or content[: len(MAGIC)] != MAGIC:
         raise InputError(f"{path} is not a packed network", "it begins otherwise", "it is damaged, or another format")
     _, version, crc, stored, full = START.unpack_from(content)
-    if version != VERSION:
-        raise InputError(f"{path} has version {version}", f"this prunus reads version {VERSION}", "update prunus")
+    if not 1 <= version <= VERSION:
+        raise InputError(f"{path} has version {version}", f"this prunus reads up to version {VERSION}", "update prunus")
     try:
         if zlib.crc32(content[START.size :]) != crc:
             raise DamagedError("its checksum does not fit")
@@ -138,8 +138,11 @@ def _constants(places: dict[str, int], tensors: PackedTensors) -> PackedConstant
 
 def _part(entry: ProgramEntry | OnnxEntry, tensors: PackedTensors) -> Part:
     constants = _constants(entry.constants, tensors)
-    if any(tensors.entries[place].dtype != "float32" for place in entry.constants.values()):
-        raise DamagedError("a constant is not float32")
+    whole = _whole_weights(entry) if isinstance(entry, ProgramEntry) else set()
+    for name, place in entry.constants.items():
+        expected = "int8" if name in whole else "float32"
+        if tensors.entries[place].dtype != expected:
+            raise DamagedError(f"the constant {name!r} is not {expected}")
     if isinstance(entry, OnnxEntry):
         return OnnxPart(_model(entry, tensors), entry.inputs, entry.outputs, entry.nodes, constants)
     program = Program(entry.inputs, entry.operations, entry.outputs, constants)
@@ -152,6 +155,21 @@ def _model(entry: OnnxEntry, tensors: PackedTensors) -> bytes:
     if entry.model >= len(tensors.entries):
         raise DamagedError("a part has no model")
     return tensors.model(entry.model)
+
+
+def _whole_weights(entry: ProgramEntry) -> set[str]:
+    """The weights that have a scale: they alone are whole numbers, and nothing else reads them."""
+    whole = {
+        op.weight for op in entry.operations if isinstance(op, Convolution | Linear) and op.weight_scale is not None
+    }
+    for op in entry.operations:
+        own = op.weight if isinstance(op, Convolution | Linear) and op.weight_scale is not None else None
+        others = list(op.reads)
+        if own is not None:
+            others.remove(own)
+        if taken := whole.intersection(others):
+            raise DamagedError(f"the weight {min(taken)!r} is read as something else, too")
+    return whole
 
 
 def _check_order(plan: ExecutionPlan) -> None:

@@ -1,8 +1,9 @@
 """One tensor in a packed file.
 
 Of fp32: a bit for every element, set where it is not 0; then of these elements first all exponents, then the sign with
-the mantissa in three planes of bytes. Exponents of weights are much alike and compress; mantissas hardly do. All other
-types are stored as they are.
+the mantissa in three planes of bytes. Exponents of weights are much alike and compress; mantissas hardly do. Of int8:
+the same bits where there are zeros, and the elements that are none, since version 2. All other types are stored as
+they are.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ Sizes = Annotated[tuple[Count, ...], Field(max_length=32)]
 
 
 class PackedTensor(Frozen):
-    """How a tensor is stored. nonzero: elements that are not 0; all of them for types other than fp32."""
+    """How a tensor is stored. nonzero: elements that are not 0; all of them for types but fp32 and int8."""
 
     dtype: DtypeName
     shape: Sizes
@@ -88,6 +89,11 @@ def pack_tensor(array: npt.NDArray[Any]) -> tuple[PackedTensor, bytes]:
         mask = flat != 0
         nonzero = int(mask.sum())
         contents = list(_fp32_contents(flat, mask, nonzero))
+    elif dtype == "int8" and not array.all():
+        flat = array.reshape(-1)
+        mask = flat != 0
+        nonzero = int(mask.sum())
+        contents = [np.packbits(mask, bitorder="little").tobytes(), flat[mask].tobytes()]
     else:
         nonzero, contents = array.size, [array.tobytes()]
     streams, stored = zip(*(pack_stream(content) for content in contents), strict=True)
@@ -108,21 +114,27 @@ def _fp32_contents(flat: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], n
 def check_tensor(entry: PackedTensor, stored: memoryview) -> None:
     """Raise `DamagedError` where `unpack_tensor` would; the tensor's dense size is not taken for it."""
     contents = _contents(entry, stored)
-    if len(contents) == 5 and int(np.count_nonzero(_mask(entry, contents))) != entry.nonzero:
+    if _is_masked(entry) and int(np.count_nonzero(_mask(entry, contents))) != entry.nonzero:
         raise DamagedError("a mask does not have as many elements as there are values")
 
 
 def unpack_tensor(entry: PackedTensor, stored: memoryview) -> npt.NDArray[Any]:
     """The tensor, in C order; `check_tensor` has found nothing wrong with it."""
     contents, size = _contents(entry, stored), math.prod(entry.shape)
-    if entry.dtype != "float32":
-        return np.frombuffer(contents[0], np.dtype(entry.dtype)).reshape(entry.shape).copy()
-    values = _values(contents[-4:], entry.nonzero)
-    if entry.nonzero == size:
+    if entry.dtype == "float32":
+        values: npt.NDArray[Any] = _values(contents[-4:], entry.nonzero)
+    else:
+        values = np.frombuffer(contents[-1], np.dtype(entry.dtype)).copy()
+    if not _is_masked(entry):
         return values.reshape(entry.shape)
-    array = np.zeros(size, np.float32)
+    array = np.zeros(size, values.dtype)
     np.place(array, _mask(entry, contents), values)
     return array.reshape(entry.shape)
+
+
+def _is_masked(entry: PackedTensor) -> bool:
+    """Whether zeros are left out."""
+    return entry.dtype in ("float32", "int8") and entry.nonzero < math.prod(entry.shape)
 
 
 def _mask(entry: PackedTensor, contents: Sequence[bytes | memoryview]) -> npt.NDArray[np.bool_]:
@@ -138,9 +150,10 @@ def _sizes(entry: PackedTensor) -> tuple[int, ...]:
         raise DamagedError(f"a tensor would have {entry.nonzero} of {size} elements")
     if size * dtype.itemsize > half_of_memory():
         raise DamagedError(f"a tensor of {size * dtype.itemsize:,} bytes would take more than half of the memory")
-    if entry.dtype != "float32":
-        return (size * dtype.itemsize,)
-    return ((size + 7) // 8,) * (entry.nonzero < size) + (entry.nonzero,) * 4
+    mask = ((size + 7) // 8,) * _is_masked(entry)
+    if entry.dtype == "float32":
+        return mask + (entry.nonzero,) * 4
+    return (*mask, (entry.nonzero if mask else size) * dtype.itemsize)
 
 
 def _contents(entry: PackedTensor, stored: memoryview) -> list[bytes | memoryview]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,8 @@ from prunus.sparse.plan import ExecutionPlan, OnnxPart, Part
 from prunus.store.files import write_atomically
 
 MAGIC = b"prunus\x00\x1a"
-VERSION = 1
+VERSION = 2
+"""The newest; files without anything that came with it are of version 1."""
 START = struct.Struct("<8sIIII")
 """magic, version, CRC-32 of everything that follows, bytes of the header in the file and in full"""
 
@@ -32,12 +34,30 @@ def write_packed(path: Path, plans: Sequence[ExecutionPlan], choices: Sequence[C
     tensors = _Tensors()
     entries = tuple(_plan(plan, tensors) for plan in plans)
     header = Header(plans=entries, tensors=tuple(tensors.entries), choices=tuple(choices))
-    text = json.dumps(header.model_dump(mode="python"), separators=(",", ":")).encode()
+    data, version = _oldest(header)
+    text = json.dumps(data, separators=(",", ":")).encode()
     _, stored = pack_stream(text)
     rest = b"".join((stored, *tensors.contents))
-    content = START.pack(MAGIC, VERSION, zlib.crc32(rest), len(stored), len(text)) + rest
+    content = START.pack(MAGIC, version, zlib.crc32(rest), len(stored), len(text)) + rest
     write_atomically(path, content)
     return len(content)
+
+
+SINCE_2 = ("weight_scale", "sum_rounding", "rounding")
+"""Fields of operations, which are absent where they are none."""
+
+
+def _oldest(header: Header) -> tuple[dict[str, Any], int]:
+    """The header as data, and the first version in which it can be read."""
+    data = header.model_dump(mode="python")
+    operations = [op for plan in data["plans"] for part in plan["parts"] for op in part.get("operations", ())]
+    for operation in operations:
+        for field in SINCE_2:
+            if field in operation and operation[field] is None:
+                del operation[field]
+    masked = any(t.dtype == "int8" and t.nonzero < math.prod(t.shape) for t in header.tensors)
+    newer = masked or any(not operation.keys().isdisjoint(SINCE_2) for operation in operations)
+    return data, 2 if newer else 1
 
 
 class _Tensors:

@@ -9,7 +9,7 @@ from prunus.sparse.passes.fuse import drop_aliases, fuse
 from prunus.sparse.passes.recognise import recognise
 from prunus.sparse.program import Program
 
-PASSES = (drop_aliases, recognise, fuse)
+PASSES = (drop_aliases, recognise, fuse, drop_aliases)
 
 
 def simplify(program: Program) -> Program:

@@ -3,6 +3,7 @@ convolution or a linear layer, which is computed where its result is stored."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -14,11 +15,14 @@ from prunus.sparse.program import (
     Binary,
     Convolution,
     Elementwise,
+    FusedRounding,
     Linear,
     Operation,
     Pad,
+    Pool,
     Program,
     Reshape,
+    Rounding,
     Slice,
     Transpose,
 )
@@ -28,7 +32,7 @@ Weighted = Convolution | Linear
 
 def fuse(program: Program) -> Program:
     """The program with normalisations folded into weights, and biases, residuals and activations into operations."""
-    return rewrite(program, (_padding, _affine, _bias, _residual, _activation))
+    return rewrite(program, (_padding, _affine, _bias, _residual, _activation, _clip, _known, _rounding))
 
 
 def _only_read_by(operation: Operation, name: str, view: View) -> Operation | None:
@@ -53,20 +57,23 @@ def _affine(operation: Operation, view: View) -> Operation | None:
     if not isinstance(operation, Affine):
         return None
     layer = _only_read_by(operation, operation.input, view)
-    if not isinstance(layer, Weighted) or layer.residual is not None or layer.activation is not None:
+    if not isinstance(layer, Weighted) or layer.residual is not None or not _is_plain(layer):
         return None
     if isinstance(layer, Linear) and len(view.shapes[layer.output]) != 2:
         return None  # its second dimension is not that of the features
     scale, shift = (view.constants[name].astype(np.float64) for name in (operation.scale, operation.shift))
-    weight = view.constants[layer.weight]
+    held = layer.weight_scale or layer.weight  # of whole numbers the scale takes the factor
+    weight = view.constants[held]
     bias = view.constants[layer.bias] if layer.bias is not None else np.zeros(len(weight))
     with np.errstate(all="ignore"):  # infinity and what is not a number go on as they would have
         scaled = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
         moved = bias * scale + shift
+    made = view.add_constant(f"{operation.output}.weight", scaled.astype(np.float32) + np.float32(0))  # no -0
     return replace(
         layer,
         output=operation.output,
-        weight=view.add_constant(f"{operation.output}.weight", scaled.astype(np.float32) + np.float32(0)),  # no -0
+        weight=layer.weight if layer.weight_scale else made,
+        weight_scale=made if layer.weight_scale else None,
         bias=view.add_constant(f"{operation.output}.bias", moved.astype(np.float32)),
         activation=operation.activation,
     )
@@ -78,14 +85,15 @@ def _bias(operation: Operation, view: View) -> Operation | None:
         return None
     for one, other in ((operation.left, operation.right), (operation.right, operation.left)):
         layer, value = _only_read_by(operation, one, view), view.constants.get(other)
-        if not isinstance(layer, Weighted) or layer.activation is not None or value is None:
+        if not isinstance(layer, Weighted) or not _is_plain(layer) or value is None:
             continue
         added = _per_channel(layer, value, view)
         if added is None or view.shapes[operation.output] != view.shapes[one]:
             continue
         bias = added if layer.bias is None else (view.constants[layer.bias].astype(np.float64) + added)
         name = view.add_constant(f"{operation.output}.bias", bias.astype(np.float32))
-        return replace(layer, output=operation.output, bias=name, activation=operation.activation)
+        activation, rounding = operation.activation, operation.rounding
+        return replace(layer, output=operation.output, bias=name, activation=activation, rounding=rounding)
     return None
 
 
@@ -111,9 +119,23 @@ def _residual(operation: Operation, view: View) -> Operation | None:
         layer = _only_read_by(operation, one, view)
         if not isinstance(layer, Weighted) or layer.residual is not None or layer.activation is not None:
             continue
+        if layer.rounding is not None and layer.weight_scale is None:
+            continue  # it is not computed in whole numbers, and its sum would be stored twice
         if other not in view.constants and view.shapes[other] == view.shapes[one] == shape:
-            return replace(layer, output=operation.output, residual=other, activation=operation.activation)
+            return replace(
+                layer,
+                output=operation.output,
+                residual=other,
+                sum_rounding=layer.rounding,
+                activation=operation.activation,
+                rounding=operation.rounding,
+            )
     return None
+
+
+def _is_plain(layer: Weighted) -> bool:
+    """Whether nothing is done yet to what was multiplied and summed."""
+    return layer.activation is None and layer.rounding is None and layer.sum_rounding is None
 
 
 def _activation(operation: Operation, view: View) -> Operation | None:
@@ -121,8 +143,62 @@ def _activation(operation: Operation, view: View) -> Operation | None:
     if not isinstance(operation, Elementwise):
         return None
     before = _only_read_by(operation, operation.input, view)
+    if isinstance(before, Convolution | Linear | Binary) and before.rounding is not None:
+        return None
     if isinstance(before, Convolution | Linear | Binary | Affine) and before.activation is None:
         return replace(before, output=operation.output, activation=operation.activation)
+    return None
+
+
+def _clip(operation: Operation, view: View) -> Operation | None:
+    """Bounds at whole steps of a rounding that follows are its own: what has fewer than 8 bits is written so."""
+    if not isinstance(operation, Rounding):
+        return None
+    clip = view.writers.get(operation.input)
+    if not isinstance(clip, Elementwise) or clip.activation.kind != "clip":
+        return None
+    rounding = operation.rounding
+    steps = [bound / rounding.scale for bound in (clip.activation.a, clip.activation.b)]
+    if not all(abs(step) < BYTES and abs(step - round(step)) < WHOLE for step in steps):
+        return None
+    low, high = (round(step) + rounding.zero for step in steps)
+    bounds = max(low, rounding.low), min(high, rounding.high)
+    if bounds[0] > bounds[1]:
+        return None
+    return replace(operation, input=clip.input, rounding=replace(rounding, low=bounds[0], high=bounds[1]))
+
+
+BYTES = 256
+WHOLE = 1e-3
+"""How far from a whole number of steps a bound may be by its own rounding."""
+
+
+def _known(operation: Operation, view: View) -> Operation | None:
+    """What is rounded already stays as it is when it is rounded in the same way."""
+    if isinstance(operation, Rounding) and rounding_of(operation.input, view.writers) == operation.rounding:
+        return Reshape(output=operation.output, input=operation.input, shape=view.shapes[operation.output])
+    return None
+
+
+def rounding_of(name: str, writers: Mapping[str, Operation]) -> FusedRounding | None:
+    """How a tensor's values were rounded, None where they were not."""
+    operation = writers.get(name)
+    if isinstance(operation, Rounding | Convolution | Linear | Binary):
+        return operation.rounding
+    if isinstance(operation, Reshape | Transpose | Slice) or (
+        isinstance(operation, Pool) and operation.reduction == "max"
+    ):
+        return rounding_of(operation.input, writers)
+    return None
+
+
+def _rounding(operation: Operation, view: View) -> Operation | None:
+    """Rounding of what is just being stored."""
+    if not isinstance(operation, Rounding):
+        return None
+    before = _only_read_by(operation, operation.input, view)
+    if isinstance(before, Convolution | Linear | Binary) and before.rounding is None:
+        return replace(before, output=operation.output, rounding=operation.rounding)
     return None
 
 
