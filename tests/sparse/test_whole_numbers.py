@@ -367,3 +367,16 @@ def test_another_scale_on_the_way_back_is_left_to_onnxruntime(tmp_path):
     x = np.random.default_rng(0).standard_normal((1, 4, 5, 5)).astype(np.float32)
     expected = onnx_session(tmp_path / "net.onnx").run(None, {"x": x})[0]
     np.testing.assert_allclose(engine.run(x), expected, atol=1e-5)
+
+
+def test_roundings_alike_are_one():
+    rounding = p.FusedRounding(0.5, 3)
+    operations = (
+        p.Elementwise(output="e", input="x", activation=p.FusedActivation("relu")),
+        p.Rounding(output="a", input="e", rounding=rounding),
+        p.Rounding(output="b", input="e", rounding=rounding),
+        p.Binary(output="y", left="a", right="b", operator="add"),
+    )
+    changed = simplify(p.Program({"x": (2, 4)}, operations, ("y",)))
+    assert [operation.kind for operation in changed.operations] == ["elementwise", "rounding", "binary"]
+    assert changed.operations[-1].reads == ("a", "a")

@@ -203,13 +203,22 @@ def _rounding(operation: Operation, view: View) -> Operation | None:
 
 
 def drop_aliases(program: Program) -> Program:
-    """The program without operations whose output is their input; the program's own outputs stay written."""
+    """The program without operations whose output is their input, or that of another rounding in the same way.
+
+    The program's own outputs stay written. ONNX Runtime gives every reader of a rounded tensor a rounding of its own.
+    """
     view = View(program)
     same: dict[str, str] = {}
+    rounded: dict[tuple[str, FusedRounding], str] = {}
     for operation in program.operations:
         current = _shortened(renamed(operation, same), view)
+        first = current.output
+        if isinstance(current, Rounding):
+            first = rounded.setdefault((current.input, current.rounding), first)
         if current.output not in program.outputs and _moves_nothing(current, view):
             same[current.output] = current.reads[0]
+        elif current.output not in program.outputs and first != current.output:
+            same[current.output] = first
         else:
             view.writers[current.output] = current
     return without_unread(replace(program, operations=tuple(view.writers.values())))
