@@ -245,3 +245,23 @@ def test_nothing_between_decisions_is_told_so():
 
     with pytest.raises(InputError, match="where values decide what follows: item in the model's own forward"):
         prune_channels(Deciding(), torch.randn(2, 4), 0.5)
+
+
+class Decodes(nn.Module):
+    """torch's own decoder looks at the numbers of its mask, so that it cannot be traced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(16, 4, 32, batch_first=True), 2)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
+        mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1]).to(x.dtype)
+        return self.head(self.decoder(x, memory, tgt_mask=mask))
+
+
+def test_attention_of_torch_keeps_its_width_where_its_own_forward_has_to_run() -> None:
+    pruned = prune_channels(Decodes().eval(), (torch.randn(2, 5, 16), torch.randn(2, 7, 16)), 0.5)
+    assert pruned.model.decoder.layers[0].linear1.out_features == 16
+    reasons = [row.protected or "" for row in pruned.report.groups]
+    assert any("sizes are written into the attention 'decoder.layers.0.self_attn'" in reason for reason in reasons)

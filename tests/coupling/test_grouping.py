@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from prunus.channels.by_name import prune_channels
 from prunus.coupling import channel_groups
 from prunus.errors import InputError
 
@@ -182,3 +183,26 @@ class Kernels(nn.Module):
 def test_rows_of_heads_are_followed() -> None:
     groups = {group.name: group for group in channel_groups(Kernels(), torch.randn(2, 6, 3))}
     assert (groups["body"].units, groups["body"].protected) == (4, None)
+
+
+class Attends(nn.Module):
+    """Attention by torch's own module, which lays samples and heads out as one dimension."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention, self.head = nn.MultiheadAttention(16, 4, batch_first=True), nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.attention(x, x, x)[0])
+
+
+@pytest.mark.parametrize("samples", [1, 2, 4, 16])
+def test_as_many_samples_as_heads_or_channels_are_no_reason_to_keep_heads(samples: int) -> None:
+    groups = {group.name: group for group in channel_groups(Attends(), torch.randn(samples, 5, 16))}
+    assert (groups["attention"].units, groups["attention"].protected) == (4, None)
+
+
+def test_a_rewritten_graph_takes_as_many_samples_as_it_had_heads_in_another_precision() -> None:
+    model = Attends().eval()
+    small = prune_channels(model, torch.randn(2, 5, 16), 0.5).model.double()
+    assert small(torch.randn(4, 5, 16, dtype=torch.float64)).shape == (4, 5, 3)

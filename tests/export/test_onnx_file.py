@@ -330,3 +330,18 @@ class Squeezed(Net):
 def test_a_graph_that_torch_wrote_wrong_says_so(tmp_path):
     with pytest.raises(InputError, match=r"Squeezed cannot be exported to ONNX.*contradicts itself"):
         write_onnx(Squeezed(), torch.randn(2, 1, 8, 8), tmp_path / "squeezed.onnx")
+
+
+class Spectrum(nn.Module):
+    """A layer with complex weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.head = nn.Parameter(torch.randn(5, dtype=torch.cfloat)), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(torch.fft.irfft(torch.fft.rfft(x) * self.weight, n=8))
+
+
+def test_complex_weights_are_written_by_their_two_parts(tmp_path):
+    assert write_onnx(Spectrum(), torch.randn(2, 8), tmp_path / "a.onnx").deviation < 1e-5

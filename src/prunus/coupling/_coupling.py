@@ -14,7 +14,7 @@ from torch import nn
 from prunus.coupling.outputs import Outputs, full_width, output_paths
 from prunus.errors import InputError
 from prunus.graph.node import Graph, Node, Ref, TensorType, refs, replace_refs, used_tensors
-from prunus.labels.axes import Axes, Axis, kept
+from prunus.labels.axes import Axes, Axis, batch_axis, kept
 from prunus.labels.labels import Labels
 from prunus.labels.union_find import Ids, all_roots
 from prunus.ops import CouplingFindings, Operation, is_view, rule_of
@@ -180,9 +180,12 @@ def _coupled(graphs: tuple[Graph, ...], single: set[str], outputs: Outputs) -> C
 
 
 def _propagate(graph: Graph, coupling: Coupling, values: dict[str, Value]) -> None:
+    samples = next((graph.types[name].shape[0] for name in graph.inputs if _has_batch(graph, name)), 0)
     for name in graph.inputs:
         # Whoever calls the network gives its inputs whole.
         values[name] = kept(graph.types[name].shape) if name in graph.types else None
+        if _has_batch(graph, name) and graph.types[name].shape[0] == samples:
+            values[name] = kept(graph.types[name].shape).with_axis(0, batch_axis(samples))
     by_name = {node.name: node for node in graph.nodes}
     reads = _parts_read(graph)
     for node in graph.nodes:
@@ -192,6 +195,11 @@ def _propagate(graph: Graph, coupling: Coupling, values: dict[str, Value]) -> No
         values[node.name] = _result(operation)
         if node.in_place:
             _written(operation, values, by_name)
+
+
+def _has_batch(graph: Graph, name: str) -> bool:
+    """Whether an input is a tensor with dimensions, of which the first is taken for that of the samples."""
+    return name in graph.types and bool(graph.types[name].shape)
 
 
 def _parts_read(graph: Graph) -> dict[str, frozenset[int]]:

@@ -80,12 +80,26 @@ def channel_groups(
         extents = [_extent(coupling, n, counted[n].at(atoms)) for n in numbers.get(number, ())]
         steps = [n[2] // math.gcd(n[2], len(aligned[n].at(atoms)[0])) for n in in_rows.get(number, ())]
         layers = averaged.get(number, ())
-        if layers and coupling.graphs[0].untraced:
-            reason = reason or f"averaged over by {next(iter(layers))!r}, in a network that can't be traced"
+        if coupling.graphs[0].untraced:
+            reason = reason or _why_not_in_class(coupling, layers, [member for _, member in members])
         if reason is None and len(atoms) == 1:
             reason = _why_alone(coupling, int(atoms[0]))
         groups.append(_group(reason, members, extents, layers, len(atoms), math.lcm(*steps)))
     return _unique_names(_without_overlap(coupling, groups, home, heads))
+
+
+OF_ATTENTION = ("in_proj_weight", "q_proj_weight", "bias_k")
+"""Parameters of `nn.MultiheadAttention`, whose forward takes it for granted that all its widths are equal."""
+
+
+def _why_not_in_class(coupling: Coupling, layers: Iterable[str], members: Sequence[Member]) -> str | None:
+    """Why a group can't be removed where the user's own forward has to run, since there is no graph of it."""
+    for layer in layers:
+        return f"averaged over by {layer!r}, in a network that can't be traced"
+    for member in members:
+        if any(f"{member.layer}.{name}".lstrip(".") in coupling.tensors for name in OF_ATTENTION):
+            return f"sizes are written into the attention {member.layer!r}, in a network that can't be traced"
+    return None
 
 
 def _positions_of(coupling: Coupling, named: Mapping[Any, Ids]) -> dict[Any, AtomPositions]:

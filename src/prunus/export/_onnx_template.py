@@ -105,6 +105,8 @@ def tensors_by_name(model: nn.Module) -> Mapping[str, Tensor]:
 
 
 def _put(place: onnx.TensorProto, tensor: Tensor) -> None:
+    if tensor.is_complex():  # in the graph its real and imaginary parts are the last dimension
+        tensor = torch.view_as_real(tensor.detach().resolve_conj())
     del place.dims[:]
     place.dims.extend(tensor.shape)
     place.raw_data = tensor.detach().contiguous().numpy().tobytes()

@@ -22,12 +22,14 @@ class Axis:
     zero_when_removed: the tensor is zero wherever a removed channel's parameters are zero.
     origins: dimensions of parameters that this one is made of, as long as no activation took part.
     repeats: it was single and is expanded, so that all its positions hold the same number.
+    batch: it counts the samples that the network was given.
     """
 
     labels: Ids
     zero_when_removed: bool = True
     origins: Origins = frozenset()
     repeats: bool = False
+    batch: bool = False
 
     @property
     def size(self) -> int:
@@ -83,12 +85,20 @@ class Axes:
     def untied_zero(self) -> Axes:
         """The axes, no longer zero at removed positions."""
         return Axes(
-            tuple(Axis(axis.labels, False, axis.origins) if axis.zero_when_removed else axis for axis in self.axes)
+            tuple(
+                Axis(axis.labels, False, axis.origins, batch=axis.batch) if axis.zero_when_removed else axis
+                for axis in self.axes
+            )
         )
 
     def activation(self) -> Axes:
         """The axes, no longer made of parameters alone."""
-        return Axes(tuple(Axis(axis.labels, axis.zero_when_removed) if axis.origins else axis for axis in self.axes))
+        return Axes(
+            tuple(
+                Axis(axis.labels, axis.zero_when_removed, batch=axis.batch) if axis.origins else axis
+                for axis in self.axes
+            )
+        )
 
 
 @cache
@@ -97,6 +107,12 @@ def kept_axis(size: int) -> Axis:
     labels = np.full(size, KEPT, dtype=np.int64)
     labels.setflags(write=False)
     return Axis(labels)
+
+
+@cache
+def batch_axis(size: int) -> Axis:
+    """The dimension of the samples, of which nothing can be removed either."""
+    return Axis(kept_axis(size).labels, batch=True)
 
 
 @cache

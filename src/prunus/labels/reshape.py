@@ -57,17 +57,18 @@ def _without_crossed(labels: Labels, axes: list[Axis], shape: Shape, reason: str
     """The dimensions, of which nothing goes where they change places without being transposed.
 
     So pixels and channels are laid out as channels and pixels: which channels go together then depends on the number of
-    pixels, which may be another in the next call.
+    pixels, which may be another in the next call. Samples are neither: what counts is how many pixels one of them has.
     """
     if min(len(axes), len(shape)) == 1:
         return axes
+    samples = axes[0].size if axes[0].batch else 1
     ends = set(np.cumprod(shape[::-1]).tolist())
     count = math.prod(axis.size for axis in axes)
     result, inner = [], count
     for axis in axes:
         inner //= axis.size
         # The others are as many as the parts of it are long: these take their place, and parts of it their positions.
-        others = count // axis.size
+        others = count // axis.size // samples
         if not axis.is_kept and inner * others in ends and _divides(axis.labels, others):
             labels.pin(axis.labels, f"laid out across its dimensions: {reason}")
             axis = kept_axis(axis.size)

@@ -42,7 +42,10 @@ def product_sum(op: Operation, operands: Sequence[Axes], letters: Sequence[str],
             for axis in wide[1:]:
                 op.join(wide[0], axis)
             result[letter] = Axis(
-                wide[0].labels, any(axis.zero_when_removed for axis in wide), combined_origins(wide, operands)
+                wide[0].labels,
+                any(axis.zero_when_removed for axis in wide),
+                combined_origins(wide, operands),
+                batch=any(axis.batch for axis in wide),
             )
     return Axes(tuple(result[letter] for letter in out))
 

@@ -40,7 +40,12 @@ def _all_equal(op: Operation, parts: Sequence[Axes], d: int) -> Axis:
     axes = [part[d] for part in parts]
     for other in axes[1:]:
         op.join(axes[0], other)
-    return Axis(axes[0].labels, all(axis.holds_zeros() for axis in axes), combined_origins(axes, parts))
+    return Axis(
+        axes[0].labels,
+        all(axis.holds_zeros() for axis in axes),
+        combined_origins(axes, parts),
+        batch=any(axis.batch for axis in axes),
+    )
 
 
 def stacked(op: Operation) -> Axes:

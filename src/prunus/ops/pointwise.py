@@ -45,7 +45,7 @@ def _broadcast(op: Operation, operands: list[Axes], dim: int) -> Axis:
     for other in meeting[1:]:
         op.join(meeting[0], other)
     if all(axis.is_kept for axis in meeting):
-        return kept_axis(size)
+        return next((axis for axis in meeting if axis.batch), kept_axis(size))
     zero = tuple(_zero_there(operand, dim, size) for operand in operands)
     result = _at_zero(op, zero)
     if result is AtZero.INFINITE:
