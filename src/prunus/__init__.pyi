@@ -43,6 +43,7 @@ from .prune.criteria import Criterion as Criterion, Evidence as Evidence
 from .quantization import Quantized as Quantized, quantize as quantize
 from .reconstruct import LayerError as LayerError, Reconstructed as Reconstructed, reconstruct as reconstruct
 from .report import build_report as build_report
+from .results import FinalNetwork as FinalNetwork, Results as Results, read_results as read_results
 from .sensitivity.measuring import measure_sensitivity as measure_sensitivity
 from .sensitivity.suggestion import (
     Curve as Curve,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from prunus.cli.progress import Lines
-from prunus.cli.run_state import RunState
+from prunus.results.run_state import RunState
 from prunus.spec import load_study
 from prunus.store import EpochRow
 from prunus.sweep.events import EpochDone, Stopping, StudyStarted, TrialEnded, TrialLost

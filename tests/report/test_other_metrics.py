@@ -13,7 +13,6 @@ import pytest
 from typer.testing import CliRunner
 
 from prunus.cli.main import app
-from prunus.cli.run_state import RunState
 from prunus.report import curves, summary
 from prunus.report.answer import answer
 from prunus.report.build import build_report
@@ -32,6 +31,7 @@ from prunus.report.palette import Palette
 from prunus.report.statements import STATEMENTS, judged
 from prunus.report.statistics import Interval
 from prunus.report.summary import summary_info
+from prunus.results.run_state import RunState
 from prunus.spec import Control, Metric
 from prunus.store import EpochRow, MetricRow, read_study
 from report.made_study import Made, made_study

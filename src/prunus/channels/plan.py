@@ -12,6 +12,7 @@ from pydantic import Field, NonNegativeInt, ValidationError
 from prunus.coupling import ChannelGroup
 from prunus.errors import InputError, nearest
 from prunus.spec.part import Frozen
+from prunus.system.html import table
 
 
 class Cut(Frozen):
@@ -67,6 +68,13 @@ class Plan(Frozen):
             raise InputError(
                 "This is not a plan of a cut", f"{place!r}: {first['msg']}" if place else first["msg"], "write it anew"
             ) from None
+
+    def _repr_html_(self) -> str:
+        """What is cut of each tensor as a table, in a notebook."""
+        rows = [[cut.tensor, str(cut.dim), f"{len(cut.removed):,}"] for cut in self.cuts]
+        return table(
+            f"A cut of {len(self.removed)} groups of channels", ("tensor", "dimension", "positions that go"), rows
+        )
 
     def by_tensor(self) -> dict[str, dict[int, tuple[int, ...]]]:
         """Tensor -> dimension -> positions that go."""

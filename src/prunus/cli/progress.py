@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from prunus.cli.run_state import RunState, label
 from prunus.cli.terminal import plain
+from prunus.results.run_state import RunState, label
 from prunus.sweep.events import (
     BlockEnded,
     BlockLost,

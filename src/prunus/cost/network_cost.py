@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from prunus.system.html import table
+
 
 def effective_macs(macs: int, nonzero_weights: int, weights: int) -> int:
     """MACs with a non-zero weight, where every weight element is used equally often.
@@ -146,6 +148,25 @@ class NetworkCost:
     def effective_uniq_bops(self) -> int:
         """Bit operations of the effective MACs with accumulator bits (UNIQ)."""
         return sum(layer.effective_uniq_bops for layer in self.layers)
+
+    def _repr_html_(self) -> str:
+        """Layers as a table, in a notebook."""
+        rows = [
+            [
+                layer.layer,
+                layer.kind,
+                f"{layer.weights:,}",
+                f"{layer.nonzero_weights:,}",
+                f"{layer.effective_macs:,}",
+                f"{layer.effective_bops:,}",
+            ]
+            for layer in self.layers
+        ]
+        caption = (
+            f"{self.parameters:,} parameters, {self.nonzero_parameters:,} of them not zero; {self.dense_macs:,} dense "
+            f"and {self.effective_macs:,} effective MACs; {self.effective_bops:,} effective BOPs (all computed)"
+        )
+        return table(caption, ("layer", "kind", "weights", "not zero", "effective MACs", "effective BOPs"), rows)
 
     def compression_ratio(self, unpruned: NetworkCost) -> float:
         """Parameters of the unpruned network over this one's non-zero ones."""

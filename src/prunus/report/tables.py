@@ -77,6 +77,11 @@ class Table:
         rem = sum(_breadth(self.columns[index], self._texts(index)) for index in self.drawn)
         return 2 * math.ceil(rem / 2)
 
+    def shown(self) -> tuple[list[str], list[list[str]]]:
+        """Heads and rows as they are drawn, each cell as text."""
+        columns = [self._texts(index) for index in self.drawn]
+        return [column.title for column in self.drawn_columns], [list(row) for row in zip(*columns, strict=True)]
+
     def _left_out(self) -> list[tuple[int, Column]]:
         return [(index, column) for index, column in enumerate(self.columns) if index not in self.drawn]
 

@@ -5,8 +5,9 @@ checks the settings.
 """
 
 from prunus.spec.bits import Bits, LayerBits, bits_of
+from prunus.spec.builtin_recipes import builtin_recipes
 from prunus.spec.controls import Control, Controls
-from prunus.spec.load import builtin_recipes, builtin_studies, load_study
+from prunus.spec.load import builtin_studies, load_study
 from prunus.spec.metric import Metric
 from prunus.spec.part import Part, make, part_of, spelled_out
 from prunus.spec.study import Execution, Measurement, Study

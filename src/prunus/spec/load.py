@@ -7,8 +7,6 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Mapping
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,12 @@ from pydantic import ValidationError
 
 from prunus.errors import InputError, nearest
 from prunus.spec._mistakes import first_of, key_of, why_and_what_to_do
+from prunus.spec.builtin_recipes import BUILTIN, builtin_recipes
 from prunus.spec.part import Part
 from prunus.spec.study import Study
 from prunus.spec.trial import Recipe
 from prunus.system.reading import read_whole
 
-BUILTIN = files("prunus.spec") / "builtin"
 LARGEST_BYTES = 2**24
 LONGEST_NAME = 64
 HF = "hf:"
@@ -39,21 +37,6 @@ def builtin_studies() -> tuple[str, ...]:
         True
     """
     return tuple(sorted(f.name.removesuffix(".toml") for f in BUILTIN.iterdir() if f.name != "recipes.toml"))
-
-
-@cache
-def builtin_recipes() -> dict[str, Recipe]:
-    """The recipes that any study can name.
-
-    Returns:
-        Name -> recipe.
-
-    Example:
-        >>> builtin_recipes()["unstructured"].pattern.name
-        'element'
-    """
-    tables = tomllib.loads((BUILTIN / "recipes.toml").read_text("utf-8"))
-    return {name: Recipe.model_validate({"name": name, **table}) for name, table in tables.items()}
 
 
 FOLLOWING = (

@@ -21,6 +21,7 @@ from pydantic import (
 from prunus.errors import InputError, nearest
 from prunus.registry import Registry
 from prunus.spec._mistakes import first_of, key_of, reason, shown, why_and_what_to_do
+from prunus.system.travelling import reference_of
 
 
 class Frozen(BaseModel):
@@ -55,7 +56,8 @@ Name = Annotated[str, AfterValidator(_is_name)]
 class Part(Frozen):
     """A part by name, with settings that the part itself validates.
 
-    In TOML either a string, or a table whose `name` is taken out and whose other keys are the settings.
+    In TOML either a string, or a table whose `name` is taken out and whose other keys are the settings. In Python the
+    name may be a function or a class of one's own, which then stands there as `file.py:function`.
 
     Attributes:
         name: as it is registered.
@@ -74,6 +76,10 @@ class Part(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _from_name_or_table(cls, value: Any) -> Any:
+        if callable(value):
+            return {"name": reference_of(value)}
+        if isinstance(value, dict) and callable(value.get("name")):
+            value = {**value, "name": reference_of(value["name"])}
         if isinstance(value, str):
             return {"name": value}
         if isinstance(value, dict) and "settings" not in value:

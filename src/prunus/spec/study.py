@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
+from prunus.errors import InputError, nearest
+from prunus.spec.builtin_recipes import builtin_recipes
 from prunus.spec.controls import Control, Controls
 from prunus.spec.metric import Metric
 from prunus.spec.part import Frozen, Name, Part, digest
 from prunus.spec.trial import CLASSIFICATION, Rate, Recipe, Seed, Training, Trial
+from prunus.system.travelling import reference_of
 
 
 class Measurement(Frozen):
@@ -66,8 +71,22 @@ class Execution(Frozen):
     lease_seconds: float = Field(default=60.0, gt=0)
 
 
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _recipe(name: str) -> Recipe:
+    if name not in builtin_recipes():
+        raise InputError(f"There is no recipe {name!r}", "", nearest(name, builtin_recipes()))
+    return builtin_recipes()[name]
+
+
 class Study(Frozen):
     """What to run. Rate 0 is always part of it: the unpruned control belongs to every comparison.
+
+    Model, data, task and training loop may be functions and classes of one's own, in a file or a notebook: they stand
+    there as `file.py:function` then, which the processes that run trials read. One of a notebook is written to
+    `studies/code/` with what it uses; what can't be written down is refused and named.
 
     Attributes:
         name: of its folder and report.
@@ -88,9 +107,14 @@ class Study(Frozen):
         measurement: what is measured of final networks.
         execution: how it is carried out; changes no result.
         tracking: other programs that are told of it, by name: true, a text or a table of settings; changes no result.
+
+    Example:
+        >>> study = Study(model="mlp", data="digits", recipes=["structured"], rates=[0.5], seeds=[0])
+        >>> [trial.label for trial in study.trials()]
+        ['unpruned, seed 0', 'structured 0.5, seed 0']
     """
 
-    name: Name
+    name: Name = "study"
     about: str = ""
     model: Part
     data: Part
@@ -128,6 +152,17 @@ class Study(Frozen):
         metric = table.get("metric", {})
         known = metric.model_dump() if isinstance(metric, Metric) else metric
         return {**table, "metric": {**known, "margin": table["margin"]}} if isinstance(known, dict) else table
+
+    @field_validator("recipes", mode="before")
+    @classmethod
+    def _by_name(cls, recipes: Any) -> Any:
+        """Built-in recipes may be named."""
+        return [_recipe(one) if isinstance(one, str) else one for one in recipes] if _is_list(recipes) else recipes
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def _loop_in_a_file(cls, train: Any) -> Any:
+        return reference_of(train) if callable(train) else train
 
     @field_validator("rates", "seeds")
     @classmethod
@@ -172,6 +207,20 @@ class Study(Frozen):
         parts = {"model": self.model, "data": self.data, "task": self.task}
         named = {key: part.name for key, part in parts.items()} | {"train": self.train or ""}
         return {key: name for key, name in named.items() if ".py:" in name}
+
+    def run(self, folder: str | Path | None = None, *, progress: bool = True, **options: Any) -> Any:
+        """Run what is not finished of the study, or go on with it; `prunus.run_study` with what came out.
+
+        Args:
+            folder: of the study; `studies/NAME` if left out.
+            progress: show how it gets on, in a notebook or on standard error.
+            options: those of `prunus.Options`, such as `workers=2`.
+
+        Returns:
+            `prunus.Results`.
+        """
+        # By name, since a specification stands below all that runs it, and whoever only reads one needs no torch.
+        return import_module("prunus.results").run(self, folder, progress=progress, **options)
 
     def trials(self) -> tuple[Trial, ...]:
         """Spell out the trials, seed by seed: unpruned first, then each recipe at each rate, then controls.
