@@ -97,7 +97,7 @@ class Results:
         ...     again = prunus.read_results(folder)
         ...     best = again.best(keep=100)
         ...     model = best.model()
-        >>> str(best), model.layers[0].weight.shape
+        >>> str(best), next(model.parameters()).shape
         ('structured 0.5, seed 0', torch.Size([4, 64]))
     """
 
