@@ -143,9 +143,9 @@ def _settings(*, target: str | None, budget: str, training: list[str], **given: 
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"--training {first['loc'][-1]} cannot be used", first["msg"], "correct its value") from None
-    more = {"target": target_of(target), "budget_seconds": seconds_of(budget), "training": trained}
     if "learning_rate" in {each.partition("=")[0].strip() for each in training}:
-        more["learning_rates"] = ()
+        given["learning_rates"] = ()
+    more = {"target": target_of(target), "budget_seconds": seconds_of(budget), "training": trained}
     return Settings(**given, **more).beside(Path.cwd())
 
 

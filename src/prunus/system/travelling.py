@@ -165,7 +165,7 @@ def _used(source: str) -> list[str]:
     def names(table: symtable.SymbolTable) -> Iterator[str]:
         outermost = table.get_type() == "module"
         for symbol in table.get_symbols():
-            if symbol.is_global() or (outermost and not symbol.is_assigned() and not symbol.is_namespace()):
+            if not (symbol.is_assigned() or symbol.is_namespace()) if outermost else symbol.is_global():
                 yield symbol.get_name()
         for inner in table.get_children():
             yield from names(inner)

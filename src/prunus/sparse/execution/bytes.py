@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from prunus.sparse import _native
 
 Kind: TypeAlias = Literal["image", "columns"]
-"""Of four dimensions as convolutions read them, or with the features outermost, for linear layers."""
+"""How a tensor lies: in four dimensions as convolutions read them, or features outermost, as linear layers do."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Whole = npt.NDArray[np.int8]
 LARGEST_SUM = 2**31 - 1
-"""Of the sizes of all products of an output: what the sums, of 32 bits, hold."""
+"""The sizes of all products of an output come to no more: sums have 32 bits."""
 
 
 def lower_bytes(builder: ProgramBuilder, op: Any, otherwise: Callable[[ProgramBuilder, Any], None]) -> None:
