@@ -9,9 +9,12 @@ from torch import Tensor, nn
 
 from prunus.channels import load, plan, save, shrink
 from prunus.channels.by_name import prune_channels
+from prunus.channels.graph_json import graph_from_json, graph_to_json
+from prunus.channels.mask import tensors_of
 from prunus.channels.network import GraphNetwork
 from prunus.coupling import channel_groups
 from prunus.errors import InputError
+from prunus.trace.trace import trace
 
 X = torch.randn(2, 1, 6, 6)
 
@@ -157,3 +160,22 @@ def test_a_model_that_was_cut_again_is_built_from_the_whole_one(tmp_path: Path) 
     twice = prune_channels(once, X, 0.4).model
     save(twice, tmp_path / "twice.safetensors")
     assert torch.equal(load(tmp_path / "twice.safetensors", build)(X), twice(X))
+
+
+def test_an_operation_of_another_library_that_is_executed_is_read_again() -> None:
+    pytest.importorskip("transformers.integrations.moe")
+
+    class Grouped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(2, 3, 4))
+            self.register_buffer("ends", torch.tensor([1, 3], dtype=torch.int32))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.ops.transformers.grouped_mm_fallback(x, self.weight, self.ends)
+
+    model, x = Grouped().eval(), torch.randn(3, 3)
+    graph = trace(model, x)
+    assert "transformers.grouped_mm_fallback.default" in [node.op for node in graph.nodes]
+    again = GraphNetwork(graph_from_json(graph_to_json(graph), graph.tensors.values), tensors_of(model, graph))
+    assert torch.equal(again(x), model(x))

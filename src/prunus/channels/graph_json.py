@@ -13,7 +13,7 @@ from prunus.channels.interface_json import interface_from_json, interface_to_jso
 from prunus.errors import InputError
 from prunus.graph import Graph, Node
 from prunus.graph.node import Tensors, TensorType, refs
-from prunus.ops import OPS
+from prunus.ops import OPS, OUTSIDE_ATEN
 
 WITHOUT_RULE = (
     "getitem bernoulli index_fill zero masked_select nonzero searchsorted bucketize argsort one_hot "
@@ -78,7 +78,8 @@ def _check(graph: Graph) -> None:
     """Every operation is allowed and every value defined before it is used."""
     known = {*graph.interface.types, *graph.tensors.parameters, *graph.tensors.buffers, *graph.tensors.constants}
     for node in graph.nodes:
-        if node.kind not in EXECUTABLE or not (node.op == "getitem" or node.op.startswith("aten.")):
+        ours = node.op == "getitem" or node.op.startswith("aten.") or node.op.rpartition(".")[0] in OUTSIDE_ATEN
+        if node.kind not in EXECUTABLE or not ours:
             raise InputError(
                 f"The file asks for the operation {node.op!r}", "it is not allowed", "don't trust this file"
             )
