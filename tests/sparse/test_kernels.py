@@ -296,7 +296,7 @@ def test_a_convolution_that_is_pooled_at_once(name, activation, size, value):
         expected = Reference(program).run([image])[0]
     executor = NativeExecutor(program, 2, {}, name)
     at_once = activation == "relu" and (
-        size != (4, 4) or name in {"avx512", "neon"}
+        size != (4, 4) or name in {"avx512", "avx512-vnni", "amx", "neon"}
     )  # of which 16 sums fit into registers
     assert [step.writes[0].name for step in executor._plans if step.candidates] == ["out" if at_once else "c"]
     found = executor.run([image])[0]
@@ -324,7 +324,7 @@ def test_tiles_that_are_whole_images(name, size, groups, value):
     kernel = f"sparse-whole {size}x{size} 32"
     executor = NativeExecutor(program, 2, {"out": kernel}, name)
     offered = any(kernel in step.candidates for step in executor._plans)
-    assert offered == (size < 4 or name in {"avx512", "neon"})
+    assert offered == (size < 4 or name in {"avx512", "avx512-vnni", "amx", "neon"})
     assert (executor.choices()["out"] == kernel) == offered
     found = executor.run([image])[0]
     np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))

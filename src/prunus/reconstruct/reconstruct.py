@@ -80,6 +80,7 @@ def reconstruct(
             Nothing was done then.
 
     Example:
+        >>> import torch
         >>> model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
         >>> found = reconstruct(model, [torch.randn(64, 8)], 0.5)
         >>> (layer,) = found.layers  # the output layer is protected

@@ -88,7 +88,7 @@ def _tiles(block: int, rows: int, columns: int, registers: int) -> list[tuple[in
     """Tiles that leave little over, the largest first.
 
     >>> _tiles(4, 14, 14, 32), _tiles(1, 4, 4, 16), _tiles(16, 1, 14, 32)
-    ([(1, 5), (2, 3)], [(3, 4), (2, 4)], [(1, 4)])
+    ([(2, 3), (3, 2), (1, 5)], [(3, 4), (2, 4), (4, 2)], [(1, 4)])
     """
     most = {1: 14 if registers > FEW_REGISTERS else 12, 4: 6 if registers > FEW_REGISTERS else 3, 16: 4}[block]
     found = []
