@@ -20,12 +20,18 @@ def test_a_thousand_trials_are_drawn_within_five_seconds(tmp_path: Path) -> None
     rates = [round(index / 41, 4) for index in range(41)]
     overrides = (f"rates={rates}", "seeds=[0,1,2,3,4]", "training.epochs=20")
     folder = made_study(tmp_path, Made(overrides=overrides, measured="none", instant=True))
-    seconds = min(_seconds(folder) for _ in range(2))  # the first one also imports, and collects others' garbage
+    seconds = min(_drawing_seconds(folder) for _ in range(2))  # the first one imports, and collects others' garbage
     text = build_report(folder).read_text()
     assert "1,005 of 1,005 trials" in text or "1005 of 1,005 trials" in text
     assert "data-failed" not in text
     assert len(text.encode()) < 1_000_000
     assert seconds < 5
+
+
+def _drawing_seconds(folder: Path) -> float:
+    begin = time.process_time()
+    build_report(folder)
+    return time.process_time() - begin
 
 
 def seconds_per_seed(folder: Path, seeds: int) -> float:
